@@ -1,0 +1,37 @@
+# The commands people type; CMake does the work. BUILD=folder chooses another build folder.
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+CMAKE_FLAGS ?=
+
+.PHONY: all install-deps configure build check check-all check-asan bench lint demo golden format clean
+all: build
+
+install-deps:
+	@tools/install-deps.sh
+
+configure: install-deps
+	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >$(BUILD).configure.log 2>&1 || { cat $(BUILD).configure.log; exit 1; }
+	@mkdir -p $(BUILD) && mv $(BUILD).configure.log $(BUILD)/configure.log
+
+build: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target sievert
+
+check: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target sievert tests
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -LE slow
+
+check-all: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target sievert tests
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+check-asan:
+	@$(MAKE) check BUILD=build-asan CMAKE_FLAGS=-DSIEVERT_SANITIZE=ON
+
+lint: configure
+	@tools/lint.sh $(BUILD)
+
+demo: build
+	@$(BUILD)/sievert study examples/lenet5.yaml -o out
+
+clean:
+	rm -rf build build-* out

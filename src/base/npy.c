@@ -1,0 +1,179 @@
+#include "base/npy.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+static const unsigned char MAGIC[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
+
+struct header {
+    char kind; /* always 'f' */
+    int bytes; /* 2, 4 or 8 */
+    bool swap, fortran;
+    int rank;
+    size_t dim[TENSOR_MAX_RANK];
+};
+
+/* The value after 'key': in the header's dictionary, or NULL. */
+static const char *find_key(const char *dict, const char *key)
+{
+    char quoted[32];
+    for (int q = 0; q < 2; q++) {
+        snprintf(quoted, sizeof quoted, "%c%s%c", "'\""[q], key, "'\""[q]);
+        const char *p = strstr(dict, quoted);
+        if (!p)
+            continue;
+        p += strlen(quoted);
+        p += strspn(p, " ");
+        if (*p == ':')
+            return p + 1 + strspn(p + 1, " ");
+    }
+    return NULL;
+}
+
+static bool parse_descr(struct header *h, const char *p)
+{
+    if (!p || (*p != '\'' && *p != '"'))
+        return false;
+    if (p[1] != '<' && p[1] != '>' && p[1] != '=' && p[1] != '|')
+        return false;
+    h->swap = p[1] == '>';
+    h->kind = p[2];
+    h->bytes = p[3] - '0';
+    return h->kind == 'f' && (h->bytes == 2 || h->bytes == 4 || h->bytes == 8) && p[4] == p[0];
+}
+
+static bool parse_shape(struct header *h, const char *p)
+{
+    if (!p || *p != '(')
+        return false;
+    p++;
+    for (;;) {
+        p += strspn(p, " ,");
+        if (*p == ')')
+            return true;
+        char *end;
+        unsigned long long v = strtoull(p, &end, 10);
+        if (end == p || *p == '-' || h->rank == TENSOR_MAX_RANK || v > SIZE_MAX / 2)
+            return false;
+        h->dim[h->rank++] = (size_t)v;
+        p = end;
+    }
+}
+
+static double half_to_double(uint16_t v)
+{
+    int exponent = v >> 10 & 31, fraction = v & 1023;
+    double x = exponent == 31  ? (fraction ? (double)NAN : (double)INFINITY)
+               : exponent == 0 ? ldexp(fraction, -24)
+                               : ldexp(fraction + 1024, exponent - 25);
+    return v & 0x8000 ? -x : x;
+}
+
+static float load_element(const unsigned char *p, const struct header *h)
+{
+    unsigned char b[8];
+    for (int i = 0; i < h->bytes; i++)
+        b[i] = h->swap ? p[h->bytes - 1 - i] : p[i];
+    if (h->bytes == 4) {
+        float f;
+        memcpy(&f, b, 4);
+        return f;
+    }
+    if (h->bytes == 8) {
+        double f;
+        memcpy(&f, b, 8);
+        return (float)f;
+    }
+    uint16_t v;
+    memcpy(&v, b, 2);
+    return (float)half_to_double(v);
+}
+
+/* C-order position i -> the element's position in a Fortran-order file. */
+static size_t fortran_index(const struct header *h, size_t i)
+{
+    size_t at = 0, coordinate[TENSOR_MAX_RANK];
+    for (int k = h->rank - 1; k >= 0; k--) {
+        coordinate[k] = i % h->dim[k];
+        i /= h->dim[k];
+    }
+    for (int k = h->rank - 1; k >= 0; k--)
+        at = at * h->dim[k] + coordinate[k];
+    return at;
+}
+
+int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag *d)
+{
+    struct text t;
+    struct loc at = {.file = path};
+    int rc = file_read(&t, a, path, (size_t)1 << 36, d);
+    if (rc != OK)
+        return rc;
+    const unsigned char *p = (const unsigned char *)t.ptr;
+    if (t.len < 10 || memcmp(p, MAGIC, sizeof MAGIC) != 0)
+        return diag_fail(d, ERR_INPUT, at, "not a .npy file");
+    int version = p[6];
+    size_t start = version == 1 ? 10 : 12;
+    if (version < 1 || version > 3 || t.len < start)
+        return diag_fail(d, ERR_INPUT, at, ".npy version %d: 1 to 3 are known", version);
+    size_t header_len = p[8] | (size_t)p[9] << 8;
+    if (version > 1)
+        header_len |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
+    if (header_len > t.len - start)
+        return diag_fail(d, ERR_INPUT, at, "truncated: the header says %zu bytes", header_len);
+
+    const char *dict = arena_strndup(a, t.ptr + start, header_len);
+    struct header h = {0};
+    if (!parse_descr(&h, find_key(dict, "descr")))
+        return diag_fail(d, ERR_INPUT, at, "element type is not float16, float32 or float64");
+    const char *order = find_key(dict, "fortran_order");
+    if (!order || !parse_shape(&h, find_key(dict, "shape")))
+        return diag_fail(d, ERR_INPUT, at, "malformed header (at most %d dimensions)",
+                         TENSOR_MAX_RANK);
+    h.fortran = strncmp(order, "True", 4) == 0;
+
+    size_t n = 1, bytes = 0;
+    for (int i = 0; i < h.rank; i++)
+        if (__builtin_mul_overflow(n, h.dim[i], &n))
+            return diag_fail(d, ERR_INPUT, at, "shape overflows");
+    if (__builtin_mul_overflow(n, (size_t)h.bytes, &bytes) || bytes > t.len - start - header_len)
+        return diag_fail(d, ERR_INPUT, at, "truncated: %zu elements of %d bytes expected, %zu bytes there",
+                         n, h.bytes, t.len - start - header_len);
+    *out = tensor_new(a, h.rank, h.dim);
+    const unsigned char *data = p + start + header_len;
+    for (size_t i = 0; i < n; i++)
+        out->data[i] = load_element(data + (size_t)h.bytes * (h.fortran ? fortran_index(&h, i) : i), &h);
+    return OK;
+}
+
+int npy_write(const char *path, const struct tensor *t, struct diag *d)
+{
+    struct arena a = {0};
+    size_t n = tensor_elems(t);
+    char shape[256] = "", dict[384];
+    size_t used = 0;
+    for (int i = 0; i < t->rank; i++)
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%zu,%s", t->dim[i],
+                                 i + 1 < t->rank ? " " : "");
+    int len = snprintf(dict, sizeof dict, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }",
+                       shape);
+    size_t header = (10 + (size_t)len + 1 + 63) / 64 * 64; /* the data starts at a multiple of 64 */
+    unsigned char *p = arena_alloc(&a, header + n * sizeof(float));
+    memcpy(p, MAGIC, sizeof MAGIC);
+    p[6] = 1;
+    p[8] = (unsigned char)(header - 10);
+    p[9] = (unsigned char)((header - 10) >> 8);
+    memset(p + 10, ' ', header - 10);
+    memcpy(p + 10, dict, (size_t)len);
+    p[header - 1] = '\n';
+    memcpy(p + header, t->data, n * sizeof(float));
+    int rc = file_write(path, p, header + n * sizeof(float), d);
+    arena_fini(&a);
+    return rc;
+}

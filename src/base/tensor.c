@@ -1,0 +1,30 @@
+#include "base/tensor.h"
+
+#include <assert.h>
+
+struct tensor tensor_new(struct arena *a, int rank, const size_t *dim)
+{
+    assert(rank >= 0 && rank <= TENSOR_MAX_RANK);
+    struct tensor t = {.rank = rank};
+    size_t n = 1;
+    for (int i = 0; i < rank; i++) {
+        t.dim[i] = dim[i];
+        if (__builtin_mul_overflow(n, dim[i], &n))
+            return t;
+    }
+    t.data = arena_array(a, n, sizeof(float));
+    return t;
+}
+
+struct tensor tensor_4d(struct arena *a, size_t n, size_t c, size_t h, size_t w)
+{
+    return tensor_new(a, 4, (size_t[]){n, c, h, w});
+}
+
+size_t tensor_elems(const struct tensor *t)
+{
+    size_t n = 1;
+    for (int i = 0; i < t->rank; i++)
+        n *= t->dim[i];
+    return n;
+}

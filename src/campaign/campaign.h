@@ -1,0 +1,70 @@
+/* A fault population, a sample size and a seed -> injections in a store, on threads. */
+#ifndef CAMPAIGN_CAMPAIGN_H
+#define CAMPAIGN_CAMPAIGN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+#include "conv/conv.h"
+#include "inject/inject.h"
+#include "store/store.h"
+
+/* The fault-free run of a program, measured: what campaigns and reports need to know of it. */
+struct golden;
+int golden_run(struct golden **out, const struct simt_program *p, const struct fault_kind *kind,
+               struct diag *d);
+void golden_free(struct golden *g);
+const float *golden_output(const struct golden *g);
+uint64_t golden_population(const struct golden *g);
+struct simt_counts golden_counts(const struct golden *g, size_t launch);
+
+/* Site number u of the population, 0 <= u < golden_population. */
+struct fault golden_fault(const struct golden *g, uint64_t u);
+/* The fault of injection `number` of a campaign: sites uniform, from Philox(seed, number). */
+struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t number);
+
+/* One experiment on one processor. */
+struct experiment; /* a worker's state: simulator, memory, scratch */
+struct experiment *experiment_new(const struct simt_program *p, const struct golden *g,
+                                  enum engine engine, uint32_t hang_factor);
+void experiment_free(struct experiment *e);
+struct experiment_result {
+    struct strike strike;
+    enum outcome outcome;
+    struct simt_trap trap;
+    uint32_t trap_launch;
+    size_t n_diffs;
+    const struct store_diff *diffs; /* borrowed until the next run */
+    uint64_t warp_insns;            /* simulated for it: the cost */
+};
+void experiment_run(struct experiment *e, const struct fault *f, struct experiment_result *out);
+
+struct progress {
+    uint64_t done, planned;
+    uint64_t masked, sdc, due;
+    double seconds;
+};
+struct campaign_options {
+    struct fault_kind kind;
+    enum engine engine;
+    uint64_t seed, n;
+    uint32_t hang_factor; /* 0: 10 */
+    int jobs;             /* 0: all processors */
+    size_t n_epsilons;    /* 0: 0, 1e-6, 1e-3 */
+    const double *epsilons;
+    const char *layer; /* "" or NULL */
+    void (*progress)(void *ctx, const struct progress *p); /* some ten times a second; may be NULL */
+    void *progress_ctx;
+    const volatile bool *stop; /* set by a signal handler: finish the batch, return ERR_INTERRUPTED */
+};
+/* Run (or continue, if path exists and is the same campaign) until options->n injections are stored. */
+int campaign_run(const char *path, const struct conv_program *p, const float *input,
+                 const float *filter, const struct campaign_options *options, struct diag *d);
+
+/* Run injection `number` of a store again and compare with the row, bit for bit: ERR_INPUT says what
+ * differs. The result is as experiment_run's; its diffs belong to a. */
+int campaign_replay(struct experiment_result *out, struct arena *a, struct store *s,
+                    uint64_t number, enum engine engine, struct diag *d);
+
+#endif

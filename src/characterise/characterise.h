@@ -1,0 +1,71 @@
+/* Golden and faulty tensor -> cardinality, spatial pattern, value domain. Sees only tensors.
+ * The classes are those of the CLASSES classifier (Bolchini et al., IEEE TC 2022); where its code
+ * and its documents differ we follow the documented reading unless `compat` asks for the code's:
+ * docs/CHARACTERISE.md has both side by side. */
+#ifndef CHARACTERISE_CHARACTERISE_H
+#define CHARACTERISE_CHARACTERISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/tensor.h"
+#include "vocab/vocab.h"
+
+/* One element that differs bitwise. index: flat, C order of the tensor (NCHW). */
+struct difference {
+    uint32_t index;
+    float golden, faulty;
+};
+
+/* All elements whose bits differ, ascending. Returns their number; *out belongs to a. */
+size_t characterise_diff(struct difference **out, struct arena *a, const float *golden,
+                         const float *faulty, size_t n);
+
+struct value_range {
+    float min, max; /* over the finite values of the golden tensor */
+};
+struct value_range characterise_range(const float *golden, size_t n);
+
+struct char_options {
+    double epsilon; /* absolute; a value is corrupted iff |faulty - golden| >= epsilon and the bits
+                     * differ, or faulty is not a number; 0: iff the bits differ */
+    bool compat;    /* the CLASSES classifier's exact rules instead */
+};
+
+/* A named number of a pattern: an integer, or a pair of percentages (lo, hi]. */
+struct char_param {
+    const char *name; /* static string: "block_size" */
+    bool is_range;
+    double value[2]; /* value[0], or lo and hi */
+};
+enum stat_rule { STAT_MAX, STAT_MIN };
+struct char_stat {
+    const char *name;
+    enum stat_rule rule; /* how stats of many tensors combine */
+    double value;
+};
+enum { CHAR_MAX_PARAMS = 6, CHAR_MAX_STATS = 6 };
+
+struct characterisation {
+    size_t corrupted;        /* cardinality at this epsilon; 0: nothing else is set */
+    size_t channels;         /* distinct (n, c) */
+    enum pattern pattern;
+    int n_keys, n_stats;
+    struct char_param keys[CHAR_MAX_PARAMS];
+    struct char_stat stats[CHAR_MAX_STATS];
+    size_t value_count[N_VALUES]; /* of the corrupted elements, by class */
+    /* Domain: one class, two classes with their shares, or mixed ("random"). */
+    int n_domain;                   /* 1, 2, or 0 for random */
+    enum value_class domain[2];     /* in order of first appearance */
+    double share[2][2];             /* percent, lo and hi */
+    double max_abs_error;           /* largest |faulty - golden|, INFINITY if not finite */
+    double median_log2_rel;         /* median of log2(|f - g| / |g|), over g != 0 and finite f; NAN if none */
+};
+
+/* diffs ascending by index. dim: N, C, H, W. */
+void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
+                  const size_t dim[4], struct value_range golden, const struct char_options *o);
+
+#endif

@@ -1,0 +1,54 @@
+/* Characterised errors -> an error model, in the CLASSES JSON format, and draws from it.
+ * Format: docs/FORMATS.md (that of classes-pytorch, with further fields its loader ignores). */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/rng.h"
+#include "characterise/characterise.h"
+
+struct model; /* counts per pattern, its parameters and its domains; immutable once built */
+
+/* Building. */
+struct model_builder;
+struct model_builder *model_builder_new(void);
+void model_builder_free(struct model_builder *b);
+/* One error; dim is its tensor's N, C, H, W. Nothing is kept of c. */
+void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4]);
+/* ERR_INPUT if no pattern has enough tensors. The model belongs to a. */
+int model_build(struct model **out, struct arena *a, const struct model_builder *b, struct diag *d);
+
+/* Files. Reads published CLASSES models as well as ours. */
+int model_load(struct model **out, struct arena *a, const char *path, struct diag *d);
+int model_save(const struct model *m, const char *path, struct diag *d);
+
+/* What is in it, for `model show`. */
+size_t model_n_patterns(const struct model *m);
+struct model_pattern_info {
+    enum pattern pattern;
+    uint64_t count;
+    double frequency;
+    size_t n_categories, n_domains;
+};
+struct model_pattern_info model_pattern(const struct model *m, size_t i);
+uint64_t model_n_tensors(const struct model *m);
+double model_rejected(const struct model *m); /* share of tensors too rare to be in it */
+char *model_json(struct arena *a, const struct model *m); /* the text model_save writes */
+
+/* Drawing one error for a tensor of one image, dim C, H, W, whose fault-free values are golden
+ * (C*H*W floats, NULL: unknown, flips then act on 0) and lie in range. Writes at most max
+ * differences, ascending, and returns their number (at least 1); max must be at least C*H*W.
+ * Uses only r. */
+struct model_draw {
+    enum pattern pattern;
+    size_t n;
+};
+struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
+                             const float *golden, struct value_range range,
+                             struct difference *out, size_t max);
+
+#endif

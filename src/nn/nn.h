@@ -1,0 +1,58 @@
+/* ONNX file + data set -> fault-free and corrupted inferences. Runs on oneDNN, one thread. */
+#ifndef NN_NN_H
+#define NN_NN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/tensor.h"
+
+/* A network made ready for inputs of one batch size. Immutable after loading but for its scratch
+ * memory: one per thread. */
+struct nn;
+/* ERR_UNSUPPORTED names the node and operator. batch replaces a dynamic first dimension. */
+int nn_load(struct nn **out, const char *path, size_t batch, struct diag *d);
+void nn_free(struct nn *net);
+const char *nn_input_name(const struct nn *net);
+void nn_input_dims(const struct nn *net, struct tensor *shape);  /* .data NULL */
+void nn_output_dims(const struct nn *net, struct tensor *shape);
+
+/* Run all nodes. input: as many floats as nn_input_dims; output may be NULL. */
+int nn_run(struct nn *net, const float *input, float *output, struct diag *d);
+
+/* The convolution layers, in execution order. */
+struct nn_conv {
+    const char *name; /* the node's name, or its output's if it has none */
+    int n, c, h, w, k, r, s;
+    int pad_top, pad_bottom, pad_left, pad_right;
+    int stride_h, stride_w, dilation_h, dilation_w, groups;
+    const float *filter; /* k * c/groups * r * s */
+    const float *bias;   /* k, or NULL */
+};
+size_t nn_n_convs(const struct nn *net);
+const struct nn_conv *nn_conv(const struct nn *net, size_t i);
+/* By name or by index in text ("0"); ERR_INPUT lists the names. */
+int nn_find_conv(size_t *out, const struct nn *net, const char *name, struct diag *d);
+
+/* After nn_run: what conv i read, and what it gave (bias included, before any activation). Borrowed
+ * until the next run. */
+const float *nn_conv_input(const struct nn *net, size_t i);
+const float *nn_conv_output(const struct nn *net, size_t i);
+/* Overwrite conv i's output and run only the nodes after it that depend on it; what else they need
+ * must be there from nn_run of the same input. data: as many floats as the conv's output. */
+int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, struct diag *d);
+
+/* ---- Data sets ----------------------------------------------------------------------------------- */
+struct dataset {
+    size_t n;                /* images */
+    size_t c, h, w;
+    const float *images;     /* n*c*h*w, scaled as the network expects */
+    const uint8_t *labels;   /* n */
+    const char *name;
+};
+/* "fashion-mnist" (test), "fashion-mnist:train", or a folder holding the IDX files; max 0: all. */
+int dataset_load(struct dataset *out, struct arena *a, const char *name, size_t max, struct diag *d);
+
+#endif

@@ -1,0 +1,38 @@
+/* Errors -> effects on a CNN's answers: draws errors (from a campaign's own faulty tensors, or from a
+ * model), corrupts one layer's output with each, finishes the inference, compares with fault-free. */
+#ifndef SIMULATE_SIMULATE_H
+#define SIMULATE_SIMULATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+
+struct sim_progress {
+    uint64_t done, planned;
+    uint64_t masked, tolerable, critical;
+    double seconds;
+};
+struct sim_options {
+    const char *network; /* ONNX file */
+    const char *dataset;
+    const char *layer;   /* conv node's name or index */
+    const char *model;   /* model JSON, or NULL */
+    const char *campaign; /* campaign store, for direct errors, or NULL: exactly one of the two */
+    const char *impl;    /* recorded only; may be NULL */
+    uint64_t seed, n;    /* errors to simulate */
+    uint64_t images;     /* use the first so many images, 0: 256 */
+    int jobs;
+    void (*progress)(void *ctx, const struct sim_progress *p);
+    void *progress_ctx;
+    const volatile bool *stop;
+};
+/* Direct: trial i takes SDC number i mod (number of SDCs), so that every one is used equally often;
+ * the image is drawn from Philox(seed, i). The difference measured on the campaign's image is added
+ * to the image's own fault-free value (NaN and infinity replace it): on the campaign's own image that
+ * is the faulty tensor itself. Model: pattern, place and values drawn from Philox(seed, i), the range
+ * being that of the layer's fault-free output for the image. The same seed gives direct and model
+ * trials the same images. Trials go to a new store at path. */
+int simulate_run(const char *path, const struct sim_options *options, struct diag *d);
+
+#endif

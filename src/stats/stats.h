@@ -1,0 +1,46 @@
+/* Intervals, sample sizes and tests: pure functions on numbers. Sources in docs/STATISTICS.md. */
+#ifndef STATS_STATS_H
+#define STATS_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct interval {
+    double lo, hi;
+};
+
+double stats_normal_quantile(double p); /* inverse of the standard normal distribution, 0 < p < 1 */
+double stats_normal_cdf(double z);
+
+/* Wilson's score interval for k successes in n (n > 0), real-valued so that effective sample sizes
+ * can be passed. confidence as 0.95. */
+struct interval stats_wilson(double k, double n, double confidence);
+/* Clopper and Pearson's exact interval. */
+struct interval stats_clopper_pearson(uint64_t k, uint64_t n, double confidence);
+
+/* Leveugle et al., DATE'09: faults to inject for a margin e, given the population (0: infinite). */
+uint64_t stats_sample_size(uint64_t population, double margin, double confidence, double p);
+
+/* Mean of cluster means (each cluster one injection, its value the share of its trials that were
+ * critical), with the effective sample size that makes Wilson's interval have the right width.
+ * sum and sum2: sum of values and of squares over n clusters. */
+struct cluster_mean {
+    double mean, variance_of_mean, n_effective;
+};
+struct cluster_mean stats_cluster_mean(double sum, double sum2, uint64_t n);
+
+/* Two-sided p-value that k1/n1 and k2/n2 come from equal proportions: pooled z test; Fisher's exact
+ * test where an expected count is below 5. */
+double stats_two_proportions(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n2);
+/* Two-sided p-value that w1*p1 = w2*p2 for independent estimates with the given variances (each
+ * already regularised so that it is not 0). */
+double stats_weighted_difference(double w1, double p1, double var1, double w2, double p2,
+                                 double var2);
+/* Newcombe's interval (method 10) for p1 - p2. */
+struct interval stats_newcombe(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n2,
+                               double confidence);
+/* Holm's step-down adjustment, in place: afterwards p[i] <= alpha means significant. */
+void stats_holm(double *p, size_t n);
+
+#endif

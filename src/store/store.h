@@ -1,0 +1,120 @@
+/* Results on disk: one SQLite file per campaign of injections, or per simulation of errors. The only
+ * place that knows SQL; the schema, with its version, is schema.sql and docs/FORMATS.md. One thread
+ * writes. Rows are written in order of their number, and hold nothing of the clock, the host or the
+ * number of threads, so that equal campaigns make equal files. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "vocab/vocab.h"
+
+struct store;
+
+/* What identifies a campaign; equal means resumable. Strings and blobs are copied on create and
+ * belong to the store's arena when read. */
+struct store_launch {
+    const char *kernel, *label;
+    uint32_t grid[3], block[3];
+    uint64_t ctas;
+    uint64_t warp_insns, thread_insns; /* fault-free */
+    uint64_t population;               /* sites of the campaign's fault kind */
+};
+struct store_campaign {
+    const char *impl, *shape, *tile; /* "implicit-gemm", "1x6x14x14:16x5x5", "" */
+    const char *layer;               /* name of the CNN's layer, or "" */
+    const char *fault;               /* "gp:single-bit:thread" */
+    const char *population_kind;     /* "machine" or "ptx" */
+    uint64_t seed, planned;          /* injections planned */
+    uint32_t hang_factor;
+    uint64_t kernels_hash;
+    uint64_t population, warp_insns, thread_insns, workspace_bytes;
+    size_t n_epsilons;
+    const double *epsilons;
+    size_t dim[4];                   /* output N, K, P, Q */
+    size_t n_launches;
+    const struct store_launch *launches;
+    size_t input_floats, filter_floats, golden_floats;
+    const float *input, *filter, *golden;
+};
+struct store_diff { /* one corrupted element of the output */
+    uint32_t index;
+    uint32_t faulty_bits;
+};
+struct store_label { /* characterisation at one epsilon */
+    uint64_t corrupted, channels;
+    int pattern;         /* enum pattern, or -1 if nothing is corrupted at this epsilon */
+    const char *domain;  /* "in_range" or "in_range+out_of_range" or "random" */
+};
+struct store_injection {
+    uint64_t number;
+    uint32_t launch, warp, lane, insn, reg, lanes;
+    uint64_t cta, nth;
+    int bits;
+    uint64_t before, after;
+    int ptx_line, source_line;
+    enum outcome outcome;
+    enum trap_kind trap;
+    uint32_t trap_launch, trap_insn;
+    uint64_t trap_cta, trap_address;
+    double max_abs_error;            /* of an SDC, INFINITY if not finite */
+    size_t n_diffs;
+    const struct store_diff *diffs;  /* all elements whose bits differ, ascending */
+    const struct store_label *labels; /* n_epsilons of them for an SDC, NULL otherwise */
+};
+
+/* Make path, which must not exist, with the campaign's identity and no injections. */
+int store_create(struct store **out, const char *path, const struct store_campaign *c,
+                 struct diag *d);
+/* Open an existing store; ERR_INPUT for a foreign, damaged or newer file, which is left alone. */
+int store_open(struct store **out, const char *path, bool writable, struct diag *d);
+/* Ends the batch under way. Returns what the last commit returned. */
+int store_close(struct store *s, struct diag *d);
+
+const struct store_campaign *store_campaign(const struct store *s);
+/* ERR_INPUT, naming what differs, unless c is the campaign of s (planned may differ). */
+int store_same_campaign(const struct store *s, const struct store_campaign *c, struct diag *d);
+
+/* Append; numbers must ascend. Commits by itself every second or so, store_commit at once. */
+int store_add(struct store *s, const struct store_injection *i, struct diag *d);
+int store_commit(struct store *s, struct diag *d);
+int store_set_planned(struct store *s, uint64_t planned, struct diag *d);
+
+/* How many injections are there; they are numbered 0 to this, without gaps. */
+int store_count(struct store *s, uint64_t *n, struct diag *d);
+int store_get(struct store *s, uint64_t number, struct store_injection *out, struct arena *a,
+              struct diag *d);
+/* Call each for every injection in order until it returns non-zero, which is returned. What it is
+ * given is valid during the call only. with_diffs: false leaves diffs NULL (n_diffs is set). */
+int store_each(struct store *s, bool with_diffs,
+               int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d);
+
+/* ---- Simulations of errors in a CNN (simulate -o sim.db) ----------------------------------------- */
+struct store_simulation {
+    const char *network, *dataset, *layer; /* file names and node name */
+    const char *impl;                      /* "" if unknown */
+    const char *source;                    /* "direct" or "model" */
+    const char *errors;                    /* the campaign store or model file drawn from */
+    uint64_t seed, planned, images;
+};
+struct store_trial {
+    uint64_t number, image;
+    int64_t injection; /* of the campaign store, -1 if drawn from a model */
+    int pattern;       /* enum pattern, -1 if unknown */
+    uint64_t corrupted;
+    enum effect effect;
+    int answer_golden, answer_faulty, label;
+    double score_change; /* largest |faulty - golden| over the outputs */
+};
+int store_sim_create(struct store **out, const char *path, const struct store_simulation *s,
+                     struct diag *d);
+const struct store_simulation *store_simulation(const struct store *s); /* NULL: not one */
+int store_sim_add(struct store *s, const struct store_trial *t, struct diag *d);
+int store_sim_each(struct store *s, int (*each)(void *ctx, const struct store_trial *t), void *ctx,
+                   struct diag *d);
+
+#endif
