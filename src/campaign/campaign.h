@@ -18,6 +18,7 @@ void golden_free(struct golden *g);
 const float *golden_output(const struct golden *g);
 uint64_t golden_population(const struct golden *g);
 struct simt_counts golden_counts(const struct golden *g, size_t launch);
+uint64_t golden_launch_population(const struct golden *g, size_t launch);
 
 /* Site number u of the population, 0 <= u < golden_population. */
 struct fault golden_fault(const struct golden *g, uint64_t u);

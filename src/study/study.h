@@ -1,28 +1,48 @@
-/* One YAML file -> everything: campaigns for each layer x implementation, models, simulations, report. */
+/* One YAML file -> everything: campaigns for each layer x implementation, models, simulations, report.
+ * Also the steps between parts that single commands need. */
 #ifndef STUDY_STUDY_H
 #define STUDY_STUDY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/diag.h"
+#include "conv/conv.h"
+#include "model/model.h"
 
 struct study_progress {
-    const char *step;     /* "conv1 direct: injections" */
-    uint64_t done, planned; /* of this step */
-    uint64_t steps_done, steps;
-    double seconds;       /* since the study began */
-    double fraction;      /* of the whole study's expected work */
+    const char *step;             /* "conv1 direct: injections" */
+    uint64_t done, planned;       /* of this step */
+    double step_seconds, seconds; /* since the step and since the study began */
+    double fraction;              /* of the whole study's expected work */
 };
 struct study_options {
     const char *config, *out_dir;
-    int jobs;
+    int jobs; /* 0: all processors */
     void (*progress)(void *ctx, const struct study_progress *p);
     void *progress_ctx;
     const volatile bool *stop;
 };
 /* Leaves campaigns, models, simulations, report.json, report.csv and report.html in out_dir; continues
- * what an interrupted run of the same configuration left there. */
+ * what an interrupted run of the same configuration left there, and refuses to mix configurations.
+ * FORMATS.md describes the YAML and the folder. */
 int study_run(const struct study_options *options, struct diag *d);
+
+/* Make the reports of a study's folder again. html: where the page goes, NULL: in the folder. */
+int study_report(const char *out_dir, const char *html, struct diag *d);
+
+/* A convolution layer of a network, with what it reads when the network sees one image. In a. */
+struct study_layer {
+    const char *name;
+    struct conv_problem problem;
+    const float *input, *filter;
+};
+int study_layer(struct study_layer *out, struct arena *a, const char *network, const char *dataset,
+                const char *layer, uint64_t image, struct diag *d);
+
+/* The error model of a campaign's SDCs, characterised at epsilon. In a. */
+int study_model(struct model **out, struct arena *a, const char *store, double epsilon, bool compat,
+                struct diag *d);
 
 #endif
