@@ -1,0 +1,250 @@
+/* Intervals and tests against published values and scipy 1.10.1. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "base/rng.h"
+#include "stats/stats.h"
+
+#define LEN(a) (sizeof(a) / sizeof *(a))
+
+static void near(double got, double want, double tolerance, const char *what)
+{
+    if (!(fabs(got - want) <= tolerance))
+        fail_msg("%s: got %.17g, want %.17g", what, got, want);
+}
+
+static void relative(double got, double want, double tolerance, const char *what)
+{
+    near(got, want, tolerance * fabs(want), what);
+}
+
+static void normal_quantile_is_that_of_scipy(void **state)
+{
+    (void)state;
+    /* scipy.stats.norm.ppf(p) */
+    static const double t[][2] = {{1e-300, -37.0470962993612},   {1e-12, -7.034483825301131},
+                                  {1e-5, -4.264890793922825},    {0.001, -3.090232306167813},
+                                  {0.025, -1.9599639845400545},  {0.3, -0.5244005127080409},
+                                  {0.975, 1.959963984540054}};
+    for (size_t i = 0; i < LEN(t); i++)
+        relative(stats_normal_quantile(t[i][0]), t[i][1], 1e-12, "quantile");
+    near(stats_normal_quantile(0.5), 0, 1e-15, "median");
+    for (double p = 0.0005; p < 1; p += 0.001)
+        near(stats_normal_cdf(stats_normal_quantile(p)), p, 1e-15, "cdf of quantile");
+}
+
+static void wilson_has_published_values(void **state)
+{
+    (void)state;
+    /* Newcombe, Statistics in Medicine 17 (1998) 857-872, table I, method 3 */
+    static const struct {
+        double k, n, lo, hi;
+    } t[] = {{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611},
+             {1, 29, 0.0061, 0.1718}};
+    for (size_t i = 0; i < LEN(t); i++) {
+        struct interval w = stats_wilson(t[i].k, t[i].n, 0.95);
+        near(w.lo, t[i].lo, 5e-5, "lower");
+        near(w.hi, t[i].hi, 5e-5, "upper");
+    }
+    /* scipy.stats.binomtest(k, n).proportion_ci(c, method='wilson') */
+    struct interval w = stats_wilson(7, 50, 0.99);
+    near(w.lo, 0.05614371860633749, 1e-14, "7/50 lower");
+    near(w.hi, 0.3082057874303547, 1e-14, "7/50 upper");
+    w = stats_wilson(0, 1000, 0.95);
+    assert_true(w.lo == 0);
+    near(w.hi, 0.0038267584855551234, 1e-14, "0/1000 upper");
+    w = stats_wilson(1000, 1000, 0.95);
+    assert_true(w.hi == 1);
+    w = stats_wilson(0, 0, 0.95);
+    assert_true(w.lo == 0 && w.hi == 1);
+}
+
+static void clopper_pearson_is_that_of_scipy(void **state)
+{
+    (void)state;
+    /* scipy.stats.beta.ppf((1-c)/2, k, n-k+1), scipy.stats.beta.ppf(1-(1-c)/2, k+1, n-k); the second
+     * to fourth are also in Newcombe 1998, method 5 */
+    static const struct {
+        uint64_t k, n;
+        double confidence, lo, hi;
+    } t[] = {
+        {0, 1000, 0.95, 0, 0.003682083896865671},
+        {1, 29, 0.95, 0.0008726468835799228, 0.1776442954887229},
+        {81, 263, 0.95, 0.2527367455852713, 0.36762192260135146},
+        {15, 148, 0.95, 0.057844010083448576, 0.161650490349479},
+        {3, 1000000000, 0.99, 3.378633890085209e-10, 1.0977477522408324e-08},
+        {123456, 1000000, 0.999, 0.12237589525913871, 0.12454179558467816},
+        {29, 29, 0.9, 0.9018553723227043, 1},
+        {1, 1000000, 0.95, 2.53178076637942e-08, 5.571630655166939e-06},
+    };
+    for (size_t i = 0; i < LEN(t); i++) {
+        struct interval c = stats_clopper_pearson(t[i].k, t[i].n, t[i].confidence);
+        relative(c.lo, t[i].lo, 1e-7, "lower");
+        relative(c.hi, t[i].hi, 1e-7, "upper");
+    }
+    struct interval none = stats_clopper_pearson(0, 0, 0.95);
+    assert_true(none.lo == 0 && none.hi == 1);
+}
+
+static void sample_size_is_leveugles(void **state)
+{
+    (void)state;
+    /* Leveugle et al., DATE'09, with t cut to 1.96 and 2.576 and the result rounded: ours uses the
+     * exact quantile and rounds up, so it may differ by one and by 2e-4. */
+    static const struct {
+        uint64_t population;
+        double margin, confidence, want;
+    } t[] = {
+        {10000, .05, .95, 370},    {10000, .02, .95, 1936},    {10000, .01, .95, 4899},
+        {10000, .01, .99, 6239},   {10000, .005, .95, 7935},   {10000, .001, .95, 9897},
+        {1000000, .05, .95, 384},  {1000000, .02, .95, 2395},  {1000000, .01, .95, 9513},
+        {1000000, .01, .99, 16319}, {1000000, .005, .95, 36995}, {1000000, .001, .95, 489900},
+        {1000000000, .05, .95, 384}, {1000000000, .02, .95, 2401}, {1000000000, .01, .95, 9604},
+        {1000000000, .01, .99, 16589}, {1000000000, .005, .95, 38415},
+        {1000000000, .001, .95, 959479},
+    };
+    for (size_t i = 0; i < LEN(t); i++)
+        near((double)stats_sample_size(t[i].population, t[i].margin, t[i].confidence, 0.5),
+             t[i].want, 1 + 2e-4 * t[i].want, "sample size");
+    assert_int_equal(stats_sample_size(0, 0.01, 0.95, 0.5), 9604);
+    assert_int_equal(stats_sample_size(1, 0.01, 0.95, 0.5), 1);
+    assert_int_equal(stats_sample_size(0, 0.01, 0.95, 0), 1);
+    assert_true(stats_sample_size(500, 1e-6, 0.95, 0.5) == 500);
+}
+
+static void two_proportions_is_fisher_or_z(void **state)
+{
+    (void)state;
+    /* scipy.stats.fisher_exact([[a, n-a], [b, m-b]]) where an expected count is below 5 (the first is
+     * Fisher's tea lady), otherwise 2*norm.sf(|z|) with the pooled proportion */
+    static const struct {
+        uint64_t a, n, b, m;
+        double p;
+    } t[] = {
+        {3, 4, 1, 4, 0.48571428571428565},         {10, 12, 2, 17, 0.0002961503632220905},
+        {0, 50, 4, 60, 0.12435683249367552},       {1, 1000, 9, 1200, 0.026348660887440884},
+        {1, 100000, 7, 90000, 0.03094939708810239}, {50, 1000, 80, 1000, 0.00650659748363783},
+        {500, 10000, 480, 9000, 0.2996161055248151}, {5, 100, 9, 100, 0.26762522516430254},
+    };
+    for (size_t i = 0; i < LEN(t); i++) {
+        relative(stats_two_proportions(t[i].a, t[i].n, t[i].b, t[i].m), t[i].p, 1e-8, "p");
+        relative(stats_two_proportions(t[i].b, t[i].m, t[i].a, t[i].n), t[i].p, 1e-8, "p swapped");
+    }
+    assert_true(stats_two_proportions(0, 10, 0, 20) == 1);
+    assert_true(stats_two_proportions(10, 10, 20, 20) == 1);
+    assert_true(stats_two_proportions(0, 0, 3, 20) == 1);
+}
+
+static void newcombe_has_published_values(void **state)
+{
+    (void)state;
+    /* Newcombe, Statistics in Medicine 17 (1998) 873-890, table II, method 10 */
+    static const struct {
+        uint64_t a, n, b, m;
+        double lo, hi;
+    } t[] = {
+        {56, 70, 48, 80, 0.0524, 0.3339}, {9, 10, 3, 10, 0.1705, 0.8090},
+        {6, 7, 2, 7, 0.0582, 0.8062},     {5, 56, 0, 29, -0.0381, 0.1926},
+        {0, 10, 0, 20, -0.1611, 0.2775},  {0, 10, 0, 10, -0.2775, 0.2775},
+        {10, 10, 0, 20, 0.6791, 1.0000},  {10, 10, 0, 10, 0.6075, 1.0000},
+    };
+    for (size_t i = 0; i < LEN(t); i++) {
+        struct interval d = stats_newcombe(t[i].a, t[i].n, t[i].b, t[i].m, 0.95);
+        near(d.lo, t[i].lo, 5e-5, "lower");
+        near(d.hi, t[i].hi, 5e-5, "upper");
+    }
+}
+
+static void holm_steps_down(void **state)
+{
+    (void)state;
+    double p[] = {0.01, 0.04, 0.03, 0.005}; /* R: p.adjust(p, "holm") = 0.03 0.06 0.06 0.02 */
+    static const double want[] = {0.03, 0.06, 0.06, 0.02};
+    stats_holm(p, 4);
+    for (size_t i = 0; i < 4; i++)
+        near(p[i], want[i], 1e-15, "holm");
+    double big[] = {0.9, 0.8, 0.5};
+    stats_holm(big, 3);
+    assert_true(big[0] == 1 && big[1] == 1 && big[2] == 1);
+    stats_holm(NULL, 0);
+}
+
+static void cluster_mean_of_single_trials_is_wilson(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n < 300; n += 7)
+        for (uint64_t k = 0; k <= n; k += 3) {
+            struct cluster_mean c = stats_cluster_mean((double)k, (double)k, n);
+            relative(c.n_effective, (double)n, 1e-9, "n_effective");
+            near(c.mean, (double)k / (double)n, 1e-15, "mean");
+            assert_true(c.variance_of_mean > 0);
+        }
+}
+
+static void weighted_difference_is_a_z_test(void **state)
+{
+    (void)state;
+    /* z = (2*0.3 - 1*0.5) / sqrt(4*0.0004 + 0.0009) = 2 */
+    near(stats_weighted_difference(2, 0.3, 0.0004, 1, 0.5, 0.0009), 0.04550026389635842, 1e-12, "p");
+    assert_true(stats_weighted_difference(1, 0.5, 0, 1, 0.5, 0) == 1);
+}
+
+/* Share of intervals, over simulated campaigns, that hold the true value. Critical faults come in
+ * clusters: an injection's own probability is drawn, then each of its trials. */
+static double cluster_coverage(struct rng *r, uint64_t clusters, int trials, double rare)
+{
+    enum { REPEATS = 4000 };
+    int held = 0;
+    for (int rep = 0; rep < REPEATS; rep++) {
+        double sum = 0, sum2 = 0;
+        for (uint64_t i = 0; i < clusters; i++) {
+            double own = rng_unit(r) < rare ? rng_unit(r) : 0, value = 0;
+            for (int t = 0; t < trials; t++)
+                value += rng_unit(r) < own;
+            value /= trials;
+            sum += value;
+            sum2 += value * value;
+        }
+        struct cluster_mean c = stats_cluster_mean(sum, sum2, clusters);
+        struct interval w = stats_wilson(c.mean * c.n_effective, c.n_effective, 0.95);
+        held += w.lo <= rare / 2 && rare / 2 <= w.hi;
+    }
+    return (double)held / REPEATS;
+}
+
+static void clustered_intervals_cover(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_init(&r, 20, 1);
+    static const double rare[] = {0.05, 0.3, 1};
+    for (size_t i = 0; i < LEN(rare); i++)
+        for (uint64_t clusters = 100; clusters <= 400; clusters *= 4) {
+            double coverage = cluster_coverage(&r, clusters, 8, rare[i]);
+            print_message("seed 20: %3d clusters of 8, mean %.3f: 95%% intervals cover %.3f\n",
+                          (int)clusters, rare[i] / 2, coverage);
+            assert_true(coverage > 0.925 && coverage < 0.99);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(normal_quantile_is_that_of_scipy),
+        cmocka_unit_test(wilson_has_published_values),
+        cmocka_unit_test(clopper_pearson_is_that_of_scipy),
+        cmocka_unit_test(sample_size_is_leveugles),
+        cmocka_unit_test(two_proportions_is_fisher_or_z),
+        cmocka_unit_test(newcombe_has_published_values),
+        cmocka_unit_test(holm_steps_down),
+        cmocka_unit_test(cluster_mean_of_single_trials_is_wilson),
+        cmocka_unit_test(weighted_difference_is_a_z_test),
+        cmocka_unit_test(clustered_intervals_cover),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
