@@ -29,8 +29,8 @@ struct study_options {
  * FORMATS.md describes the YAML and the folder. */
 int study_run(const struct study_options *options, struct diag *d);
 
-/* Make the reports of a study's folder again. html: where the page goes, NULL: in the folder. */
-int study_report(const char *out_dir, const char *html, struct diag *d);
+/* Make the three reports of a study's folder again. */
+int study_report(const char *out_dir, struct diag *d);
 
 /* A convolution layer of a network, with what it reads when the network sees one image. In a. */
 struct study_layer {

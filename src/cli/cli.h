@@ -1,0 +1,103 @@
+/* Words typed by a person -> the parts. The only part that prints. A command is one row of
+ * commands.def and one cmd_*.c; its options are a table from which parsing and --help are made. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+enum option_kind { OPT_FLAG, OPT_STRING, OPT_INT, OPT_U64, OPT_DOUBLE, OPT_DOUBLES };
+
+/* A comma-separated list of numbers. */
+struct doubles {
+    size_t n;
+    double v[16];
+};
+
+/* One option; its value goes to the field at offset of the command's argument struct. */
+struct cli_option {
+    const char *name;  /* "impl": given as --impl */
+    char letter;       /* 'n': also given as -n; 0: none */
+    enum option_kind kind;
+    const char *arg;   /* what --help calls the value */
+    const char *help;
+    size_t offset;
+};
+#define CLI_OPTION_END {0}
+
+struct cli_command {
+    const char *name;      /* "conv run" */
+    const char *summary;   /* one line */
+    const char *operands;  /* "STORE NUMBER" or "" */
+    int min_operands, max_operands; /* max -1: any number */
+    const char *examples;  /* whole lines, shown first by --help */
+    const struct cli_option *options;
+    size_t args_bytes;
+    void (*defaults)(void *args); /* may be NULL: all zero */
+};
+
+/* What every command has. */
+struct cli {
+    const struct cli_command *command;
+    bool json, quiet;
+    int n_operands;
+    char **operands;
+    struct arena arena; /* freed when the command returns */
+    struct diag diag;
+};
+
+/* Commands return OK or a status with cli->diag filled. commands.def names them all. */
+typedef int cli_run(struct cli *cli, void *args);
+#define C(id)                                                                                      \
+    extern const struct cli_command cmd_##id;                                                      \
+    cli_run run_##id;
+#include "cli/commands.def"
+#undef C
+
+/* Parse argv of a command. Returns -1 to go on, or an exit status (help shown, wrong usage). */
+int cli_parse(struct cli *cli, void *args, int argc, char **argv);
+void cli_help(const struct cli_command *command);
+
+/* ---- Output ---------------------------------------------------------------------------------- */
+/* A table of text: columns as wide as needed, numbers (cells that begin with a digit, + or -) to the
+ * right. Rows are added cell by cell. */
+struct table {
+    struct arena *arena;
+    size_t n_columns, n_cells, capacity;
+    const char **cells;
+};
+void table_init(struct table *t, struct arena *a, size_t n_columns, const char *const *titles);
+void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void table_print(const struct table *t);
+
+/* Print a JSON document on stdout and release it. */
+void cli_print_json(json_t *j);
+
+/* ---- Progress and interruption --------------------------------------------------------------- */
+/* One line on stderr, rewritten on a terminal, repeated every few seconds elsewhere. */
+struct progress_line {
+    bool quiet, terminal, shown;
+    double next; /* monotonic time before which nothing is shown */
+    size_t width;
+};
+void progress_begin(struct progress_line *p, bool quiet);
+/* fraction of the work done (0 to 1), elapsed seconds; text is shown after them. */
+void progress_show(struct progress_line *p, double fraction, double seconds, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void progress_end(struct progress_line *p);
+/* "1:05", "2:03:04" */
+void format_seconds(char out[static 16], double seconds);
+double monotonic_seconds(void);
+
+/* Set by SIGINT and SIGTERM once cli_catch_interrupts was called. */
+extern volatile bool cli_stop;
+void cli_catch_interrupts(void);
+
+#endif

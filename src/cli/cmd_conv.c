@@ -1,0 +1,225 @@
+/* conv list, conv run */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/npy.h"
+#include "campaign/campaign.h"
+#include "cli/cli.h"
+#include "cli/problem.h"
+#include "conv/conv.h"
+
+/* ---- conv list ------------------------------------------------------------------------------- */
+
+struct list_args {
+    const char *shape;
+};
+
+const struct cli_command cmd_conv_list = {
+    .name = "conv list",
+    .summary = "implementations, what each supports, cuDNN's name for it",
+    .operands = "",
+    .examples = "  sievert conv list\n"
+                "  sievert conv list --shape 1x64x56x56:64x3x3:p1   which of them can do this one\n",
+    .options = (const struct cli_option[]){
+        {"shape", 0, OPT_STRING, "SHAPE", "say for each whether it supports this problem",
+         offsetof(struct list_args, shape)},
+        CLI_OPTION_END},
+    .args_bytes = sizeof(struct list_args),
+};
+
+static json_t *list_row(const struct conv_impl *impl, const struct conv_problem *p)
+{
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", impl->name, "vendor", impl->vendor,
+                            "summary", impl->summary, "limits", impl->limits, "tiles", impl->tiles);
+    if (p) {
+        struct diag why = {0};
+        bool ok = impl->supports(p, &why) == OK;
+        json_object_set_new(row, "supports", json_boolean(ok));
+        json_object_set_new(row, "reason", json_string(ok ? "" : why.msg));
+    }
+    return row;
+}
+
+int run_conv_list(struct cli *cli, void *args)
+{
+    struct list_args *o = args;
+    struct conv_problem p;
+    if (o->shape && conv_parse_shape(&p, o->shape, &cli->diag) != OK)
+        return cli->diag.code;
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n);
+    json_t *rows = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(rows, list_row(&impls[i], o->shape ? &p : NULL));
+    if (cli->json) {
+        cli_print_json(rows);
+        return OK;
+    }
+    struct table t;
+    table_init(&t, &cli->arena, 5,
+               (const char *const[]){"implementation", "cuDNN", "tiles", o->shape ? "can" : "limits",
+                                     o->shape ? "why not" : "what it does"});
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row)
+    {
+        const struct conv_impl *impl = &impls[index];
+        table_cell(&t, "%s", impl->name);
+        table_cell(&t, "%s", impl->vendor);
+        table_cell(&t, "%s", *impl->tiles ? impl->tiles : "-");
+        if (o->shape) {
+            table_cell(&t, "%s", json_is_true(json_object_get(row, "supports")) ? "yes" : "no");
+            table_cell(&t, "%s", json_string_value(json_object_get(row, "reason")));
+        } else {
+            table_cell(&t, "%s", impl->limits);
+            table_cell(&t, "%s", impl->summary);
+        }
+    }
+    table_print(&t);
+    json_decref(rows);
+    return OK;
+}
+
+/* ---- conv run -------------------------------------------------------------------------------- */
+
+struct run_args {
+    struct problem_args problem;
+    const char *output;
+};
+
+const struct cli_command cmd_conv_run = {
+    .name = "conv run",
+    .summary = "simulate a convolution without faults: error, instructions, workspace",
+    .operands = "",
+    .examples = "  sievert conv run --impl implicit-gemm --shape 1x16x32x32:32x3x3:p1\n"
+                "  sievert conv run --impl direct --onnx examples/lenet5.onnx --layer 0 -o y.npy\n",
+    .options = (const struct cli_option[]){
+        PROBLEM_OPTIONS(struct run_args, problem),
+        {"output", 'o', OPT_STRING, "FILE.npy", "write the output tensor",
+         offsetof(struct run_args, output)},
+        CLI_OPTION_END},
+    .args_bytes = sizeof(struct run_args),
+    .defaults = problem_defaults,
+};
+
+static double relative_error(const float *out, const float *reference, size_t n)
+{
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) {
+        double e = (double)out[i] - (double)reference[i];
+        error += e * e;
+        norm += (double)reference[i] * (double)reference[i];
+    }
+    return norm > 0 ? sqrt(error / norm) : sqrt(error);
+}
+
+static json_t *launch_row(const struct simt_launch *l, const struct simt_counts *counts,
+                          uint64_t sites)
+{
+    return json_pack("{s:s, s:s, s:[iii], s:[iii], s:I, s:I, s:I}", "kernel",
+                     ptx_kernel_name(l->kernel), "label", l->label ? l->label : "", "grid",
+                     (int)l->grid[0], (int)l->grid[1], (int)l->grid[2], "block", (int)l->block[0],
+                     (int)l->block[1], (int)l->block[2], "warp_instructions",
+                     (json_int_t)counts->warp_insns, "thread_instructions",
+                     (json_int_t)counts->thread_insns, "gp_sites", (json_int_t)sites);
+}
+
+static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc)
+{
+    printf("%s %s%s%s  %s\n\n", p->impl->name, *p->tile ? "tile " : "", p->tile, *p->tile ? " " : "",
+           json_string_value(json_object_get(doc, "shape")));
+    struct table t;
+    table_init(&t, &cli->arena, 5,
+               (const char *const[]){"launch", "grid", "block", "warp instructions",
+                                     "thread instructions"});
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(doc, "launches"), i, row)
+    {
+        const struct simt_launch *l = &p->sim.launches[i];
+        table_cell(&t, "%s", l->label && *l->label ? l->label : ptx_kernel_name(l->kernel));
+        table_cell(&t, "%u x %u x %u", l->grid[0], l->grid[1], l->grid[2]);
+        table_cell(&t, "%u x %u x %u", l->block[0], l->block[1], l->block[2]);
+        table_cell(&t, "%lld", json_integer_value(json_object_get(row, "warp_instructions")));
+        table_cell(&t, "%lld", json_integer_value(json_object_get(row, "thread_instructions")));
+    }
+    table_print(&t);
+    printf("\nworkspace       %llu bytes\n", (unsigned long long)p->workspace_bytes);
+    printf("error           %.3g relative to oneDNN\n",
+           json_real_value(json_object_get(doc, "relative_error")));
+    printf("simulated in    %.1f ms\n", 1e3 * json_real_value(json_object_get(doc, "seconds")));
+}
+
+static int simulate(struct cli *cli, struct conv_program *p, const struct problem *in,
+                    const char *output)
+{
+    const struct fault_kind all = {.group = GROUP_GP};
+    struct golden *g = NULL;
+    int rc = golden_run(&g, &p->sim, &all, &cli->diag);
+    if (rc != OK)
+        return rc;
+    size_t n = p->sim.out_bytes / sizeof(float);
+    float *reference = arena_array(&cli->arena, n, sizeof *reference);
+    rc = conv_reference(&p->problem, in->input, in->filter, reference, &cli->diag);
+    if (rc != OK)
+        goto out;
+
+    json_t *launches = json_array();
+    for (size_t i = 0; i < p->sim.n_launches; i++) {
+        struct simt_counts counts = golden_counts(g, i);
+        json_array_append_new(launches, launch_row(&p->sim.launches[i], &counts,
+                                                   golden_launch_population(g, i)));
+    }
+    /* The time is that of a plain run, as a user's own program would take. */
+    struct simt *sim = simt_new();
+    struct simt_mem *mem = simt_mem_clone(p->sim.mem);
+    double begin = monotonic_seconds();
+    for (size_t i = 0; i < p->sim.n_launches; i++) {
+        struct simt_result result;
+        const struct simt_launch *l = &p->sim.launches[i];
+        simt_run(sim, mem, l, 0, simt_n_ctas(l), &(struct simt_run_options){0}, &result);
+    }
+    double seconds = monotonic_seconds() - begin;
+    simt_mem_free(mem);
+    simt_free(sim);
+
+    json_t *doc = json_pack("{s:s, s:s, s:s, s:o, s:I, s:f, s:f}", "implementation", p->impl->name,
+                            "shape", conv_shape(&cli->arena, &p->problem), "tile", p->tile,
+                            "launches", launches, "workspace_bytes", (json_int_t)p->workspace_bytes,
+                            "relative_error", relative_error(golden_output(g), reference, n),
+                            "seconds", seconds);
+    if (output) {
+        struct tensor t = {.rank = 4,
+                           .dim = {(size_t)p->problem.n, (size_t)p->problem.k,
+                                   (size_t)conv_out_h(&p->problem), (size_t)conv_out_w(&p->problem)}};
+        t.data = reference; /* reused: the numbers written are the simulated ones */
+        memcpy(t.data, golden_output(g), n * sizeof(float));
+        rc = npy_write(output, &t, &cli->diag);
+    }
+    if (rc == OK && !cli->json)
+        print_run(cli, p, doc);
+    if (rc == OK && cli->json)
+        cli_print_json(json_incref(doc));
+    json_decref(doc);
+out:
+    golden_free(g);
+    return rc;
+}
+
+int run_conv_run(struct cli *cli, void *args)
+{
+    struct run_args *o = args;
+    struct problem in;
+    struct conv_program p;
+    int rc = problem_load(&in, &cli->arena, &o->problem, &cli->diag);
+    if (rc != OK)
+        return rc;
+    rc = conv_prepare(&p, &cli->arena, &in.problem, in.impl, o->problem.tile, in.input, in.filter,
+                      &cli->diag);
+    if (rc != OK)
+        return rc;
+    rc = simulate(cli, &p, &in, o->output);
+    conv_program_fini(&p);
+    return rc;
+}

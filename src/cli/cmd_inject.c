@@ -1,0 +1,206 @@
+/* inject: a campaign of injections into one convolution. */
+#include <stdio.h>
+#include <string.h>
+
+#include "campaign/campaign.h"
+#include "cli/cli.h"
+#include "cli/problem.h"
+#include "report/report.h"
+#include "stats/stats.h"
+#include "store/store.h"
+
+struct inject_args {
+    struct problem_args problem; /* first: problem_defaults */
+    const char *fault, *population, *engine, *store;
+    uint64_t n, seed;
+    double margin, confidence;
+    struct doubles epsilons;
+    int jobs, hang_factor;
+    bool list;
+};
+
+static void defaults(void *args)
+{
+    struct inject_args *o = args;
+    problem_defaults(args);
+    o->fault = "gp:single-bit:thread";
+    o->population = "machine";
+    o->engine = vocab_word(&vocab_engines, 0);
+    o->seed = 1;
+    o->confidence = 0.95;
+    o->epsilons = (struct doubles){3, {0, 1e-6, 1e-3}};
+    o->hang_factor = 10;
+}
+
+const struct cli_command cmd_inject = {
+    .name = "inject",
+    .summary = "a campaign: upset a convolution many times, store what comes out",
+    .operands = "",
+    .examples =
+        "  sievert inject --impl implicit-gemm --shape 1x6x14x14:16x5x5 -n 2000 -o run.db\n"
+        "  sievert inject --impl direct --onnx examples/lenet5.onnx --layer 1 --margin 1% -o run.db\n"
+        "  sievert inject --list                  what can be struck, and how\n",
+    .options = (const struct cli_option[]){
+        PROBLEM_OPTIONS(struct inject_args, problem),
+        {"fault", 0, OPT_STRING, "WHERE:FLIP:SCOPE", "default gp:single-bit:thread",
+         offsetof(struct inject_args, fault)},
+        {"population", 0, OPT_STRING, "KIND", "machine (default) or ptx: all PTX instructions",
+         offsetof(struct inject_args, population)},
+        {"injections", 'n', OPT_U64, "N", "how many (default 1000)", offsetof(struct inject_args, n)},
+        {"margin", 0, OPT_DOUBLE, "E", "instead of -n: as many as this margin needs (1%)",
+         offsetof(struct inject_args, margin)},
+        {"confidence", 0, OPT_DOUBLE, "C", "of --margin and of the intervals (95%)",
+         offsetof(struct inject_args, confidence)},
+        {"seed", 0, OPT_U64, "N", "the same seed gives the same injections (default 1)",
+         offsetof(struct inject_args, seed)},
+        {"eps", 0, OPT_DOUBLES, "LIST", "epsilons of the classification (0,1e-6,1e-3)",
+         offsetof(struct inject_args, epsilons)},
+        {"engine", 0, OPT_STRING, "NAME", "replay (default) or full; the same results",
+         offsetof(struct inject_args, engine)},
+        {"hang-factor", 0, OPT_INT, "N", "a CTA hangs beyond N x its fault-free instructions (10)",
+         offsetof(struct inject_args, hang_factor)},
+        {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
+         offsetof(struct inject_args, jobs)},
+        {"output", 'o', OPT_STRING, "RUN.db", "the store; continued if it is there",
+         offsetof(struct inject_args, store)},
+        {"list", 0, OPT_FLAG, NULL, "list the words of --fault and --engine and stop",
+         offsetof(struct inject_args, list)},
+        CLI_OPTION_END},
+    .args_bytes = sizeof(struct inject_args),
+    .defaults = defaults,
+};
+
+static void list_words(struct cli *cli)
+{
+    const struct vocab *all[] = {&vocab_groups, &vocab_flips, &vocab_scopes, &vocab_engines};
+    json_t *doc = json_object();
+    struct table t;
+    table_init(&t, &cli->arena, 3, (const char *const[]){"part", "word", "meaning"});
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        json_t *words = json_object();
+        for (size_t k = 0; k < all[i]->n; k++) {
+            table_cell(&t, "%s", all[i]->what);
+            table_cell(&t, "%s", all[i]->words[k].word);
+            table_cell(&t, "%s", all[i]->words[k].help);
+            json_object_set_new(words, all[i]->words[k].word, json_string(all[i]->words[k].help));
+        }
+        json_object_set_new(doc, all[i]->what, words);
+    }
+    if (cli->json) {
+        cli_print_json(doc);
+        return;
+    }
+    table_print(&t);
+    json_decref(doc);
+}
+
+static void show_progress(void *ctx, const struct progress *p)
+{
+    double rate = p->seconds > 0 ? (double)p->done / p->seconds : 0;
+    double n = p->done ? (double)p->done : 1;
+    progress_show(ctx, (double)p->done / (double)(p->planned ? p->planned : 1), p->seconds,
+                  "%llu/%llu injections, %.0f/s: masked %.1f %%, SDC %.1f %%, DUE %.1f %%",
+                  (unsigned long long)p->done, (unsigned long long)p->planned, rate,
+                  100 * (double)p->masked / n, 100 * (double)p->sdc / n, 100 * (double)p->due / n);
+}
+
+/* -n, or the sample size that --margin asks for. */
+static int sample_size(uint64_t *n, const struct inject_args *o, const struct conv_program *p,
+                       const struct fault_kind *kind, struct diag *d)
+{
+    if (o->margin == 0) {
+        *n = o->n ? o->n : 1000;
+        return OK;
+    }
+    if (o->n || o->margin <= 0 || o->margin >= 1)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--margin takes a share between 0 and 1 (1%%), and no -n");
+    struct golden *g;
+    int rc = golden_run(&g, &p->sim, kind, d);
+    if (rc == OK) {
+        *n = stats_sample_size(golden_population(g), o->margin, o->confidence, 0.5);
+        golden_free(g);
+    }
+    return rc;
+}
+
+static int parse_words(struct campaign_options *out, const struct inject_args *o, struct diag *d)
+{
+    int engine, rc = fault_kind_parse(&out->kind, o->fault, d);
+    if (rc == OK)
+        rc = vocab_find(&vocab_engines, o->engine, &engine, d);
+    if (rc != OK)
+        return rc;
+    out->engine = (enum engine)engine;
+    if (strcmp(o->population, "ptx") == 0)
+        out->kind.population = POPULATION_PTX;
+    else if (strcmp(o->population, "machine") != 0)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--population '%s': machine or ptx",
+                         o->population);
+    if (o->hang_factor < 1 || o->jobs < 0 || o->confidence <= 0 || o->confidence >= 1)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--hang-factor must be 1 or more, --jobs 0 or more, --confidence in (0, 1)");
+    for (size_t i = 0; i < o->epsilons.n; i++)
+        if (o->epsilons.v[i] < 0)
+            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--eps: %g is negative",
+                             o->epsilons.v[i]);
+    return OK;
+}
+
+static int print_result(struct cli *cli, const char *store, double confidence)
+{
+    json_t *doc;
+    int rc = report_campaign(&doc, store, confidence, &cli->diag);
+    if (rc != OK)
+        return rc;
+    if (cli->json) {
+        cli_print_json(doc);
+        return OK;
+    }
+    report_terminal(stdout, doc, false);
+    json_decref(doc);
+    return OK;
+}
+
+int run_inject(struct cli *cli, void *args)
+{
+    struct inject_args *o = args;
+    struct problem in;
+    struct conv_program p;
+    struct campaign_options c = {
+        .seed = o->seed,
+        .hang_factor = (uint32_t)o->hang_factor,
+        .jobs = o->jobs,
+        .n_epsilons = o->epsilons.n,
+        .epsilons = o->epsilons.v,
+        .stop = &cli_stop,
+    };
+    if (o->list) {
+        list_words(cli);
+        return OK;
+    }
+    if (!o->store)
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
+    int rc = parse_words(&c, o, &cli->diag);
+    if (rc == OK)
+        rc = problem_load(&in, &cli->arena, &o->problem, &cli->diag);
+    if (rc != OK)
+        return rc;
+    rc = conv_prepare(&p, &cli->arena, &in.problem, in.impl, o->problem.tile, in.input, in.filter,
+                      &cli->diag);
+    if (rc != OK)
+        return rc;
+    rc = sample_size(&c.n, o, &p, &c.kind, &cli->diag);
+    if (rc == OK) {
+        struct progress_line line;
+        progress_begin(&line, cli->quiet);
+        c.layer = in.layer;
+        c.progress = show_progress;
+        c.progress_ctx = &line;
+        cli_catch_interrupts();
+        rc = campaign_run(o->store, &p, in.input, in.filter, &c, &cli->diag);
+        progress_end(&line);
+    }
+    conv_program_fini(&p);
+    return rc != OK ? rc : print_result(cli, o->store, o->confidence);
+}

@@ -1,0 +1,125 @@
+/* replay: run one injection of a store again and compare it with its row. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "campaign/campaign.h"
+#include "cli/cli.h"
+
+struct replay_args {
+    const char *engine;
+};
+
+static void defaults(void *args)
+{
+    struct replay_args *o = args;
+    o->engine = vocab_word(&vocab_engines, ENGINE_FULL);
+}
+
+const struct cli_command cmd_replay = {
+    .name = "replay",
+    .summary = "run one injection of a store again, bit for bit, and show it",
+    .operands = "STORE NUMBER",
+    .min_operands = 2,
+    .max_operands = 2,
+    .examples = "  sievert replay run.db 1234\n",
+    .options = (const struct cli_option[]){
+        {"engine", 0, OPT_STRING, "NAME", "full (default) or replay",
+         offsetof(struct replay_args, engine)},
+        CLI_OPTION_END},
+    .args_bytes = sizeof(struct replay_args),
+    .defaults = defaults,
+};
+
+static float float_of(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static json_t *document(struct cli *cli, const struct store_campaign *c,
+                        const struct store_injection *i, const struct experiment_result *r)
+{
+    json_t *diffs = json_array();
+    for (size_t k = 0; k < r->n_diffs; k++) {
+        const struct store_diff *e = &r->diffs[k];
+        json_array_append_new(
+            diffs, json_pack("{s:i, s:s, s:s}", "index", (int)e->index, "golden",
+                             arena_printf(&cli->arena, "%.9g", (double)c->golden[e->index]), "faulty",
+                             arena_printf(&cli->arena, "%.9g", (double)float_of(e->faulty_bits))));
+    }
+    return json_pack(
+        "{s:I, s:s, s:s, s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:o, "
+        "s:b}",
+        "number", (json_int_t)i->number, "implementation", c->impl, "shape", c->shape, "launch",
+        (int)i->launch, "kernel", c->launches[i->launch].kernel, "cta", (json_int_t)i->cta, "warp",
+        (int)i->warp, "lane", (int)i->lane, "instruction", (int)i->insn, "register", (int)i->reg,
+        "bits", i->bits, "ptx_line", i->ptx_line, "source_line", i->source_line, "before",
+        arena_printf(&cli->arena, "0x%llx", (unsigned long long)i->before), "after",
+        arena_printf(&cli->arena, "0x%llx", (unsigned long long)i->after), "outcome",
+        vocab_word(&vocab_outcomes, (int)r->outcome), "trap",
+        vocab_word(&vocab_traps, (int)r->trap.kind), "differences", diffs, "identical", 1);
+}
+
+static void print(const struct store_campaign *c, const struct store_injection *i,
+                  const struct experiment_result *r)
+{
+    const struct store_launch *l = &c->launches[i->launch];
+    printf("injection %llu of %s %s (%s)\n", (unsigned long long)i->number, c->impl, c->shape,
+           c->fault);
+    printf("struck    kernel %s, CTA %llu, warp %u, lane %u, PTX line %d", l->kernel,
+           (unsigned long long)i->cta, i->warp, i->lane, i->ptx_line);
+    if (i->source_line)
+        printf(", source line %d", i->source_line);
+    printf("\nvalue     0x%llx -> 0x%llx (%d bits)\n", (unsigned long long)i->before,
+           (unsigned long long)i->after, i->bits);
+    printf("outcome   %s", vocab_word(&vocab_outcomes, (int)r->outcome));
+    if (r->outcome == OUTCOME_DUE)
+        printf(": %s in launch %u, CTA %llu, warp %u, lane %u, PTX line %d, address 0x%llx",
+               vocab_word(&vocab_traps, (int)r->trap.kind), r->trap_launch,
+               (unsigned long long)r->trap.cta, r->trap.warp, r->trap.lane, r->trap.at.line,
+               (unsigned long long)r->trap.address);
+    printf("\nidentical to the stored row\n");
+    if (r->n_diffs)
+        printf("\n%zu of %zu values differ%s:\n", r->n_diffs, c->golden_floats,
+               r->n_diffs > 20 ? "; the first 20" : "");
+    size_t hw = c->dim[2] * c->dim[3];
+    for (size_t k = 0; k < r->n_diffs && k < 20; k++) {
+        size_t e = r->diffs[k].index;
+        printf("  [n %zu, k %zu, p %zu, q %zu]  %.9g -> %.9g\n", e / hw / c->dim[1],
+               e / hw % c->dim[1], e % hw / c->dim[3], e % c->dim[3], (double)c->golden[e],
+               (double)float_of(r->diffs[k].faulty_bits));
+    }
+}
+
+int run_replay(struct cli *cli, void *args)
+{
+    struct replay_args *o = args;
+    int engine;
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(cli->operands[1], &end, 10);
+    if (*end || end == cli->operands[1] || errno || *cli->operands[1] == '-')
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "'%s' is not the number of an injection",
+                         cli->operands[1]);
+    int rc = vocab_find(&vocab_engines, o->engine, &engine, &cli->diag);
+    if (rc != OK)
+        return rc;
+    struct store *s;
+    rc = store_open(&s, cli->operands[0], false, &cli->diag);
+    if (rc != OK)
+        return rc;
+    struct store_injection row;
+    struct experiment_result result;
+    rc = store_get(s, number, &row, &cli->arena, &cli->diag);
+    if (rc == OK)
+        rc = campaign_replay(&result, &cli->arena, s, number, (enum engine)engine, &cli->diag);
+    if (rc == OK && cli->json)
+        cli_print_json(document(cli, store_campaign(s), &row, &result));
+    else if (rc == OK)
+        print(store_campaign(s), &row, &result);
+    store_close(s, &cli->diag);
+    return rc;
+}

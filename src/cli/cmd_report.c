@@ -1,0 +1,75 @@
+/* report: of one campaign's store, or of a study's folder. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "report/report.h"
+#include "study/study.h"
+
+struct report_args {
+    const char *html, *csv;
+    double confidence;
+};
+
+static void defaults(void *args) { ((struct report_args *)args)->confidence = 0.95; }
+
+const struct cli_command cmd_report = {
+    .name = "report",
+    .summary = "tables, JSON, CSV and a page, of a campaign or of a study",
+    .operands = "RUN.db|FOLDER",
+    .min_operands = 1,
+    .max_operands = 1,
+    .examples = "  sievert report run.db                      a table of one campaign\n"
+                "  sievert report out/ -o report.html         a study's page\n"
+                "  sievert report run.db --json | jq .cells\n",
+    .options = (const struct cli_option[]){
+        {"output", 'o', OPT_STRING, "PAGE.html", "write the HTML page here",
+         offsetof(struct report_args, html)},
+        {"csv", 0, OPT_STRING, "FILE.csv", "write the table as CSV", offsetof(struct report_args, csv)},
+        {"confidence", 0, OPT_DOUBLE, "C", "of a campaign's intervals (95%)",
+         offsetof(struct report_args, confidence)},
+        CLI_OPTION_END},
+    .args_bytes = sizeof(struct report_args),
+    .defaults = defaults,
+};
+
+static int load_study(json_t **doc, struct cli *cli, const char *folder)
+{
+    int rc = study_report(folder, &cli->diag);
+    if (rc != OK)
+        return rc;
+    const char *path = arena_printf(&cli->arena, "%s/report.json", folder);
+    json_error_t error;
+    *doc = json_load_file(path, 0, &error);
+    return *doc ? OK
+                : diag_fail(&cli->diag, ERR_IO, (struct loc){path, error.line, error.column}, "%s",
+                            error.text);
+}
+
+int run_report(struct cli *cli, void *args)
+{
+    struct report_args *o = args;
+    const char *what = cli->operands[0];
+    struct stat st;
+    json_t *doc;
+    if (o->confidence <= 0 || o->confidence >= 1)
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--confidence: %g is not in (0, 1)",
+                         o->confidence);
+    bool is_folder = stat(what, &st) == 0 && S_ISDIR(st.st_mode);
+    int rc = is_folder ? load_study(&doc, cli, what)
+                       : report_campaign(&doc, what, o->confidence, &cli->diag);
+    if (rc != OK)
+        return rc;
+    if (o->html)
+        rc = report_html(o->html, doc, &cli->diag);
+    if (rc == OK && o->csv)
+        rc = report_csv(o->csv, doc, &cli->diag);
+    if (rc == OK && cli->json)
+        cli_print_json(json_incref(doc));
+    else if (rc == OK)
+        report_terminal(stdout, doc, isatty(STDOUT_FILENO));
+    json_decref(doc);
+    return rc;
+}

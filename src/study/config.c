@@ -1,0 +1,173 @@
+#include "study/config.h"
+
+#include <cyaml/cyaml.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const cyaml_schema_value_t name_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 200),
+};
+
+#define OPTIONAL_POINTER (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
+static const cyaml_schema_field_t fields[] = {
+    CYAML_FIELD_STRING_PTR("title", OPTIONAL_POINTER, struct study_config, title, 0, 200),
+    CYAML_FIELD_STRING_PTR("network", CYAML_FLAG_POINTER, struct study_config, network, 1, 4000),
+    CYAML_FIELD_STRING_PTR("dataset", OPTIONAL_POINTER, struct study_config, dataset, 1, 4000),
+    CYAML_FIELD_STRING_PTR("fault", OPTIONAL_POINTER, struct study_config, fault, 1, 100),
+    CYAML_FIELD_UINT("image", CYAML_FLAG_OPTIONAL, struct study_config, image),
+    CYAML_FIELD_UINT("injections", CYAML_FLAG_OPTIONAL, struct study_config, injections),
+    CYAML_FIELD_UINT("errors", CYAML_FLAG_OPTIONAL, struct study_config, errors),
+    CYAML_FIELD_UINT("images", CYAML_FLAG_OPTIONAL, struct study_config, images),
+    CYAML_FIELD_UINT("seed", CYAML_FLAG_OPTIONAL, struct study_config, seed),
+    CYAML_FIELD_FLOAT("epsilon", CYAML_FLAG_OPTIONAL, struct study_config, epsilon),
+    CYAML_FIELD_SEQUENCE("layers", CYAML_FLAG_POINTER, struct study_config, layers, &name_schema, 1,
+                         1000),
+    CYAML_FIELD_SEQUENCE("implementations", CYAML_FLAG_POINTER, struct study_config,
+                         implementations, &name_schema, 1, 100),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct study_config, fields),
+};
+
+/* libcyaml tells what is wrong through its log: the first line is the reason, and the first line of
+ * the backtrace has the place. */
+struct complaint {
+    char message[300];
+    int line, col;
+};
+
+static void __attribute__((format(printf, 3, 0)))
+note(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
+{
+    struct complaint *c = ctx;
+    char text[300];
+    (void)level;
+    vsnprintf(text, sizeof text, fmt, ap);
+    text[strcspn(text, "\n")] = 0;
+    const char *at = strstr(text, "(line: ");
+    if (at && c->line == 0)
+        sscanf(at, "(line: %d, column: %d", &c->line, &c->col);
+    else if (!at && !c->message[0])
+        snprintf(c->message, sizeof c->message, "%s",
+                 strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
+}
+
+static char *copy_or(struct arena *a, const char *s, const char *otherwise)
+{
+    return arena_strdup(a, s && *s ? s : otherwise);
+}
+
+static char **copy_names(struct arena *a, char *const *names, unsigned n)
+{
+    char **copy = arena_array(a, n, sizeof *copy);
+    for (unsigned i = 0; i < n; i++)
+        copy[i] = arena_strdup(a, names[i]);
+    return copy;
+}
+
+/* Into the arena, with defaults. */
+static void complete(struct study_config *out, struct arena *a, const struct study_config *in,
+                     const char *path)
+{
+    char *folder = dirname(arena_strdup(a, path));
+    *out = *in;
+    out->network = in->network[0] == '/' ? arena_strdup(a, in->network)
+                   : strcmp(folder, ".") == 0
+                       ? arena_strdup(a, in->network)
+                       : arena_printf(a, "%s/%s", folder, in->network);
+    out->title = copy_or(a, in->title, in->network);
+    out->dataset = copy_or(a, in->dataset, "fashion-mnist");
+    out->fault = copy_or(a, in->fault, "gp:single-bit:thread");
+    out->layers = copy_names(a, in->layers, in->layers_count);
+    out->implementations = copy_names(a, in->implementations, in->implementations_count);
+    out->injections = in->injections ? in->injections : 1000;
+    out->errors = in->errors ? in->errors : 10000;
+    out->images = in->images ? in->images : 256;
+    out->seed = in->seed ? in->seed : 1;
+    out->epsilon = in->epsilon > 0 ? in->epsilon : 1e-3;
+}
+
+int config_load(struct study_config *out, struct arena *a, const char *path, struct diag *d)
+{
+    struct complaint complaint = {0};
+    const cyaml_config_t config = {
+        .log_fn = note,
+        .log_ctx = &complaint,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+    };
+    struct study_config *read = NULL;
+    if (access(path, R_OK) != 0)
+        return diag_fail(d, ERR_IO, (struct loc){.file = path}, "cannot open: %m");
+    cyaml_err_t error = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&read, NULL);
+    if (error != CYAML_OK)
+        return diag_fail(d, ERR_INPUT, (struct loc){path, complaint.line, complaint.col}, "%s",
+                         complaint.message[0] ? complaint.message : cyaml_strerror(error));
+    complete(out, a, read, path);
+    cyaml_free(&config, &schema, read, 0);
+    return OK;
+}
+
+static json_t *names_json(char *const *names, unsigned n)
+{
+    json_t *j = json_array();
+    for (unsigned i = 0; i < n; i++)
+        json_array_append_new(j, json_string(names[i]));
+    return j;
+}
+
+json_t *config_json(const struct study_config *c)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "title",
+                     c->title, "network", c->network, "dataset", c->dataset, "fault", c->fault,
+                     "image", (json_int_t)c->image, "injections", (json_int_t)c->injections,
+                     "errors", (json_int_t)c->errors, "images", (json_int_t)c->images, "seed",
+                     (json_int_t)c->seed, "epsilon", c->epsilon, "layers",
+                     names_json(c->layers, c->layers_count), "implementations",
+                     names_json(c->implementations, c->implementations_count));
+}
+
+static char **names_from_json(unsigned *n, struct arena *a, const json_t *j)
+{
+    *n = (unsigned)json_array_size(j);
+    char **names = arena_array(a, *n, sizeof *names);
+    for (unsigned i = 0; i < *n; i++) {
+        const char *s = json_string_value(json_array_get(j, i));
+        names[i] = arena_strdup(a, s ? s : "");
+    }
+    return names;
+}
+
+int config_from_json(struct study_config *out, struct arena *a, const json_t *j, const char *path,
+                     struct diag *d)
+{
+    const char *title, *network, *dataset, *fault;
+    json_int_t image, injections, errors, images, seed;
+    json_t *layers, *impls;
+    json_error_t error;
+    *out = (struct study_config){0};
+    if (json_unpack_ex((json_t *)j, &error, 0,
+                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}", "title",
+                       &title, "network", &network, "dataset", &dataset, "fault", &fault, "image",
+                       &image, "injections", &injections, "errors", &errors, "images", &images,
+                       "seed", &seed, "epsilon", &out->epsilon, "layers", &layers,
+                       "implementations", &impls) != 0)
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "not a study's manifest: %s",
+                         error.text);
+    out->title = arena_strdup(a, title);
+    out->network = arena_strdup(a, network);
+    out->dataset = arena_strdup(a, dataset);
+    out->fault = arena_strdup(a, fault);
+    out->image = (uint64_t)image;
+    out->injections = (uint64_t)injections;
+    out->errors = (uint64_t)errors;
+    out->images = (uint64_t)images;
+    out->seed = (uint64_t)seed;
+    out->layers = names_from_json(&out->layers_count, a, layers);
+    out->implementations = names_from_json(&out->implementations_count, a, impls);
+    return OK;
+}
