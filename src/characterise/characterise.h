@@ -29,9 +29,12 @@ struct value_range {
 struct value_range characterise_range(const float *golden, size_t n);
 
 struct char_options {
-    double epsilon; /* absolute; a value is corrupted iff |faulty - golden| >= epsilon and the bits
-                     * differ, or faulty is not a number; 0: iff the bits differ */
-    bool compat;    /* the CLASSES classifier's exact rules instead */
+    double epsilon;   /* absolute; a value is corrupted iff |faulty - golden| >= epsilon and the bits
+                       * differ, or faulty is not a number; 0: iff the bits differ */
+    bool compat;      /* the CLASSES classifier's exact rules instead; for these only: */
+    bool almost_same; /* its option -as: differences below epsilon count as corrupted too */
+    bool nhwc;        /* the tensor lay in memory as N, H, W, C: decides which of two domain
+                       * classes comes first (indexes here are NCHW all the same) */
 };
 
 /* A named number of a pattern: an integer, or a pair of percentages (lo, hi]. */
@@ -48,6 +51,14 @@ struct char_stat {
 };
 enum { CHAR_MAX_PARAMS = 6, CHAR_MAX_STATS = 6 };
 
+/* Error sizes |faulty - golden| / (golden.max - golden.min), counted by floor(log2): bin i holds
+ * exponent CHAR_BIN_0 + i, the outermost bins all beyond. */
+enum { CHAR_BIN_0 = -48, CHAR_BINS = 192 };
+struct magnitudes {
+    uint32_t bin[CHAR_BINS];
+    uint32_t positive; /* how many of them have faulty > golden */
+};
+
 struct characterisation {
     size_t corrupted;        /* cardinality at this epsilon; 0: nothing else is set */
     size_t channels;         /* distinct (n, c) */
@@ -58,14 +69,21 @@ struct characterisation {
     size_t value_count[N_VALUES]; /* of the corrupted elements, by class */
     /* Domain: one class, two classes with their shares, or mixed ("random"). */
     int n_domain;                   /* 1, 2, or 0 for random */
-    enum value_class domain[2];     /* in order of first appearance */
+    enum value_class domain[2];     /* the more frequent first; compat: the one met first */
     double share[2][2];             /* percent, lo and hi */
     double max_abs_error;           /* largest |faulty - golden|, INFINITY if not finite */
     double median_log2_rel;         /* median of log2(|f - g| / |g|), over g != 0 and finite f; NAN if none */
+    struct magnitudes in_range, out_of_range; /* of the values of these classes */
+    uint32_t flipped[32];           /* of the values of class flip: which bit */
 };
 
-/* diffs ascending by index. dim: N, C, H, W. */
+/* diffs ascending by index, each index once, below the product of dim. dim: N, C, H, W, with fewer
+ * than 2^32 elements. An image's channels are counted apart: with N > 1 there are N*C of them, but
+ * shares of channels are of C. */
 void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
                   const size_t dim[4], struct value_range golden, const struct char_options *o);
+
+/* The pattern alone, of corrupted elements at these n > 0 ascending indexes. */
+enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat);
 
 #endif

@@ -1,0 +1,248 @@
+/* Differences -> which of them count as corrupted, the classes of their values, their sizes. */
+#include "characterise/characterise.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "characterise/priv.h"
+
+static uint32_t bits_of(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+size_t characterise_diff(struct difference **out, struct arena *a, const float *golden,
+                         const float *faulty, size_t n)
+{
+    enum { CHUNK = 64 }; /* compared at once: golden tensors and faulty ones are mostly equal */
+    size_t count = 0, used = 0;
+    for (size_t i = 0; i < n; i++)
+        count += bits_of(golden[i]) != bits_of(faulty[i]);
+    struct difference *d = arena_array(a, count, sizeof *d);
+    for (size_t i = 0; i < n && used < count; i += CHUNK) {
+        size_t end = n - i < CHUNK ? n : i + CHUNK;
+        if (memcmp(golden + i, faulty + i, (end - i) * sizeof *golden) == 0)
+            continue;
+        for (size_t k = i; k < end; k++)
+            if (bits_of(golden[k]) != bits_of(faulty[k]))
+                d[used++] = (struct difference){(uint32_t)k, golden[k], faulty[k]};
+    }
+    *out = d;
+    return count;
+}
+
+struct value_range characterise_range(const float *golden, size_t n)
+{
+    struct value_range r = {INFINITY, -INFINITY};
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(golden[i]))
+            continue;
+        r.min = golden[i] < r.min ? golden[i] : r.min;
+        r.max = golden[i] > r.max ? golden[i] : r.max;
+    }
+    return r.min <= r.max ? r : (struct value_range){0, 0};
+}
+
+static bool is_corrupted(const struct difference *d, const struct char_options *o)
+{
+    if (o->compat) {
+        float difference = d->faulty - d->golden;
+        return o->almost_same ? difference != 0 : fabsf(difference) >= (float)o->epsilon;
+    }
+    if (bits_of(d->golden) == bits_of(d->faulty))
+        return false;
+    return !(fabs((double)d->faulty - (double)d->golden) < o->epsilon); /* NaN counts */
+}
+
+static bool one_bit(const struct difference *d)
+{
+    return __builtin_popcount(bits_of(d->golden) ^ bits_of(d->faulty)) == 1;
+}
+
+static enum value_class class_of(const struct difference *d, struct value_range golden,
+                                 const struct char_options *o)
+{
+    if (!isfinite(d->faulty))
+        return VALUE_NAN;
+    if (o->compat) {
+        if (d->golden == d->faulty)
+            return VALUE_SAME;
+        if ((double)fabsf(d->golden - d->faulty) < o->epsilon)
+            return o->almost_same ? VALUE_ALMOST_SAME : VALUE_SAME;
+    }
+    if (d->faulty == 0)
+        return VALUE_ZERO;
+    if (one_bit(d))
+        return VALUE_FLIP;
+    return d->faulty >= golden.min && d->faulty <= golden.max ? VALUE_IN_RANGE
+                                                              : VALUE_OUT_OF_RANGE;
+}
+
+static void add_magnitude(struct magnitudes *m, double difference, double scale)
+{
+    double x = fabs(difference) / scale;
+    uint64_t u;
+    memcpy(&u, &x, sizeof u);
+    int bin = (int)(u >> 52 & 2047) - 1023 - CHAR_BIN_0; /* x >= 0: the exponent of a subnormal is far
+                                                          * below the first bin anyway */
+    m->bin[bin < 0 ? 0 : bin >= CHAR_BINS ? CHAR_BINS - 1 : bin]++;
+    m->positive += difference > 0;
+}
+
+/* k-th smallest (from 0) of v, which is reordered so that nothing before it is larger (Hoare). */
+static double select_kth(double *v, size_t n, size_t k)
+{
+    size_t lo = 0, hi = n - 1;
+    while (lo < hi) {
+        double pivot = v[lo + (hi - lo) / 2];
+        size_t i = lo - 1, j = hi + 1;
+        for (;;) {
+            do
+                i++;
+            while (v[i] < pivot);
+            do
+                j--;
+            while (v[j] > pivot);
+            if (i >= j)
+                break;
+            double t = v[i];
+            v[i] = v[j];
+            v[j] = t;
+        }
+        if (k <= j) /* v[lo..j] <= pivot <= v[j+1..hi] */
+            hi = j;
+        else
+            lo = j + 1;
+    }
+    return v[k];
+}
+
+static double median_log2(double *v, size_t n)
+{
+    if (n == 0)
+        return NAN;
+    double upper = select_kth(v, n, n / 2), lower = upper;
+    if (n % 2 == 0) {
+        lower = v[0];
+        for (size_t i = 1; i < n / 2; i++)
+            lower = v[i] > lower ? v[i] : lower;
+    }
+    return (log2(lower) + log2(upper)) / 2;
+}
+
+static void set_domain(struct characterisation *c, const uint64_t *first_seen, bool compat)
+{
+    enum value_class k[N_VALUES];
+    size_t n = 0;
+    for (int v = 0; v < N_VALUES; v++)
+        if (c->value_count[v] && v != VALUE_SAME && v != VALUE_ALMOST_SAME)
+            k[n++] = (enum value_class)v;
+    if (n != 1 && n != 2)
+        return; /* random */
+    c->n_domain = (int)n;
+    bool swap = n == 2 && (compat ? first_seen[k[1]] < first_seen[k[0]]
+                                  : c->value_count[k[1]] > c->value_count[k[0]]);
+    for (size_t i = 0; i < n; i++) {
+        c->domain[i] = k[swap ? 1 - i : i];
+        c->share[i][0] = c->share[i][1] = 100;
+    }
+    if (n == 1)
+        return;
+    double a = (double)c->value_count[c->domain[0]], b = (double)c->value_count[c->domain[1]];
+    char_quantize(c->share[0], a / (a + b), 8);
+    c->share[1][0] = 100 - c->share[0][1];
+    c->share[1][1] = compat ? 100 : 100 - c->share[0][0];
+}
+
+/* Where the element comes in the file: NCHW index -> position in scan order. */
+static uint64_t scan_position(const struct cells *x, uint64_t id, uint32_t at, bool nhwc)
+{
+    return nhwc ? (id / x->c * x->hw + at) * x->c + id % x->c : id * x->hw + at;
+}
+
+static struct cells cells_of_shape(const size_t dim[4], bool compat)
+{
+    return (struct cells){
+        .c = dim[1], .h = dim[2], .w = dim[3], .hw = dim[2] * dim[3], .compat = compat};
+}
+
+static void cells_alloc(struct cells *x, struct arena *a, size_t n, const size_t dim[4])
+{
+    size_t channels = dim[0] * dim[1];
+    x->at = arena_array(a, n, sizeof *x->at);
+    x->channel = arena_array(a, n < channels ? n : channels, sizeof *x->channel);
+}
+
+static void cells_add(struct cells *x, uint32_t index)
+{
+    struct channel *last = x->n_channels ? &x->channel[x->n_channels - 1] : NULL;
+    if (!last || index >= (last->id + (size_t)1) * x->hw) {
+        last = &x->channel[x->n_channels++];
+        *last = (struct channel){index / (uint32_t)x->hw, (uint32_t)x->n, 0};
+    }
+    x->at[x->n++] = index - last->id * (uint32_t)x->hw;
+    last->n++;
+}
+
+void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
+                  const size_t dim[4], struct value_range golden, const struct char_options *o)
+{
+    struct arena a = {0};
+    struct cells x = cells_of_shape(dim, o->compat);
+    uint64_t first_seen[N_VALUES];
+    double range = (double)golden.max - (double)golden.min, scale = range > 0 ? range : 1;
+    size_t n_relative = 0;
+    *out = (struct characterisation){.median_log2_rel = NAN};
+    memset(first_seen, 255, sizeof first_seen);
+    cells_alloc(&x, &a, n, dim);
+    double *relative = arena_array(&a, n, sizeof *relative);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct difference *d = &diffs[i];
+        if (!is_corrupted(d, o))
+            continue;
+        cells_add(&x, d->index);
+        enum value_class class = class_of(d, golden, o);
+        out->value_count[class]++;
+        if (o->compat && (o->nhwc || out->value_count[class] == 1)) {
+            uint64_t at = scan_position(&x, x.channel[x.n_channels - 1].id, x.at[x.n - 1], o->nhwc);
+            first_seen[class] = at < first_seen[class] ? at : first_seen[class];
+        }
+        double difference = (double)d->faulty - (double)d->golden;
+        double size = isnan(difference) ? (double)INFINITY : fabs(difference);
+        out->max_abs_error = size > out->max_abs_error ? size : out->max_abs_error;
+        if (d->golden != 0 && isfinite(d->golden) && isfinite(d->faulty) && size > 0)
+            relative[n_relative++] = size / fabs((double)d->golden);
+        if (class == VALUE_FLIP)
+            out->flipped[__builtin_ctz(bits_of(d->golden) ^ bits_of(d->faulty))]++;
+        else if (class == VALUE_IN_RANGE)
+            add_magnitude(&out->in_range, difference, scale);
+        else if (class == VALUE_OUT_OF_RANGE)
+            add_magnitude(&out->out_of_range, difference, scale);
+    }
+    out->corrupted = x.n;
+    out->channels = x.n_channels;
+    if (x.n > 0) {
+        char_spatial(out, &x, &a);
+        set_domain(out, first_seen, o->compat);
+        out->median_log2_rel = median_log2(relative, n_relative);
+        if (o->compat) /* the original's count: all elements but those of another class */
+            out->value_count[VALUE_SAME] = dim[0] * dim[1] * x.hw - x.n;
+    }
+    arena_fini(&a);
+}
+
+enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat)
+{
+    struct arena a = {0};
+    struct characterisation c = {0};
+    struct cells x = cells_of_shape(dim, compat);
+    cells_alloc(&x, &a, n, dim);
+    for (size_t i = 0; i < n; i++)
+        cells_add(&x, index[i]);
+    char_spatial(&c, &x, &a);
+    arena_fini(&a);
+    return c.pattern;
+}
