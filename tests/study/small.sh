@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The whole path at a small size: a study of LeNet-5, done with 1 and with 2 threads, interrupted and
+# continued; its stores must be the same files, its reports complete. Usage: small.sh SIEVERT
+set -u
+SIEVERT=$(realpath "$1")
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work" || exit 1
+failed=0
+check() { if eval "$2"; then echo "ok: $1"; else echo "FAILED: $1"; failed=$((failed + 1)); fi; }
+
+cat >study.yaml <<Y
+title: small
+network: $ROOT/examples/lenet5.onnx
+layers: ["0", "1"]
+implementations: [direct, implicit-gemm, winograd-2x2-nonfused]
+injections: 60
+errors: 200
+images: 20
+Y
+"$SIEVERT" study study.yaml -o one -j 1 >one.txt 2>one.err; check 'one thread' "[ $? = 0 ]"; cat one.err
+"$SIEVERT" study study.yaml -o two -j 2 -q >two.txt; check 'two threads' "[ $? = 0 ]"
+n=0
+for f in one/*.db; do
+  cmp "$f" "two/${f#one/}" || failed=$((failed + 1)); n=$((n + 1))
+done
+check '6 campaigns and up to 12 simulations compared' "[ $n -ge 12 ]"
+check 'the same report' "cmp <(sed s/one/DIR/g one/report.json) <(sed s/two/DIR/g two/report.json)"
+check 'a second run finds all done' "$SIEVERT study study.yaml -o one -q >again.txt && cmp one.txt again.txt"
+check 'the page is whole' "grep -q '</html>' one/report.html"
+check 'the page asks for nothing' "! grep -qE '(src|href)=\"https?:' one/report.html"
+check 'csv has a row per cell' "[ \$(wc -l <one/report.csv) -ge 7 ]"
+check 'json on stdout is the report' "$SIEVERT study study.yaml -o one -q --json | python3 -m json.tool >/dev/null"
+sed -i 's/injections: 60/injections: 61/' study.yaml
+check 'another study is refused' "! $SIEVERT study study.yaml -o one -q 2>refused.txt && grep -q 'another study' refused.txt"
+
+# Interrupt a campaign in the middle, continue it: the same file as undisturbed.
+args=(inject --impl direct --onnx "$ROOT/examples/lenet5.onnx" --layer 1 -n 4000 -q)
+"$SIEVERT" "${args[@]}" -o whole.db >/dev/null
+"$SIEVERT" "${args[@]}" -o cut.db >/dev/null 2>cut.err & pid=$!
+sleep 0.3; kill -INT $pid; wait $pid; status=$?
+check "interrupted with 130 (or done already): $status" "[ $status = 130 -o $status = 0 ]"
+"$SIEVERT" "${args[@]}" -o cut.db >/dev/null
+check 'continued campaign is the same file' 'cmp whole.db cut.db'
+for i in 0 7 1999 3999; do
+  check "replay of $i, both engines" "$SIEVERT replay whole.db $i >r1 && $SIEVERT replay whole.db $i --engine replay >r2 && cmp r1 r2"
+done
+check 'beyond the end is refused' "! $SIEVERT replay whole.db 4000 2>/dev/null"
+
+# A full disk: one line, status 1, no file taken for whole.
+if mkdir full && mount -t tmpfs -o size=200k tmpfs full 2>/dev/null; then
+  "$SIEVERT" "${args[@]}" -o full/run.db >/dev/null 2>full.err
+  check 'full disk: status 1 and one line' "[ $? = 1 ] && [ \$(wc -l <full.err) = 1 ]"
+  cat full.err
+  umount full
+else
+  echo 'SKIP: full disk (cannot mount a small tmpfs)'
+fi
+echo "$failed failed"
+[ $failed = 0 ]
