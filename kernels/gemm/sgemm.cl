@@ -1,0 +1,47 @@
+/* Strided batched SGEMM, row-major: c[m][n] = sum over k of a[m][k] * b[k][n]. Batch z, made of nothing
+ * but consecutive matrices, is the third dimension of the grid. */
+#include "gemm/tile.h"
+
+INLINE void fetch_tiles(const __global float *a, const __global float *b, int m, int n, int k, int row0,
+                        int col0, int k0, uint t, float *ra, float *rb)
+{
+#pragma unroll
+    for (int i = 0; i < A_LOADS; i++) {
+        const int row = row0 + a_row(t, i), inner = k0 + a_inner(t);
+        ra[i] = row < m && inner < k ? a[row * k + inner] : 0.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < B_LOADS; i++) {
+        const int col = col0 + b_col(t, i), inner = k0 + b_inner(t, i);
+        rb[i] = col < n && inner < k ? b[inner * n + col] : 0.0f;
+    }
+}
+
+KERNEL(THREADS) sgemm(const __global float *restrict a, const __global float *restrict b,
+                      __global float *restrict c, const int m, const int n, const int k)
+{
+    __local float as[2][BK * LDA] __attribute__((aligned(16)));
+    __local float bs[2][BK * BN] __attribute__((aligned(16)));
+    const uint t = (uint)get_local_id(0);
+    const int z = (int)get_group_id(2);
+    const int row0 = (int)get_group_id(1) * BM, col0 = (int)get_group_id(0) * BN;
+    const __global float *az = a + z * m * k, *bz = b + z * k * n;
+
+    float acc[TM][TN] = {{0.0f}}, ra[A_LOADS], rb[B_LOADS];
+    fetch_tiles(az, bz, m, n, k, row0, col0, 0, t, ra, rb);
+    for (int k0 = 0, buffer = 0; k0 < k; k0 += BK, buffer ^= 1) {
+        tile_store(as[buffer], bs[buffer], t, ra, rb);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        fetch_tiles(az, bz, m, n, k, row0, col0, k0 + BK, t, ra, rb);
+        tile_multiply(as[buffer], bs[buffer], t, acc);
+    }
+
+#pragma unroll
+    for (int i = 0; i < TM; i++)
+#pragma unroll
+        for (int j = 0; j < TN; j++) {
+            const int row = row0 + tile_row(t, i), col = col0 + tile_col(t, j);
+            if (row < m && col < n)
+                c[(z * m + row) * n + col] = acc[i][j];
+        }
+}

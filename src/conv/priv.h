@@ -1,0 +1,85 @@
+/* How an implementation describes its launches, before there is a simulator or a device to run them. */
+#ifndef CONV_PRIV_H
+#define CONV_PRIV_H
+
+#include "conv/conv.h"
+#include "conv/kernels.h"
+
+enum { PLAN_MAX_BUFFERS = 12, PLAN_MAX_LAUNCHES = 12, PLAN_MAX_ARGS = 32 };
+
+/* Buffers 0 to 2 are the problem's; more are workspace. */
+enum { BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT, N_PROBLEM_BUFFERS };
+
+struct plan_arg {
+    bool is_buffer;
+    int32_t value; /* a number, or which buffer */
+};
+
+struct plan_launch {
+    const char *label; /* "input-transform" */
+    const struct kernel_file *file;
+    const char *kernel; /* the kernel's name in that file */
+    uint64_t grid[3];
+    uint32_t threads;
+    int n_args;
+    struct plan_arg arg[PLAN_MAX_ARGS];
+};
+
+struct conv_plan {
+    const char *tile; /* the tile chosen, "" if none */
+    int n_buffers;
+    uint64_t buffer_elems[PLAN_MAX_BUFFERS]; /* of 4 bytes each */
+    int n_launches;
+    struct plan_launch launch[PLAN_MAX_LAUNCHES];
+};
+
+/* The plan of impl for p, checked against the limits of a launch. ERR_UNSUPPORTED as conv_prepare. */
+int conv_make_plan(struct conv_plan *plan, const struct conv_problem *p,
+                   const struct conv_impl *impl, const char *tile, struct diag *d);
+
+/* Workspace of 4-byte elements; the buffer's number in *buffer. Refused beyond 2^31 - 1, which kernels
+ * index with 32 bits. */
+int plan_workspace(struct conv_plan *plan, uint64_t elems, int *buffer, struct diag *d);
+/* The next launch: kernel of the embedded file `file` (printf format), which the build must have. */
+struct plan_launch *plan_launch(struct conv_plan *plan, const char *label, const char *kernel,
+                                uint64_t threads, const char *file, ...)
+    __attribute__((format(printf, 5, 6)));
+void plan_grid(struct plan_launch *l, uint64_t x, uint64_t y, uint64_t z);
+/* Arguments, in the order of the kernel's parameters. */
+void plan_buffers(struct plan_launch *l, int n, const int *buffers);
+#define PLAN_BUFFERS(l, ...)                                                                       \
+    plan_buffers(l, sizeof((int[]){__VA_ARGS__}) / sizeof(int), (int[]){__VA_ARGS__})
+void plan_int(struct plan_launch *l, int value);
+void plan_shape(struct plan_launch *l, const struct conv_problem *p);
+
+static inline uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+/* The tiles of GEMM-like kernels, kernels/common/tiles.def. */
+struct tile {
+    const char *name;
+    int bm, bn, bk, tm, tn;
+};
+#define TILE_THREADS(t) ((uint64_t)((t)->bm / (t)->tm) * (uint64_t)((t)->bn / (t)->tn))
+/* The tile for `batch` products of m x n results: the one named, or the cheapest. */
+int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t n, uint64_t batch,
+                struct diag *d);
+
+/* Launches gemm/sgemm.cl: batch products c = a b of row-major matrices, c of m x n, a of m x k. Sets the
+ * plan's tile. */
+struct sgemm {
+    int a, b, c; /* buffers */
+    uint64_t batch, m, n, k;
+};
+int plan_sgemm(struct conv_plan *plan, const struct sgemm *g, const char *tile, struct diag *d);
+
+/* The implementations, one row each in registry.c. */
+int direct_supports(const struct conv_problem *p, struct diag *d);
+int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d);
+int implicit_gemm_supports(const struct conv_problem *p, struct diag *d);
+int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                       struct diag *d);
+int winograd_2x2_nonfused_supports(const struct conv_problem *p, struct diag *d);
+int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                               struct diag *d);
+
+#endif

@@ -1,0 +1,47 @@
+/* The implementations there are: one row each. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conv/priv.h"
+
+#define TILE(name, bm, bn, bk, tm, tn, sub, um, un) "," name
+static const char tiles[] =
+#include "common/tiles.def"
+    ;
+#undef TILE
+#define TILES (tiles + 1)
+
+static const struct conv_impl impls[] = {
+    {"direct", "DIRECT", "one thread per output, no reuse", "any shape", "", direct_supports,
+     direct_plan},
+    {"implicit-gemm", "IMPLICIT_GEMM", "tiles of a virtual column matrix, indices made in the loop",
+     "any shape", TILES, implicit_gemm_supports, implicit_gemm_plan},
+    {"winograd-2x2-nonfused", "WINOGRAD_NONFUSED",
+     "F(2x2): filter, input, batched SGEMM and output kernels", "3x3 or 5x5, stride 1, dilation 1",
+     TILES, winograd_2x2_nonfused_supports, winograd_2x2_nonfused_plan},
+};
+enum { N_IMPLS = sizeof impls / sizeof *impls };
+
+const struct conv_impl *conv_impls(size_t *n)
+{
+    *n = N_IMPLS;
+    return impls;
+}
+
+int conv_find(const struct conv_impl **out, const char *name, struct diag *d)
+{
+    const char *names[N_IMPLS];
+    for (int i = 0; i < N_IMPLS; i++) {
+        names[i] = impls[i].name;
+        if (strcmp(name, names[i]) == 0) {
+            *out = &impls[i];
+            return OK;
+        }
+    }
+    const char *near = vocab_nearest(name, names, N_IMPLS);
+    char all[400] = "";
+    for (int i = 0, len = 0; i < N_IMPLS && len < (int)sizeof all; i++)
+        len += snprintf(all + len, sizeof all - (size_t)len, "%s%s", i ? ", " : "", names[i]);
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no implementation '%.60s'%s%s%s; there are %s", name,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", all);
+}

@@ -1,0 +1,41 @@
+/* Which tile a GEMM-like kernel uses. */
+#include "conv/priv.h"
+
+#include <string.h>
+
+#define TILE(name, bm, bn, bk, tm, tn, sub, um, un) {name, bm, bn, bk, tm, tn},
+static const struct tile tiles[] = {
+#include "common/tiles.def"
+};
+#undef TILE
+enum { N_TILES = sizeof tiles / sizeof *tiles };
+
+/* Time for the product in arbitrary units, as the heuristics of libraries estimate it: waves of thread
+ * groups on the processors of an A100, each the longer the more products it makes and the more it
+ * loads. The weight of a load is what makes square tiles pay; it is a choice, not a measurement. */
+static uint64_t cost(const struct tile *t, uint64_t m, uint64_t n, uint64_t batch)
+{
+    enum { PROCESSORS = 108, LOAD = 32 };
+    const uint64_t bm = (uint64_t)t->bm, bn = (uint64_t)t->bn;
+    const uint64_t groups = div_up(m, bm) * div_up(n, bn) * batch;
+    return div_up(groups, PROCESSORS) * (bm * bn + LOAD * (bm + bn));
+}
+
+int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t n, uint64_t batch,
+                struct diag *d)
+{
+    const struct tile *best = &tiles[0];
+    for (int i = 0; i < N_TILES; i++) {
+        if (strcmp(name, tiles[i].name) == 0) {
+            *out = &tiles[i];
+            return OK;
+        }
+        if (cost(&tiles[i], m, n, batch) < cost(best, m, n, batch))
+            best = &tiles[i];
+    }
+    if (*name)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them",
+                         name);
+    *out = best;
+    return OK;
+}

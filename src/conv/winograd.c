@@ -1,0 +1,71 @@
+/* Winograd's minimal filtering: kernels/winograd/. */
+#include <stdio.h>
+
+#include "conv/priv.h"
+
+enum { BLOCK = 128 };
+
+/* F(2x2, 3x3) and F(2x2, 5x5): what the libraries have. */
+static int supports(const struct conv_problem *p, bool with_5x5, struct diag *d)
+{
+    if (p->r != p->s || !(p->r == 3 || (with_5x5 && p->r == 5)))
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the filter must be 3x3%s, not %dx%d",
+                         with_5x5 ? " or 5x5" : "", p->r, p->s);
+    if (p->stride_h != 1 || p->stride_w != 1)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the stride must be 1");
+    if (p->dilation_h != 1 || p->dilation_w != 1)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the dilation must be 1");
+    return OK;
+}
+
+/* Workspace: u[point][filter][channel], v[point][channel][tile], m[point][filter][tile]. */
+static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, int out,
+                         const char *tile, struct diag *d)
+{
+    const uint64_t size = (uint64_t)(out + p->r - 1), points = size * size;
+    const uint64_t tiles = (uint64_t)p->n * div_up((uint64_t)conv_out_h(p), (uint64_t)out) *
+                           div_up((uint64_t)conv_out_w(p), (uint64_t)out);
+    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k, channels = (uint64_t)p->c;
+    const uint64_t planes = filters * channels / groups; /* of the filter */
+    int u, v, m;
+    if (plan_workspace(plan, points * planes, &u, d) != OK ||
+        plan_workspace(plan, points * channels * tiles, &v, d) != OK ||
+        plan_workspace(plan, points * filters * tiles, &m, d) != OK)
+        return ERR_UNSUPPORTED;
+
+    char file[64];
+    snprintf(file, sizeof file, "winograd-nonfused-%dx%d-%dx%d", out, out, p->r, p->s);
+    struct plan_launch *l =
+        plan_launch(plan, "filter-transform", "filter_transform", BLOCK, "%s", file);
+    plan_grid(l, div_up(planes, BLOCK), 1, 1);
+    PLAN_BUFFERS(l, BUFFER_FILTER, u);
+    plan_int(l, (int)planes);
+
+    l = plan_launch(plan, "input-transform", "input_transform", BLOCK, "%s", file);
+    plan_grid(l, div_up(tiles, BLOCK), channels, 1);
+    PLAN_BUFFERS(l, BUFFER_INPUT, v);
+    plan_shape(l, p);
+
+    const struct sgemm product = {.a = u, .b = v, .c = m, .batch = points * groups,
+                                  .m = filters / groups, .n = tiles, .k = channels / groups};
+    int status = plan_sgemm(plan, &product, tile, d);
+    if (status != OK)
+        return status;
+
+    l = plan_launch(plan, "output-transform", "output_transform", BLOCK, "%s", file);
+    plan_grid(l, div_up(tiles, BLOCK), filters, 1);
+    PLAN_BUFFERS(l, m, BUFFER_OUTPUT);
+    plan_shape(l, p);
+    return OK;
+}
+
+int winograd_2x2_nonfused_supports(const struct conv_problem *p, struct diag *d)
+{
+    return supports(p, true, d);
+}
+
+int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                               struct diag *d)
+{
+    return plan_nonfused(plan, p, 2, tile, d);
+}

@@ -1,0 +1,120 @@
+#include "cases.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+#define SHAPE(shape, why) {shape, why},
+static const struct conv_case cases[] = {
+#include "grid.def"
+};
+
+const struct conv_case *conv_cases(size_t *n)
+{
+    *n = sizeof cases / sizeof *cases;
+    return cases;
+}
+
+static float *random_values(struct arena *a, size_t n, struct rng *r)
+{
+    float *v = arena_array(a, n, sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (float)(2 * rng_unit(r) - 1);
+    return v;
+}
+
+void conv_data_init(struct conv_data *data, const struct conv_problem *p, uint64_t seed)
+{
+    struct rng r;
+    *data = (struct conv_data){.problem = *p};
+    rng_init(&r, seed, 0);
+    data->n_in = (size_t)p->n * (size_t)p->c * (size_t)(p->h * p->w);
+    data->n_filter = (size_t)p->k * (size_t)(p->c / p->groups) * (size_t)(p->r * p->s);
+    data->n_out = (size_t)p->n * (size_t)p->k * (size_t)(conv_out_h(p) * conv_out_w(p));
+    data->in = random_values(&data->arena, data->n_in, &r);
+    data->filter = random_values(&data->arena, data->n_filter, &r);
+    data->out = arena_array(&data->arena, data->n_out, sizeof(float));
+    data->expected = arena_array(&data->arena, data->n_out, sizeof(double));
+    conv_naive(p, data->in, data->filter, data->expected);
+}
+
+void conv_data_of(struct conv_data *data, const char *shape, uint64_t seed)
+{
+    struct conv_problem p;
+    struct diag d = {0};
+    if (conv_parse_shape(&p, shape, &d) != OK) {
+        fprintf(stderr, "%s\n", d.msg);
+        assert(!"the shape is valid");
+    }
+    conv_data_init(data, &p, seed);
+}
+
+void conv_data_fini(struct conv_data *data) { arena_fini(&data->arena); }
+
+double conv_data_error(const struct conv_data *data)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < data->n_out; i++) {
+        const double e = (double)data->out[i] - data->expected[i];
+        difference += e * e;
+        norm += data->expected[i] * data->expected[i];
+    }
+    const double error = sqrt(norm > 0 ? difference / norm : difference);
+    return isnan(error) ? INFINITY : error;
+}
+
+static int between(struct rng *r, int least, int most)
+{
+    return least + (int)rng_below(r, (uint64_t)(most - least + 1));
+}
+
+void conv_random_problem(struct conv_problem *out, struct rng *r)
+{
+    for (;;) {
+        const bool plain = rng_below(r, 2); /* within the limits of Winograd and FFT */
+        const int filter = (int)rng_below(r, 2) ? 3 : 5;
+        const int groups = rng_below(r, 3) ? 1 : between(r, 2, 4);
+        struct conv_problem p = {
+            .n = between(r, 1, 3),
+            .c = groups * between(r, 1, 12),
+            .h = between(r, 1, 20),
+            .w = between(r, 1, 20),
+            .k = groups * between(r, 1, 20),
+            .r = plain ? filter : between(r, 1, 11),
+            .s = plain ? filter : between(r, 1, 11),
+            .pad_top = between(r, 0, 2),
+            .pad_bottom = between(r, 0, 2),
+            .pad_left = between(r, 0, 2),
+            .pad_right = between(r, 0, 2),
+            .stride_h = plain ? 1 : between(r, 1, 3),
+            .stride_w = plain ? 1 : between(r, 1, 3),
+            .dilation_h = plain ? 1 : between(r, 1, 2),
+            .dilation_w = plain ? 1 : between(r, 1, 2),
+            .groups = groups,
+        };
+        if (conv_check(&p, NULL) == OK) {
+            *out = p;
+            return;
+        }
+    }
+}
+
+double conv_tolerance(const struct conv_impl *impl)
+{
+    return strstr(impl->name, "4x4") || strstr(impl->name, "fft") ? 1e-4 : 1e-5;
+}
+
+int conv_for_tiles(const struct conv_impl *impl, int (*f)(const char *tile, void *ctx), void *ctx)
+{
+    if (!*impl->tiles)
+        return f("", ctx);
+    int status = 0;
+    char names[512], *rest = names;
+    snprintf(names, sizeof names, "%s", impl->tiles);
+    for (char *tile; status == 0 && (tile = strsep(&rest, ",")) != NULL;)
+        status = f(tile, ctx);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* The common grid of shapes, with data, and the two references. */
+#ifndef TESTS_CONV_CASES_H
+#define TESTS_CONV_CASES_H
+
+#include "base/arena.h"
+#include "conv/conv.h"
+
+struct conv_case {
+    const char *shape, *why;
+};
+const struct conv_case *conv_cases(size_t *n);
+
+struct conv_data {
+    struct arena arena;
+    struct conv_problem problem;
+    size_t n_in, n_filter, n_out;
+    float *in, *filter, *out; /* out: for whoever is tested */
+    double *expected;         /* conv_naive */
+};
+/* Uniform values of [-1, 1), the same for the same shape and seed. Asserts that the shape is valid. */
+void conv_data_init(struct conv_data *data, const struct conv_problem *p, uint64_t seed);
+void conv_data_fini(struct conv_data *data);
+/* The same for shape, in the notation. */
+void conv_data_of(struct conv_data *data, const char *shape, uint64_t seed);
+/* ||out - expected|| / ||expected||, or ||out|| where expected is all zero; NaN counts as infinite. */
+double conv_data_error(const struct conv_data *data);
+
+/* A problem that conv_check accepts, from r: every feature has a fair share. */
+struct rng;
+void conv_random_problem(struct conv_problem *out, struct rng *r);
+
+/* What relative error an implementation may have. */
+double conv_tolerance(const struct conv_impl *impl);
+/* Calls f for each tile of impl, or once with "". Stops at the first that returns non-zero. */
+int conv_for_tiles(const struct conv_impl *impl, int (*f)(const char *tile, void *ctx), void *ctx);
+
+#endif

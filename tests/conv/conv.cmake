@@ -1,0 +1,15 @@
+# What the tests of convolutions share: the grid of shapes with its references, and PoCL.
+add_library(test_conv STATIC EXCLUDE_FROM_ALL conv/cases.c)
+target_link_libraries(test_conv PUBLIC test_all)
+target_include_directories(test_conv PUBLIC conv)
+
+find_library(OPENCL_LIBRARY OpenCL REQUIRED)
+add_library(test_native STATIC EXCLUDE_FROM_ALL conv/native.c)
+target_link_libraries(test_native PUBLIC test_conv ${OPENCL_LIBRARY})
+
+foreach(name oracle_conv_reference)
+  if(TARGET ${name})
+    target_link_libraries(${name} PRIVATE test_conv)
+  endif()
+endforeach()
+target_link_libraries(oracle_pocl_conv PRIVATE test_native)

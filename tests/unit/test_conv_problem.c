@@ -1,0 +1,162 @@
+/* The notation of problems, what it refuses and with which words, and the registry's look-up. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "conv/priv.h"
+
+static struct conv_problem parse(const char *text)
+{
+    struct conv_problem p;
+    struct diag d = {0};
+    if (conv_parse_shape(&p, text, &d) != OK)
+        fail_msg("%s: %s", text, d.msg);
+    return p;
+}
+
+static void test_parse(void **state)
+{
+    (void)state;
+    struct conv_problem p = parse("2x4x8x9:6x3x5:p1,2:s2,3:d1,2:g2");
+    const struct conv_problem expected = {.n = 2, .c = 4, .h = 8, .w = 9, .k = 6, .r = 3, .s = 5,
+                                          .pad_top = 1, .pad_bottom = 1, .pad_left = 2,
+                                          .pad_right = 2, .stride_h = 2, .stride_w = 3,
+                                          .dilation_h = 1, .dilation_w = 2, .groups = 2};
+    assert_memory_equal(&p, &expected, sizeof p);
+    p = parse("1x1x5x5:1x3x3:p1,2,3,4");
+    assert_int_equal(p.pad_top, 1);
+    assert_int_equal(p.pad_bottom, 2);
+    assert_int_equal(p.pad_left, 3);
+    assert_int_equal(p.pad_right, 4);
+    assert_int_equal(p.stride_h, 1);
+    assert_int_equal(p.groups, 1);
+    assert_int_equal(conv_out_h(&p), 5 + 3 - 2);
+    assert_int_equal(conv_out_w(&p), 5 + 7 - 2);
+}
+
+static void test_canonical(void **state)
+{
+    (void)state;
+    static const char *const shapes[] = {
+        "1x16x32x32:32x3x3:p1", "1x1x28x28:6x5x5:p2", "1x4x9x9:4x3x3:p1,2,3,4:s2,1:d1,2:g2",
+        "3x2x5x5:1x1x1",        "1x4x8x8:4x3x3:s2",   "1x4x9x9:4x3x3:p0,2:d2:g4",
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const struct conv_problem p = parse(shapes[i]);
+        assert_string_equal(conv_shape(&a, &p), shapes[i]);
+    }
+    arena_fini(&a);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        {"", "character 1: expected a number"},
+        {"1x2x3", "character 6: expected 'x'"},
+        {"1x2x3x4", "expected ':' and the filter"},
+        {"1x2x3x4:5x6", "expected 'x'"},
+        {"1x1x8x8:1x3x3p1", "character 14: expected ':' or the end"},
+        {"1x1x8x8:1x3x3:", "expected p, s, d or g"},
+        {"1x1x8x8:1x3x3:q1", "expected p, s, d or g"},
+        {"1x1x8x8:1x3x3:p", "expected a number"},
+        {"1x1x8x8:1x3x3:p1,2,3", "one, two or four"},
+        {"1x1x8x8:1x3x3:p1,2,3,4,5", "expected ':' or the end"},
+        {"1x1x8x8:1x3x3:s1,2,3", "expected ':' or the end"},
+        {"1x1x8x8:1x3x3:p1:p1", "only once"},
+        {"1x1x8x8:1x3x3:s0", "s must be at least 1"},
+        {"1x1x8x8:1x3x3:d1,0", "d must be at least 1"},
+        {"1x1x8x8:1x3x3:g0", "g must be at least 1"},
+        {"1x-1x8x8:1x3x3", "expected a number"},
+        {"1x99999999999999999999x8x8:1x3x3", "character 3: expected a number up to"},
+        {"0x1x8x8:1x3x3", "the batch size N is 0"},
+        {"1x1x8x8:0x3x3", "the number of filters K is 0"},
+        {"1x1x2x2:1x3x3", "the output is empty"},
+        {"1x1x8x8:1x3x3:d4", "the output is empty"},
+        {"1x3x8x8:4x3x3:g2", "2 groups"},
+        {"1x4x8x8:3x3x3:g2", "2 groups"},
+        {"1048576x1048576x1x1:1x1x1", "the input of"},
+        {"1x65536x1x1:65536x1x1", "the filter of"},
+        {"4096x1x1024x1:1024x1x1:p0,1", "the output of"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct conv_problem p;
+        struct diag d = {0};
+        assert_int_equal(conv_parse_shape(&p, bad[i].text, &d), ERR_INPUT);
+        if (!strstr(d.msg, bad[i].says))
+            fail_msg("'%s': '%s' is not in: %s", bad[i].text, bad[i].says, d.msg);
+    }
+}
+
+/* Whatever the bytes: an answer, not a crash; and what is accepted survives a round trip. */
+static void test_noise(void **state)
+{
+    (void)state;
+    static const char letters[] = "0123456789xxx:::,,psdg-. \xff";
+    struct arena a = {0};
+    struct rng r;
+    rng_init(&r, 7, 0);
+    for (int i = 0; i < 20000; i++) {
+        char text[48] = "1x2x9x9:4x3x3:p1:s2";
+        for (uint64_t n = rng_below(&r, 4); n > 0; n--)
+            text[rng_below(&r, 20)] = letters[rng_below(&r, sizeof letters)];
+        struct conv_problem p, again;
+        if (conv_parse_shape(&p, text, NULL) != OK)
+            continue;
+        assert_int_equal(conv_parse_shape(&again, conv_shape(&a, &p), NULL), OK);
+        assert_memory_equal(&p, &again, sizeof p);
+    }
+    arena_fini(&a);
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n), *found;
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(conv_find(&found, impls[i].name, NULL), OK);
+        assert_ptr_equal(found, &impls[i]);
+    }
+    struct diag d = {0};
+    assert_int_equal(conv_find(&found, "implicit-gem", &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "did you mean 'implicit-gemm'?"));
+    d = (struct diag){0};
+    assert_int_equal(conv_find(&found, "", &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "winograd-2x2-nonfused"));
+}
+
+static void test_unsupported(void **state)
+{
+    (void)state;
+    const struct conv_impl *impl;
+    struct conv_plan plan;
+    struct diag d = {0};
+    const struct conv_problem p = parse("1x1x9x9:1x3x3:s2");
+    assert_int_equal(conv_find(&impl, "winograd-2x2-nonfused", NULL), OK);
+    assert_int_equal(conv_make_plan(&plan, &p, impl, "", &d), ERR_UNSUPPORTED);
+    assert_non_null(strstr(d.msg, "winograd-2x2-nonfused: the stride must be 1"));
+    assert_non_null(strstr(d.msg, "implementations for this shape: direct, "));
+    assert_null(strstr(d.msg, ", winograd-2x2-nonfused"));
+    d = (struct diag){0};
+    assert_int_equal(conv_find(&impl, "implicit-gemm", NULL), OK);
+    assert_int_equal(conv_make_plan(&plan, &p, impl, "7x7x7", &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "no tile '7x7x7'"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse), cmocka_unit_test(test_canonical), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_noise), cmocka_unit_test(test_find),     cmocka_unit_test(test_unsupported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
