@@ -17,7 +17,7 @@ struct conv_data {
     float *in, *filter, *out; /* out: for whoever is tested */
     double *expected;         /* conv_naive */
 };
-/* Uniform values of [-1, 1), the same for the same shape and seed. Asserts that the shape is valid. */
+/* Uniform values of [-1, 1), the same for the same shape and seed. Aborts on a shape that is not valid. */
 void conv_data_init(struct conv_data *data, const struct conv_problem *p, uint64_t seed);
 void conv_data_fini(struct conv_data *data);
 /* The same for shape, in the notation. */
