@@ -1,0 +1,175 @@
+/* Conv on oneDNN, in one to three spatial dimensions. oneDNN chooses the layouts it is fastest with;
+ * the values outside stay in C order (NCHW). */
+#include "nn/window.h"
+
+#include <limits.h>
+
+struct conv {
+    struct window w;
+    int64_t groups;
+    dnnl_primitive_t conv, load, store, weigh; /* the last three NULL if the layouts agree */
+    dnnl_memory_t x, w_plain, b, y;            /* plain */
+    dnnl_memory_t x_fast, w_fast, y_fast;
+    bool weigh_each; /* the weights are not known when loading */
+};
+
+static int run_conv(struct nn *net, const struct nn_node *node)
+{
+    struct conv *c = node->state;
+    int s = c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
+    if (s == dnnl_success)
+        s = dn_run_reorder(net, c->load, c->x, c->x_fast);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, c->x_fast},
+                              {DNNL_ARG_WEIGHTS, c->w_fast},
+                              {DNNL_ARG_DST, c->y_fast},
+                              {DNNL_ARG_BIAS, c->b}};
+    if (s == dnnl_success)
+        s = dn_run(net, c->conv, c->b ? 4 : 3, args);
+    if (s == dnnl_success)
+        s = dn_run_reorder(net, c->store, c->y_fast, c->y);
+    return s;
+}
+
+/* The memory that the primitive wants, and the reorder between it and the plain one. */
+static int fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int arg,
+               dnnl_memory_t plain, dnnl_memory_t *fast, dnnl_primitive_t *reorder, bool inwards)
+{
+    const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, what, arg), *have;
+    dnnl_memory_get_memory_desc(plain, &have);
+    *reorder = NULL;
+    *fast = plain;
+    if (dnnl_memory_desc_equal(want, have))
+        return dnnl_success;
+    int s = dn_memory(net, fast, want, NULL);
+    if (s != dnnl_success)
+        return s;
+    return inwards ? dn_reorder(net, reorder, plain, *fast) : dn_reorder(net, reorder, *fast, plain);
+}
+
+static int make(struct nn *net, const struct nn_node *node, struct conv *c)
+{
+    const struct nn_value *x = node->in[0], *w = node->in[1], *y = node->out[0];
+    const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
+    size_t wd[TENSOR_MAX_RANK + 1], g = (size_t)c->groups;
+    int wr = w->rank;
+    for (int k = 0; k < wr; k++)
+        wd[k + (g > 1)] = w->dim[k];
+    if (g > 1) {
+        wd[0] = g;
+        wd[1] = w->dim[0] / g;
+        wr++;
+    }
+    dnnl_memory_desc_t xp, wp, yp, bp, xa, wa, ya;
+    dnnl_dims_t stride, dilation, lo, hi;
+    for (int k = 0; k < c->w.n; k++) {
+        stride[k] = c->w.stride[k];
+        dilation[k] = c->w.dilation[k] - 1;
+        lo[k] = c->w.lo[k];
+        hi[k] = c->w.hi[k];
+    }
+    dnnl_convolution_desc_t desc;
+    const_dnnl_primitive_desc_t pd;
+    int s = dn_plain(&xp, x->rank, x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
+            dn_plain(&yp, y->rank, y->dim, NULL) | dn_any(&xa, x->rank, x->dim) |
+            dn_any(&wa, wr, wd) | dn_any(&ya, y->rank, y->dim);
+    if (s == dnnl_success && b)
+        s = dn_plain(&bp, 1, b->dim, NULL);
+    if (s == dnnl_success)
+        s = dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference,
+                                                       dnnl_convolution_direct, &xa, &wa,
+                                                       b ? &bp : NULL, &ya, stride, dilation, lo, hi);
+    if (s == dnnl_success)
+        s = dn_primitive(net, &c->conv, &desc, NULL, &pd);
+    if (s == dnnl_success)
+        s = dn_memory(net, &c->x, &xp, x->f) | dn_memory(net, &c->w_plain, &wp, w->f) |
+            dn_memory(net, &c->y, &yp, y->f);
+    if (s == dnnl_success && b)
+        s = dn_memory(net, &c->b, &bp, b->f);
+    if (s == dnnl_success)
+        s = fit(net, pd, dnnl_query_src_md, 0, c->x, &c->x_fast, &c->load, true) |
+            fit(net, pd, dnnl_query_weights_md, 0, c->w_plain, &c->w_fast, &c->weigh, true) |
+            fit(net, pd, dnnl_query_dst_md, 0, c->y, &c->y_fast, &c->store, false);
+    c->weigh_each = !w->known;
+    if (s == dnnl_success && w->known)
+        s = dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast);
+    return s;
+}
+
+static int check(const struct nn *net, const struct nn_node *node, const struct conv *c,
+                 struct diag *d)
+{
+    const struct nn_value *x = node->in[0], *w = node->in[1];
+    const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
+    size_t g = (size_t)c->groups;
+    if (c->groups < 1 || w->n == 0 || w->dim[0] % g || x->dim[1] % g || x->dim[1] / g != w->dim[1])
+        return node_fail(net, node, d, ERR_INPUT,
+                         "%zu input channels, weights %zu x %zu, %lld groups do not go together",
+                         x->dim[1], w->dim[0], w->dim[1], (long long)c->groups);
+    if (b && (b->rank != 1 || b->n != w->dim[0]))
+        return node_fail(net, node, d, ERR_INPUT, "bias of %zu elements for %zu channels", b->n,
+                         w->dim[0]);
+    return OK;
+}
+
+int build_conv(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    for (size_t k = 0; k < node->n_in; k++) {
+        int rc = node->in[k] ? node_want(net, node, k, ONNX_FLOAT, d) : OK;
+        if (rc != OK)
+            return rc;
+    }
+    const struct nn_value *x = node->in[0], *w = node->in[1];
+    if (x->rank < 3 || x->rank != w->rank)
+        return node_fail(net, node, d, ERR_INPUT, "input of %d dimensions, weights of %d", x->rank,
+                         w->rank);
+    struct conv *c = node->state = ARENA_NEW(&net->arena, struct conv);
+    c->groups = attr_int(node, "group", 1);
+    int rc = window_read(&c->w, net, node, x, w->dim + 2, d);
+    if (rc == OK)
+        rc = check(net, node, c, d);
+    if (rc != OK)
+        return rc;
+    size_t dim[TENSOR_MAX_RANK] = {x->dim[0], w->dim[0]};
+    for (int k = 0; k < c->w.n; k++)
+        dim[k + 2] = (size_t)c->w.out[k];
+    rc = node_out(net, node, 0, ONNX_FLOAT, x->rank, dim, d);
+    if (rc != OK)
+        return rc;
+    int s = make(net, node, c);
+    if (s != dnnl_success)
+        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this convolution (%d)", s);
+    node->run = run_conv;
+    return OK;
+}
+
+bool conv_describe(struct nn_conv *out, const struct nn_node *node)
+{
+    if (node->run != run_conv)
+        return false;
+    const struct nn_value *x = node->in[0], *w = node->in[1];
+    const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
+    const struct conv *c = node->state;
+    if (c->w.n != 2 || !w->known || (b && !b->known) || x->n > INT_MAX || w->n > INT_MAX)
+        return false;
+    *out = (struct nn_conv){
+        .n = (int)x->dim[0],
+        .c = (int)x->dim[1],
+        .h = (int)x->dim[2],
+        .w = (int)x->dim[3],
+        .k = (int)w->dim[0],
+        .r = (int)w->dim[2],
+        .s = (int)w->dim[3],
+        .pad_top = (int)c->w.lo[0],
+        .pad_bottom = (int)c->w.hi[0],
+        .pad_left = (int)c->w.lo[1],
+        .pad_right = (int)c->w.hi[1],
+        .stride_h = (int)c->w.stride[0],
+        .stride_w = (int)c->w.stride[1],
+        .dilation_h = (int)c->w.dilation[0],
+        .dilation_w = (int)c->w.dilation[1],
+        .groups = (int)c->groups,
+        .filter = w->f,
+        .bias = b ? b->f : NULL,
+    };
+    return true;
+}

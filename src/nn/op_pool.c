@@ -1,0 +1,236 @@
+/* Pools, in one to three spatial dimensions. A maximum of values one of which is not a number is not
+ * a number, as in the frameworks on GPUs. */
+#include <math.h>
+
+#include "nn/window.h"
+
+struct pool {
+    struct window w;
+    bool count_pad;
+};
+
+/* ceil_mode: the last window may hang over the end, if it starts inside the input or its lower pad. */
+static void ceil_outputs(struct window *w)
+{
+    for (int k = 0; k < w->n; k++) {
+        int64_t room = w->in[k] + w->lo[k] + w->hi[k] - window_extent(w, k);
+        w->out[k] = (room + w->stride[k] - 1) / w->stride[k] + 1;
+        if ((w->out[k] - 1) * w->stride[k] >= w->in[k] + w->lo[k])
+            w->out[k]--;
+    }
+}
+
+/* The window of output o in dimension k: first input, how many, and how many with the padding. */
+struct span {
+    int64_t first, n, padded;
+};
+
+static struct span span_of(const struct window *w, int k, int64_t o)
+{
+    int64_t start = o * w->stride[k] - w->lo[k], d = w->dilation[k];
+    int64_t skip = start < 0 ? (-start + d - 1) / d : 0;
+    int64_t end = start + w->kernel[k] * d; /* one step past the last */
+    int64_t last = end < w->in[k] + d - 1 ? end : w->in[k] + d - 1;
+    int64_t edge = w->in[k] + w->hi[k] + d - 1;
+    struct span s = {start + skip * d, (last - start) / d - skip,
+                     ((end < edge ? end : edge) - start) / d};
+    if (s.n < 0)
+        s.n = 0;
+    return s;
+}
+
+static float max_of(const float *x, const int64_t *step, const struct span *s)
+{
+    float best = -INFINITY;
+    for (int64_t i = 0; i < s[0].n; i++)
+        for (int64_t j = 0; j < s[1].n; j++)
+            for (int64_t k = 0; k < s[2].n; k++) {
+                float v = x[i * step[0] + j * step[1] + k * step[2]];
+                best = v > best || v != v ? v : best; /* once NaN, v > best is false for good */
+                if (best != best)
+                    return best;
+            }
+    return best;
+}
+
+static float sum_of(const float *x, const int64_t *step, const struct span *s)
+{
+    float sum = 0;
+    for (int64_t i = 0; i < s[0].n; i++)
+        for (int64_t j = 0; j < s[1].n; j++)
+            for (int64_t k = 0; k < s[2].n; k++)
+                sum += x[i * step[0] + j * step[1] + k * step[2]];
+    return sum;
+}
+
+static int run_pool(const struct nn_node *node, bool max)
+{
+    const struct pool *p = node->state;
+    const struct nn_value *x = node->in[0];
+    float *y = node->out[0]->f;
+    struct window w = p->w; /* as three dimensions, the missing ones leading and of size 1 */
+    int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, step[3];
+    int lead = 3 - w.n;
+    for (int k = 0; k < w.n; k++) {
+        in[k + lead] = w.in[k];
+        out[k + lead] = w.out[k];
+    }
+    for (int k = 0; k < 3; k++) {
+        step[k] = k < lead ? 0 : w.dilation[k - lead];
+        for (int j = k + 1; j < 3; j++)
+            step[k] *= in[j];
+    }
+    size_t planes = x->dim[0] * x->dim[1];
+    for (size_t c = 0; c < planes; c++) {
+        const float *plane = x->f + (int64_t)c * in[0] * in[1] * in[2];
+        struct span s[3] = {{0, 1, 1}, {0, 1, 1}, {0, 1, 1}};
+        for (int64_t i = 0; i < out[0]; i++) {
+            if (lead < 1)
+                s[0] = span_of(&w, 0, i);
+            for (int64_t j = 0; j < out[1]; j++) {
+                if (lead < 2)
+                    s[1] = span_of(&w, 1 - lead, j);
+                for (int64_t k = 0; k < out[2]; k++) {
+                    s[2] = span_of(&w, 2 - lead, k);
+                    const float *at = plane + (s[0].first * in[1] + s[1].first) * in[2] + s[2].first;
+                    int64_t n = p->count_pad ? s[0].padded * s[1].padded * s[2].padded
+                                             : s[0].n * s[1].n * s[2].n;
+                    *y++ = max ? max_of(at, step, s) : sum_of(at, step, s) / (float)n;
+                }
+            }
+        }
+    }
+    return dnnl_success;
+}
+
+/* The usual one, 2x2 with stride 2 and nothing at the edges, several times faster. */
+static int run_max_2x2(struct nn *net, const struct nn_node *node)
+{
+    const struct pool *p = node->state;
+    const struct nn_value *x = node->in[0];
+    size_t w = (size_t)p->w.in[1], rows = x->n / w / 2, half = w / 2;
+    (void)net;
+    for (size_t r = 0; r < rows; r++) {
+        const float *top = x->f + 2 * r * w, *low = top + w;
+        float *out = node->out[0]->f + r * half;
+        for (size_t k = 0; k < half; k++) {
+            float a = top[2 * k], b = top[2 * k + 1], c = low[2 * k], e = low[2 * k + 1];
+            float m = a > b || a != a ? a : b, n = c > e || c != c ? c : e;
+            out[k] = m > n || m != m ? m : n;
+        }
+    }
+    return dnnl_success;
+}
+
+static int run_max(struct nn *net, const struct nn_node *node)
+{
+    (void)net;
+    return run_pool(node, true);
+}
+
+static int run_average(struct nn *net, const struct nn_node *node)
+{
+    (void)net;
+    return run_pool(node, false);
+}
+
+static int build_pool(struct nn *net, struct nn_node *node, struct pool **out, struct diag *d)
+{
+    struct pool *p = *out = node->state = ARENA_NEW(&net->arena, struct pool);
+    const struct nn_value *x = node->in[0];
+    int rc = node_want(net, node, 0, ONNX_FLOAT, d);
+    if (rc == OK)
+        rc = window_read(&p->w, net, node, x, NULL, d);
+    if (rc != OK)
+        return rc;
+    for (int k = 0; k < p->w.n; k++)
+        if (p->w.lo[k] >= window_extent(&p->w, k) || p->w.hi[k] >= window_extent(&p->w, k))
+            return node_fail(net, node, d, ERR_INPUT, "padding as wide as the window");
+    if (attr_int(node, "ceil_mode", 0))
+        ceil_outputs(&p->w);
+    size_t dim[TENSOR_MAX_RANK] = {x->dim[0], x->dim[1]};
+    for (int k = 0; k < p->w.n; k++)
+        dim[k + 2] = (size_t)p->w.out[k];
+    return node_out(net, node, 0, ONNX_FLOAT, x->rank, dim, d);
+}
+
+static bool is_2x2(const struct window *w)
+{
+    bool yes = w->n == 2;
+    for (int k = 0; k < w->n; k++)
+        yes = yes && w->kernel[k] == 2 && w->stride[k] == 2 && w->dilation[k] == 1 && !w->lo[k] &&
+              !w->hi[k] && w->in[k] % 2 == 0;
+    return yes;
+}
+
+int build_max_pool(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    struct pool *p;
+    int rc = build_pool(net, node, &p, d);
+    node->run = rc == OK && is_2x2(&p->w) ? run_max_2x2 : run_max;
+    return rc;
+}
+
+int build_average_pool(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    struct pool *p;
+    int rc = build_pool(net, node, &p, d);
+    p->count_pad = attr_int(node, "count_include_pad", 0);
+    node->run = run_average;
+    return rc;
+}
+
+/* ---- Over the whole plane ---------------------------------------------------------------------------- */
+
+static int run_global(const struct nn_node *node, bool max)
+{
+    const struct nn_value *x = node->in[0];
+    size_t planes = node->out[0]->n, n = x->n / planes;
+    for (size_t c = 0; c < planes; c++) {
+        const float *p = x->f + c * n;
+        float sum = 0, best = -INFINITY;
+        for (size_t k = 0; max && k < n; k++)
+            best = p[k] > best || p[k] != p[k] || best != best ? (best != best ? best : p[k]) : best;
+        for (size_t k = 0; !max && k < n; k++)
+            sum += p[k];
+        node->out[0]->f[c] = max ? best : sum / (float)n;
+    }
+    return dnnl_success;
+}
+
+static int run_global_max(struct nn *net, const struct nn_node *node)
+{
+    (void)net;
+    return run_global(node, true);
+}
+
+static int run_global_average(struct nn *net, const struct nn_node *node)
+{
+    (void)net;
+    return run_global(node, false);
+}
+
+static int build_global(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    const struct nn_value *x = node->in[0];
+    int rc = node_want(net, node, 0, ONNX_FLOAT, d);
+    if (rc != OK)
+        return rc;
+    if (x->rank < 3 || x->n == 0)
+        return node_fail(net, node, d, ERR_INPUT, "input of %d dimensions and %zu elements", x->rank,
+                         x->n);
+    size_t dim[TENSOR_MAX_RANK] = {x->dim[0], x->dim[1], 1, 1, 1, 1, 1, 1};
+    return node_out(net, node, 0, ONNX_FLOAT, x->rank, dim, d);
+}
+
+int build_global_max_pool(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    node->run = run_global_max;
+    return build_global(net, node, d);
+}
+
+int build_global_average_pool(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    node->run = run_global_average;
+    return build_global(net, node, d);
+}

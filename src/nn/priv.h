@@ -1,0 +1,141 @@
+/* For src/nn only: values, nodes and what the operators of ops.def are given to build themselves. */
+#ifndef NN_PRIV_H
+#define NN_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "nn/nn.h"
+#include "nn/onnx.h"
+
+/* A tensor of the graph. Its memory is there from the moment its shape is known. */
+struct nn_value {
+    const char *name;
+    int type; /* enum onnx_type; all but ONNX_FLOAT are held as int64 */
+    int rank;
+    size_t dim[TENSOR_MAX_RANK];
+    size_t n;
+    float *f;
+    int64_t *i;
+    bool known;    /* an initialiser, or computed from such when loading */
+    size_t number; /* unique */
+};
+
+/* One operator made ready. run NULL: nothing to do (its output shares its input's memory). */
+struct nn_node {
+    const struct onnx_node *proto;
+    const struct op *op;
+    size_t n_in, n_out;
+    struct nn_value **in, **out; /* NULL: left out */
+    int (*run)(struct nn *net, const struct nn_node *node); /* a dnnl_status_t */
+    void *state;
+};
+
+/* One row of ops.def. */
+struct op {
+    const char *name;
+    size_t min_in, max_in;
+    const char *attrs; /* those understood, separated by blanks */
+    int (*build)(struct nn *net, struct nn_node *node, struct diag *d);
+};
+#define X(name, build, min, max, attrs)                                                            \
+    int build(struct nn *net, struct nn_node *node, struct diag *d);
+#include "nn/ops.def"
+#undef X
+extern const struct op nn_ops[];
+extern const size_t nn_n_ops;
+const struct op *op_find(const char *name);
+
+struct nn {
+    struct arena arena;
+    const char *path;
+    int64_t opset;
+    size_t bytes; /* of all values: capped */
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    struct cleanup *cleanup;
+    size_t n_values, n_steps, n_convs, n_inputs, n_outputs;
+    struct nn_node *steps;     /* those that must run, in order */
+    struct nn_value **inputs;  /* not known when loading, in the file's order */
+    struct nn_value **outputs;
+    struct conv_layer *convs;
+};
+struct conv_layer {
+    struct nn_conv info;
+    struct nn_value *in, *out;
+    size_t step;
+    size_t n_after, n_side;
+    size_t *after;          /* steps that depend on it */
+    struct nn_value **side; /* what those read that does not depend on it */
+};
+
+/* An input given when loading: its value may then decide shapes. */
+struct nn_bound {
+    const char *name;
+    const struct onnx_tensor *tensor;
+};
+/* As nn_load, for any number of inputs and outputs; bound inputs become known. batch 0: the file's. */
+int graph_load(struct nn **out, const char *path, size_t batch, size_t n_bound,
+               const struct nn_bound *bound, struct diag *d);
+/* Run all steps on what the inputs hold. */
+int graph_run(struct nn *net, struct diag *d);
+
+enum { NN_MAX_OPSET = 17 };
+/* What a Conv node computes, if it is two-dimensional with known weights. */
+bool conv_describe(struct nn_conv *out, const struct nn_node *node);
+
+/* ---- For the operators' build functions ---------------------------------------------------------- */
+
+/* Names the file, the node and its operator. */
+int node_fail(const struct nn *net, const struct nn_node *node, struct diag *d, enum status code,
+              const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+const struct onnx_attr *attr_find(const struct nn_node *node, const char *name);
+int64_t attr_int(const struct nn_node *node, const char *name, int64_t otherwise);
+float attr_float(const struct nn_node *node, const char *name, float otherwise);
+const char *attr_string(const struct nn_node *node, const char *name, const char *otherwise);
+/* NULL (and *n 0) if absent. */
+const int64_t *attr_ints(const struct nn_node *node, const char *name, size_t *n);
+/* As many as wanted, each in lo..hi, otherwise all `otherwise` if absent. */
+int attr_sizes(const struct nn *net, const struct nn_node *node, const char *name, size_t wanted,
+               int64_t lo, int64_t hi, int64_t otherwise, int64_t *out, struct diag *d);
+/* An axis of a tensor of that rank, negative ones counting from the end. */
+int node_axis(const struct nn *net, const struct nn_node *node, int64_t axis, int rank, int *out,
+              struct diag *d);
+
+/* Input i, which must be there and of that type. */
+int node_want(const struct nn *net, const struct nn_node *node, size_t i, int type, struct diag *d);
+/* Input i, which must be integers known when loading. */
+int node_known_ints(const struct nn *net, const struct nn_node *node, size_t i, struct diag *d);
+/* The same for floats. */
+int node_known_floats(const struct nn *net, const struct nn_node *node, size_t i, struct diag *d);
+
+/* Give output i its type and shape, and memory. An output the graph does not name is skipped. */
+int node_out(struct nn *net, struct nn_node *node, size_t i, int type, int rank, const size_t *dim,
+             struct diag *d);
+/* Output i is input j's memory under another shape. */
+int node_alias(struct nn *net, struct nn_node *node, size_t i, size_t j, int rank, const size_t *dim,
+               struct diag *d);
+/* Scratch memory counted and owned by the net. */
+float *net_floats(struct nn *net, size_t n);
+size_t dims_product(int rank, const size_t *dim);
+/* C-order strides, in elements. */
+void dims_strides(int rank, const size_t *dim, size_t *stride);
+
+/* oneDNN: every object made belongs to the net. strides NULL: C order. */
+int dn_plain(dnnl_memory_desc_t *md, int rank, const size_t *dim, const size_t *strides);
+int dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim);
+/* handle NULL: memory of its own. */
+int dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle);
+int dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
+                 const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *pd);
+/* A reorder of `from` into `to`; *out NULL if the layouts are the same. */
+int dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to);
+int dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);
+void dn_cleanup(struct nn *net);
+int dn_run_reorder(struct nn *net, dnnl_primitive_t p, dnnl_memory_t from, dnnl_memory_t to);
+
+#endif
