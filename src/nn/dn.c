@@ -24,7 +24,7 @@ static struct cleanup *keep(struct nn *net)
     return net->cleanup = c;
 }
 
-int dn_plain(dnnl_memory_desc_t *md, int rank, const size_t *dim, const size_t *strides)
+unsigned dn_plain(dnnl_memory_desc_t *md, int rank, const size_t *dim, const size_t *strides)
 {
     dnnl_dims_t dims, steps;
     size_t plain[DNNL_MAX_NDIMS];
@@ -39,7 +39,7 @@ int dn_plain(dnnl_memory_desc_t *md, int rank, const size_t *dim, const size_t *
     return dnnl_memory_desc_init_by_strides(md, rank, dims, dnnl_f32, steps);
 }
 
-int dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim)
+unsigned dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim)
 {
     dnnl_dims_t dims;
     for (int k = 0; k < rank; k++)
@@ -47,29 +47,29 @@ int dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim)
     return dnnl_memory_desc_init_by_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any);
 }
 
-int dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle)
+unsigned dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle)
 {
     dnnl_memory_t m;
-    int s = dnnl_memory_create(&m, md, net->engine, handle ? handle : DNNL_MEMORY_ALLOCATE);
+    unsigned s = dnnl_memory_create(&m, md, net->engine, handle ? handle : DNNL_MEMORY_ALLOCATE);
     if (s == dnnl_success)
         *out = keep(net)->memory = m;
     return s;
 }
 
-static int from_desc(struct nn *net, dnnl_primitive_t *out, dnnl_primitive_desc_t pd)
+static unsigned from_desc(struct nn *net, dnnl_primitive_t *out, dnnl_primitive_desc_t pd)
 {
     dnnl_primitive_t p;
-    int s = dnnl_primitive_create(&p, pd);
+    unsigned s = dnnl_primitive_create(&p, pd);
     if (s == dnnl_success)
         *out = keep(net)->primitive = p;
     return s;
 }
 
-int dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
+unsigned dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
                  const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *made)
 {
     dnnl_primitive_desc_t pd;
-    int s = dnnl_primitive_desc_create(&pd, desc, attr, net->engine, NULL);
+    unsigned s = dnnl_primitive_desc_create(&pd, desc, attr, net->engine, NULL);
     if (s != dnnl_success)
         return s;
     s = from_desc(net, out, pd);
@@ -79,7 +79,7 @@ int dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t des
     return s;
 }
 
-int dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to)
+unsigned dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to)
 {
     const dnnl_memory_desc_t *a, *b;
     dnnl_primitive_desc_t pd;
@@ -88,7 +88,7 @@ int dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_m
     dnnl_memory_get_memory_desc(to, &b);
     if (dnnl_memory_desc_equal(a, b))
         return dnnl_success;
-    int s = dnnl_reorder_primitive_desc_create(&pd, a, net->engine, b, net->engine, NULL);
+    unsigned s = dnnl_reorder_primitive_desc_create(&pd, a, net->engine, b, net->engine, NULL);
     if (s != dnnl_success)
         return s;
     s = from_desc(net, out, pd);
@@ -96,12 +96,12 @@ int dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_m
     return s;
 }
 
-int dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args)
+unsigned dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args)
 {
     return dnnl_primitive_execute(p, net->stream, n, args);
 }
 
-int dn_run_reorder(struct nn *net, dnnl_primitive_t p, dnnl_memory_t from, dnnl_memory_t to)
+unsigned dn_run_reorder(struct nn *net, dnnl_primitive_t p, dnnl_memory_t from, dnnl_memory_t to)
 {
     dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
     return p ? dn_run(net, p, 2, args) : dnnl_success;

@@ -13,10 +13,10 @@ struct conv {
     bool weigh_each; /* the weights are not known when loading */
 };
 
-static int run_conv(struct nn *net, const struct nn_node *node)
+static unsigned run_conv(struct nn *net, const struct nn_node *node)
 {
     struct conv *c = node->state;
-    int s = c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
+    unsigned s = c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
     if (s == dnnl_success)
         s = dn_run_reorder(net, c->load, c->x, c->x_fast);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, c->x_fast},
@@ -31,7 +31,7 @@ static int run_conv(struct nn *net, const struct nn_node *node)
 }
 
 /* The memory that the primitive wants, and the reorder between it and the plain one. */
-static int fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int arg,
+static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int arg,
                dnnl_memory_t plain, dnnl_memory_t *fast, dnnl_primitive_t *reorder, bool inwards)
 {
     const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, what, arg), *have;
@@ -40,13 +40,13 @@ static int fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t what
     *fast = plain;
     if (dnnl_memory_desc_equal(want, have))
         return dnnl_success;
-    int s = dn_memory(net, fast, want, NULL);
+    unsigned s = dn_memory(net, fast, want, NULL);
     if (s != dnnl_success)
         return s;
     return inwards ? dn_reorder(net, reorder, plain, *fast) : dn_reorder(net, reorder, *fast, plain);
 }
 
-static int make(struct nn *net, const struct nn_node *node, struct conv *c)
+static unsigned make(struct nn *net, const struct nn_node *node, struct conv *c)
 {
     const struct nn_value *x = node->in[0], *w = node->in[1], *y = node->out[0];
     const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
@@ -69,7 +69,7 @@ static int make(struct nn *net, const struct nn_node *node, struct conv *c)
     }
     dnnl_convolution_desc_t desc;
     const_dnnl_primitive_desc_t pd;
-    int s = dn_plain(&xp, x->rank, x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
+    unsigned s = dn_plain(&xp, x->rank, x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
             dn_plain(&yp, y->rank, y->dim, NULL) | dn_any(&xa, x->rank, x->dim) |
             dn_any(&wa, wr, wd) | dn_any(&ya, y->rank, y->dim);
     if (s == dnnl_success && b)
@@ -135,9 +135,9 @@ int build_conv(struct nn *net, struct nn_node *node, struct diag *d)
     rc = node_out(net, node, 0, ONNX_FLOAT, x->rank, dim, d);
     if (rc != OK)
         return rc;
-    int s = make(net, node, c);
+    unsigned s = make(net, node, c);
     if (s != dnnl_success)
-        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this convolution (%d)", s);
+        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this convolution (%u)", s);
     node->run = run_conv;
     return OK;
 }

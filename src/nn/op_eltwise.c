@@ -12,7 +12,7 @@ struct unary {
 };
 
 static int unary(struct nn *net, struct nn_node *node,
-                 int (*run)(struct nn *, const struct nn_node *), float a, float b, struct diag *d)
+                 unsigned (*run)(struct nn *, const struct nn_node *), float a, float b, struct diag *d)
 {
     int rc = node_want(net, node, 0, ONNX_FLOAT, d);
     if (rc == OK)
@@ -25,7 +25,7 @@ static int unary(struct nn *net, struct nn_node *node,
 
 /* name; attributes for a and b with their defaults; what becomes of x */
 #define RUN_UNARY(name, result)                                                                    \
-    static int run_##name(struct nn *net, const struct nn_node *node)                              \
+    static unsigned run_##name(struct nn *net, const struct nn_node *node)                              \
     {                                                                                              \
         const struct unary *u = node->state;                                                       \
         const float a = u->a, b = u->b, *restrict in = node->in[0]->f;                             \
@@ -102,8 +102,8 @@ int build_clip(struct nn *net, struct nn_node *node, struct diag *d)
 /* ---- Two operands, broadcast to each other ---------------------------------------------------------- */
 
 static int binary(struct nn *net, struct nn_node *node, struct diag *d,
-                  int (*floats)(struct nn *, const struct nn_node *),
-                  int (*ints)(struct nn *, const struct nn_node *))
+                  unsigned (*floats)(struct nn *, const struct nn_node *),
+                  unsigned (*ints)(struct nn *, const struct nn_node *))
 {
     int rank, type = node->in[0]->type;
     size_t dim[TENSOR_MAX_RANK];
@@ -143,11 +143,11 @@ static int binary(struct nn *net, struct nn_node *node, struct diag *d,
     }                                                                                              \
     return dnnl_success;
 #define BINARY(name, result, int_result)                                                           \
-    static int run_##name(struct nn *net, const struct nn_node *node)                              \
+    static unsigned run_##name(struct nn *net, const struct nn_node *node)                              \
     {                                                                                              \
         ROWS(float, f, result)                                                                     \
     }                                                                                              \
-    static int run_##name##_ints(struct nn *net, const struct nn_node *node)                       \
+    static unsigned run_##name##_ints(struct nn *net, const struct nn_node *node)                       \
     {                                                                                              \
         ROWS(int64_t, i, int_result)                                                               \
     }                                                                                              \

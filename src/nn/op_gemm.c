@@ -11,10 +11,10 @@ struct gemm {
     float beta;
 };
 
-static int run_gemm(struct nn *net, const struct nn_node *node)
+static unsigned run_gemm(struct nn *net, const struct nn_node *node)
 {
     struct gemm *g = node->state;
-    int s = g->weigh_each ? dn_run_reorder(net, g->weigh, g->b_plain, g->b) : dnnl_success;
+    unsigned s = g->weigh_each ? dn_run_reorder(net, g->weigh, g->b_plain, g->b) : dnnl_success;
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, g->a},
                               {DNNL_ARG_WEIGHTS, g->b},
                               {DNNL_ARG_DST, g->y},
@@ -32,7 +32,7 @@ static int run_gemm(struct nn *net, const struct nn_node *node)
 }
 
 /* A layout of B that oneDNN is fastest with, if B is known; bias: one row of n, or NULL. */
-static int make(struct nn *net, struct gemm *g, const dnnl_memory_desc_t *a, void *a_data,
+static unsigned make(struct nn *net, struct gemm *g, const dnnl_memory_desc_t *a, void *a_data,
                 const dnnl_memory_desc_t *b, const struct nn_value *b_value,
                 const dnnl_memory_desc_t *b_any, const dnnl_memory_desc_t *y, void *y_data,
                 float *bias, float alpha)
@@ -41,7 +41,7 @@ static int make(struct nn *net, struct gemm *g, const dnnl_memory_desc_t *a, voi
     dnnl_matmul_desc_t desc;
     const_dnnl_primitive_desc_t pd;
     dnnl_primitive_attr_t attr;
-    int s = dnnl_success;
+    unsigned s = dnnl_success;
     if (bias) {
         size_t dim[DNNL_MAX_NDIMS];
         for (int k = 0; k < y->ndims; k++)
@@ -119,13 +119,13 @@ int build_gemm(struct nn *net, struct nn_node *node, struct diag *d)
         return rc;
     dnnl_memory_desc_t am, bm, ba, ym;
     size_t bd[] = {k, n};
-    int s = dn_plain(&am, 2, (size_t[]){m, k}, ta ? (size_t[]){1, m} : (size_t[]){k, 1}) |
+    unsigned s = dn_plain(&am, 2, (size_t[]){m, k}, ta ? (size_t[]){1, m} : (size_t[]){k, 1}) |
             dn_plain(&bm, 2, bd, tb ? (size_t[]){1, k} : (size_t[]){n, 1}) | dn_any(&ba, 2, bd) |
             dn_plain(&ym, 2, node->out[0]->dim, NULL);
     if (s == dnnl_success)
         s = make(net, g, &am, a->f, &bm, b, &ba, &ym, node->out[0]->f, bias, alpha);
     if (s != dnnl_success)
-        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this product (%d)", s);
+        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this product (%u)", s);
     node->run = run_gemm;
     return OK;
 }
@@ -180,12 +180,12 @@ int build_matmul(struct nn *net, struct nn_node *node, struct diag *d)
         return rc;
     struct gemm *g = node->state = ARENA_NEW(&net->arena, struct gemm);
     dnnl_memory_desc_t am, bm, ba, ym;
-    int s = dn_plain(&am, rank, ad, NULL) | dn_plain(&bm, rank, bd, NULL) | dn_any(&ba, rank, bd) |
+    unsigned s = dn_plain(&am, rank, ad, NULL) | dn_plain(&bm, rank, bd, NULL) | dn_any(&ba, rank, bd) |
             dn_plain(&ym, rank, yd, NULL);
     if (s == dnnl_success)
         s = make(net, g, &am, a->f, &bm, b, &ba, &ym, node->out[0]->f, NULL, 1);
     if (s != dnnl_success)
-        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this product (%d)", s);
+        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this product (%u)", s);
     node->run = run_gemm;
     return OK;
 }

@@ -14,7 +14,7 @@ static int want_floats(const struct nn *net, const struct nn_node *node, struct 
 
 /* ---- BatchNormalization: y = (x - mean) * (scale / sqrt(variance + epsilon)) + bias ------------------ */
 
-static int run_batch_norm(struct nn *net, const struct nn_node *node)
+static unsigned run_batch_norm(struct nn *net, const struct nn_node *node)
 {
     const struct nn_value *x = node->in[0];
     const float *scale = node->in[1]->f, *bias = node->in[2]->f, *mean = node->in[3]->f,
@@ -56,7 +56,7 @@ struct softmax {
     bool log;
 };
 
-static int run_softmax(struct nn *net, const struct nn_node *node)
+static unsigned run_softmax(struct nn *net, const struct nn_node *node)
 {
     const struct softmax *s = node->state;
     (void)net;

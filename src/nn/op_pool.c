@@ -63,7 +63,7 @@ static float sum_of(const float *x, const int64_t *step, const struct span *s)
     return sum;
 }
 
-static int run_pool(const struct nn_node *node, bool max)
+static unsigned run_pool(const struct nn_node *node, bool max)
 {
     const struct pool *p = node->state;
     const struct nn_value *x = node->in[0];
@@ -104,7 +104,7 @@ static int run_pool(const struct nn_node *node, bool max)
 }
 
 /* The usual one, 2x2 with stride 2 and nothing at the edges, several times faster. */
-static int run_max_2x2(struct nn *net, const struct nn_node *node)
+static unsigned run_max_2x2(struct nn *net, const struct nn_node *node)
 {
     const struct pool *p = node->state;
     const struct nn_value *x = node->in[0];
@@ -122,13 +122,13 @@ static int run_max_2x2(struct nn *net, const struct nn_node *node)
     return dnnl_success;
 }
 
-static int run_max(struct nn *net, const struct nn_node *node)
+static unsigned run_max(struct nn *net, const struct nn_node *node)
 {
     (void)net;
     return run_pool(node, true);
 }
 
-static int run_average(struct nn *net, const struct nn_node *node)
+static unsigned run_average(struct nn *net, const struct nn_node *node)
 {
     (void)net;
     return run_pool(node, false);
@@ -182,7 +182,7 @@ int build_average_pool(struct nn *net, struct nn_node *node, struct diag *d)
 
 /* ---- Over the whole plane ---------------------------------------------------------------------------- */
 
-static int run_global(const struct nn_node *node, bool max)
+static unsigned run_global(const struct nn_node *node, bool max)
 {
     const struct nn_value *x = node->in[0];
     size_t planes = node->out[0]->n, n = x->n / planes;
@@ -198,13 +198,13 @@ static int run_global(const struct nn_node *node, bool max)
     return dnnl_success;
 }
 
-static int run_global_max(struct nn *net, const struct nn_node *node)
+static unsigned run_global_max(struct nn *net, const struct nn_node *node)
 {
     (void)net;
     return run_global(node, true);
 }
 
-static int run_global_average(struct nn *net, const struct nn_node *node)
+static unsigned run_global_average(struct nn *net, const struct nn_node *node)
 {
     (void)net;
     return run_global(node, false);

@@ -110,7 +110,7 @@ struct concat {
     int axis;
 };
 
-static int run_concat(struct nn *net, const struct nn_node *node)
+static unsigned run_concat(struct nn *net, const struct nn_node *node)
 {
     const struct concat *c = node->state;
     bool floats = node->out[0]->type == ONNX_FLOAT;

@@ -30,7 +30,7 @@ struct nn_node {
     const struct op *op;
     size_t n_in, n_out;
     struct nn_value **in, **out; /* NULL: left out */
-    int (*run)(struct nn *net, const struct nn_node *node); /* a dnnl_status_t */
+    unsigned (*run)(struct nn *net, const struct nn_node *node); /* a dnnl_status_t */
     void *state;
 };
 
@@ -126,16 +126,16 @@ size_t dims_product(int rank, const size_t *dim);
 void dims_strides(int rank, const size_t *dim, size_t *stride);
 
 /* oneDNN: every object made belongs to the net. strides NULL: C order. */
-int dn_plain(dnnl_memory_desc_t *md, int rank, const size_t *dim, const size_t *strides);
-int dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim);
+unsigned dn_plain(dnnl_memory_desc_t *md, int rank, const size_t *dim, const size_t *strides);
+unsigned dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim);
 /* handle NULL: memory of its own. */
-int dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle);
-int dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
+unsigned dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle);
+unsigned dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
                  const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *pd);
 /* A reorder of `from` into `to`; *out NULL if the layouts are the same. */
-int dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to);
-int dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);
+unsigned dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to);
+unsigned dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);
 void dn_cleanup(struct nn *net);
-int dn_run_reorder(struct nn *net, dnnl_primitive_t p, dnnl_memory_t from, dnnl_memory_t to);
+unsigned dn_run_reorder(struct nn *net, dnnl_primitive_t p, dnnl_memory_t from, dnnl_memory_t to);
 
 #endif

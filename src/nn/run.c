@@ -8,9 +8,9 @@
 static int run_step(struct nn *net, size_t step, struct diag *d)
 {
     const struct nn_node *node = &net->steps[step];
-    int s = node->run ? node->run(net, node) : dnnl_success;
+    unsigned s = node->run ? node->run(net, node) : dnnl_success;
     if (s != dnnl_success)
-        return node_fail(net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%d)", s);
+        return node_fail(net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)", s);
     return OK;
 }
 
