@@ -27,6 +27,13 @@ check-all: configure
 check-asan:
 	@$(MAKE) check BUILD=build-asan CMAKE_FLAGS=-DSIEVERT_SANITIZE=ON
 
+bench: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target sievert benches
+	@for b in $(BUILD)/bench/bench_*; do [ -x $$b ] && [ -f $$b ] && OMP_WAIT_POLICY=passive $$b || exit 1; done
+
+golden: build
+	@tests/golden/run.sh $(BUILD)/sievert --write
+
 lint: configure
 	@tools/lint.sh $(BUILD)
 
