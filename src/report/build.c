@@ -1,0 +1,141 @@
+/* Cells -> the document: read each, describe it, let its store go; then rank and summarise. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/priv.h"
+
+/* Pictures of all cells together stay below this, so that the page of a large study stays small. */
+enum { PICTURE_BYTES = 400 * 1024 };
+
+static struct contender contender(const struct tally *t, double confidence, struct arena *a)
+{
+    const struct store_campaign *c = t->campaign;
+    return (struct contender){
+        .layer = arena_strdup(a, t->cell.layer),
+        .impl = arena_strdup(a, t->cell.impl),
+        .campaign = arena_strdup(a, t->cell.campaign),
+        .fault = arena_printf(a, "%s (%s population)", c->fault, c->population_kind),
+        .shape = arena_strdup(a, c->shape),
+        .population = (double)c->population,
+        .has_direct = t->direct.known,
+        .has_model = t->model.known,
+        .sdc = estimate_share((double)t->n_sdc, (double)t->n, confidence),
+        .direct = t->direct.given_fault,
+        .model = t->model.given_fault,
+    };
+}
+
+static int add_cell(json_t *cells, struct contender *c, const struct report_cell *cell,
+                    double confidence, size_t max_bytes, struct arena *a, struct diag *d)
+{
+    struct tally t;
+    json_t *pictures = NULL;
+    int rc = tally_read(&t, cell, confidence, a, d);
+    if (rc == OK)
+        rc = picture_cell(&pictures, &t, max_bytes, d);
+    if (rc == OK) {
+        json_t *o = cell_json(&t, confidence);
+        json_object_set_new(o, "pictures", pictures);
+        json_array_append_new(cells, o);
+        *c = contender(&t, confidence, a);
+    }
+    tally_fini(&t);
+    return rc;
+}
+
+/* The words that occur in the document, with what they mean. */
+static json_t *words(void)
+{
+    static const struct {
+        const char *name;
+        const struct vocab *v;
+    } tables[] = {{"outcomes", &vocab_outcomes}, {"traps", &vocab_traps},
+                  {"patterns", &vocab_patterns}, {"values", &vocab_values},
+                  {"effects", &vocab_effects},   {"groups", &vocab_groups},
+                  {"flips", &vocab_flips},       {"scopes", &vocab_scopes}};
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        json_t *table = json_object();
+        for (size_t w = 0; w < tables[i].v->n; w++)
+            json_object_set_new(table, tables[i].v->words[w].word,
+                                json_string(tables[i].v->words[w].help));
+        json_object_set_new(o, tables[i].name, table);
+    }
+    return o;
+}
+
+static json_t *head(const struct report_input *in, double confidence)
+{
+    json_t *commands = json_array();
+    for (const char *const *c = in->commands; c && *c; c++)
+        json_array_append_new(commands, json_text(*c));
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "format", "sievert-report",
+                     "version", 1, "title", json_text(in->title ? in->title : "Sievert report"),
+                     "network", in->network ? json_text(in->network) : json_null(), "dataset",
+                     in->dataset ? json_text(in->dataset) : json_null(), "golden_accuracy",
+                     json_number(in->golden_accuracy), "confidence", json_number(confidence),
+                     "commands", commands);
+}
+
+int report_build(json_t **out, const struct report_input *in, struct diag *d)
+{
+    double confidence = in->confidence == 0 ? 0.95 : in->confidence;
+    if (!(confidence > 0 && confidence < 1))
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "confidence %g: must lie between 0 and 1, as 0.95", confidence);
+    if (in->n_cells == 0)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "nothing to report: no campaigns were given");
+    struct arena a = {0};
+    struct contender *c = arena_array(&a, in->n_cells, sizeof *c);
+    json_t *cells = json_array(), *rank = NULL;
+    int rc = OK;
+    for (size_t i = 0; i < in->n_cells && rc == OK; i++)
+        rc = add_cell(cells, &c[i], &in->cells[i], confidence, PICTURE_BYTES / in->n_cells, &a, d);
+    if (rc == OK)
+        rc = rank_cells(&rank, c, in->n_cells, confidence, d);
+    if (rc == OK) {
+        *out = head(in, confidence);
+        json_object_set(*out, "cells", cells);
+        json_object_set(*out, "ranking", rank);
+        json_object_set_new(*out, "summary", summarise(*out));
+        json_object_set_new(*out, "picture_scale", picture_scale());
+        json_object_set_new(*out, "words", words());
+    }
+    json_decref(cells);
+    json_decref(rank);
+    arena_fini(&a);
+    return rc;
+}
+
+int report_campaign(json_t **out, const char *store, double confidence, struct diag *d)
+{
+    struct arena a = {0};
+    struct report_cell cell = {.campaign = store};
+    const char *commands[] = {arena_printf(&a, "sievert report %s", shell_word(&a, store)), NULL};
+    struct report_input in = {
+        .title = store,
+        .golden_accuracy = NAN,
+        .confidence = confidence,
+        .commands = commands,
+        .n_cells = 1,
+        .cells = &cell,
+    };
+    int rc = report_build(out, &in, d);
+    arena_fini(&a);
+    return rc;
+}
+
+int report_write_json(const char *path, const json_t *report, struct diag *d)
+{
+    char *text = json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    if (!text)
+        return diag_fail(d, ERR_NOMEM, (struct loc){.file = path}, "out of memory");
+    struct sink s = {0};
+    sink_text(&s, text);
+    sink_text(&s, "\n");
+    int rc = file_write(path, s.p, s.len, d);
+    sink_free(&s);
+    free(text);
+    return rc;
+}

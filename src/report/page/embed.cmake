@@ -1,0 +1,12 @@
+# PARTS: name=file;...  OUT: a C file that defines each as a character array ending with zero.
+set(text "#include \"report/page.h\"\n\n")
+foreach(part ${PARTS})
+  string(FIND ${part} "=" at)
+  string(SUBSTRING ${part} 0 ${at} name)
+  math(EXPR at "${at} + 1")
+  string(SUBSTRING ${part} ${at} -1 file)
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${bytes}")
+  string(APPEND text "const char ${name}[] = {${bytes}0};\n\n")
+endforeach()
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,552 @@
+"use strict";
+/* Shows the report that lies in #data. Text from the report enters the page through textContent only. */
+(() => {
+const report = JSON.parse(document.getElementById("data").textContent);
+const main = document.getElementById("report");
+
+/* ---- Elements ------------------------------------------------------------------------------------- */
+function el(tag, attributes, ...children) {
+  const e = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {}))
+    if (name === "class") e.className = value;
+    else if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
+    else if (value !== undefined && value !== null && value !== false) e.setAttribute(name, value);
+  e.append(...children.filter(c => c !== null && c !== undefined));
+  return e;
+}
+function section(id, title, ...children) {
+  sections.push([id, title]);
+  return el("section", {id}, el("h2", {}, title), ...children);
+}
+const sections = [];
+const soft = (...text) => el("p", {class: "soft"}, ...text);
+
+function copyButton(text, what) {
+  const button = el("button", {class: "small", type: "button", "aria-label": "Copy " + what, onclick: async () => {
+    let done = true;
+    try { await navigator.clipboard.writeText(text()); }
+    catch { done = copyBySelection(text()); }
+    button.textContent = done ? "Copied" : "Press Ctrl+C";
+    setTimeout(() => button.textContent = "Copy", 1500);
+  }}, "Copy");
+  return button;
+}
+/* Pages opened from a file may have no clipboard. */
+function copyBySelection(text) {
+  const area = el("textarea", {style: "position:fixed;opacity:0"});
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}
+const command = text => el("div", {class: "command"}, el("code", {}, text), copyButton(() => text, "command"));
+
+/* ---- Numbers, as the terminal shows them ------------------------------------------------------------ */
+const known = x => typeof x === "number" && isFinite(x);
+function percent(x) {
+  if (!known(x)) return "–";
+  const p = 100 * x;
+  return p.toFixed(p === 0 || p >= 9.995 ? 1 : p >= 0.0995 ? 2 : 3) + " %";
+}
+const count = x => known(x) ? x.toLocaleString("en-US", {maximumFractionDigits: 1}) : "–";
+function scaled(x, base, units) {
+  if (!known(x)) return "–";
+  let i = 0;
+  while (i + 1 < units.length && Math.abs(x) >= base * (1 - 0.0005)) { x /= base; i++; }
+  const text = i === 0 && Number.isInteger(x) ? String(x)
+    : Math.abs(x) >= 100 ? x.toFixed(0) : String(+x.toPrecision(3));
+  return text + units[i];
+}
+/* Ticks of axes: round numbers, so no zeros to say how exact they are. */
+const short = x => String(+x.toPrecision(4));
+const shortPercent = x => short(100 * x) + " %";
+const shortTimes = x => short(x) + "×";
+const amount = x => scaled(x, 1000, ["", " k", " M", " G", " T"]);
+const bytes = x => scaled(x, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]);
+const times = x => known(x) ? x.toFixed(x >= 99.95 ? 0 : x >= 9.995 ? 1 : 2) + "×" : "–";
+const sci = x => !known(x) ? "–" : x === 0 ? "0"
+  : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5 ? String(+x.toPrecision(3)) : x.toExponential(1);
+const pvalue = p => p < 1e-4 ? "< 0.0001" : p.toFixed(4);
+
+/* A cell of a table: what is shown, and what it is sorted and copied by. */
+const text = (s, wrap) => ({show: s, sort: s, left: true, wrap});
+const number = (x, format = count) => ({show: format(x), sort: x});
+function range(e, format = percent, key = "value", unit = 1) {
+  if (!e || !known(e[key])) return {show: "–", sort: null};
+  const plain = x => format(x / unit).replace(/ %$/, "");
+  return {show: [format(e[key] / unit), " ", el("small", {}, `[${plain(e.lo / unit * unit)}, ${plain(e.hi)}]`)],
+          sort: e[key] / unit, extra: [e.lo / unit, e.hi / unit]};
+}
+const share = e => range(e || {share: 0, lo: null, hi: null}, percent, "share");
+
+/* ---- Tables: sortable by their heads, copied as tab-separated text ---------------------------------- */
+function table(caption, heads, rows, {first = () => false, sortable = true} = {}) {
+  const body = el("tbody");
+  const ths = heads.map((h, column) => {
+    const th = el("th", {scope: "col", class: rows.length && rows[0][column].left ? "text" : ""});
+    th.append(sortable ? el("button", {type: "button", onclick: () => sort(column)}, h) : h);
+    return th;
+  });
+  const line = (row, i) => el("tr", {class: first(i) ? "first" : ""}, ...row.map((c, column) => {
+    const td = el(column === 0 ? "th" : "td", {class: (c.left ? "text" : "") + (c.wrap ? " wrap" : ""),
+      scope: column === 0 ? "row" : null, "data-value": c.sort});
+    td.append(...(Array.isArray(c.show) ? c.show : [c.show]));
+    return td;
+  }));
+  const lines = rows.map(line);
+  body.append(...lines);
+  function sort(column) {
+    const up = ths[column].getAttribute("aria-sort") !== "ascending";
+    ths.forEach(th => th.removeAttribute("aria-sort"));
+    ths[column].setAttribute("aria-sort", up ? "ascending" : "descending");
+    const order = rows.map((row, i) => [row[column].sort, i]);
+    order.sort(([a, i], [b, j]) => {
+      const none = (a === null || a === undefined) - (b === null || b === undefined);
+      const by = none || (typeof a === "string" ? a.localeCompare(b) : a - b) * (up ? 1 : -1);
+      return by || i - j;
+    });
+    body.append(...order.map(([, i]) => lines[i]));
+  }
+  const tsv = () => [heads.join("\t"), ...rows.map(row => row.map(c => c.sort ?? "").join("\t"))].join("\n");
+  return el("div", {},
+    el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},
+      el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...ths)), body)),
+    el("div", {class: "tools"}, copyButton(tsv, "table")));
+}
+
+/* ---- Charts ----------------------------------------------------------------------------------------- */
+const impls = [...new Set(report.cells.map(c => c.impl))];
+const layers = [...new Set(report.cells.map(c => c.layer))];
+const cellsOf = layer => report.cells.filter(c => c.layer === layer);
+/* Okabe and Ito's colours; every series also has its own marker or hatching, and a label. */
+const HUES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#9A8F00"];
+const MARKS = ["circle", "triangle", "rect", "rectRot", "star", "crossRot", "cross"];
+const THEMES = {light: {ink: "#1d2129", soft: "#5b6472", grid: "#e4e7eb", paper: "#fff"},
+                dark: {ink: "#e6e9ee", soft: "#a0a9b6", grid: "#323946", paper: "#1b1f26"}};
+const dark = matchMedia("(prefers-color-scheme: dark)");
+let theme = dark.matches ? THEMES.dark : THEMES.light;
+const OUTCOMES = [["masked", "#9fb8cc", "#10222f"], ["SDC", "#d55e00", "#fff"], ["DUE", "#27405c", "#fff"]];
+
+function hatched(i) {
+  const hue = HUES[i % HUES.length], style = Math.floor(i / HUES.length) + (i % 2);
+  if (style === 0) return hue;
+  const size = 8, tile = document.createElement("canvas");
+  tile.width = tile.height = size;
+  const g = tile.getContext("2d");
+  g.fillStyle = hue;
+  g.fillRect(0, 0, size, size);
+  g.strokeStyle = "rgba(255,255,255,.45)";
+  g.lineWidth = 1.6;
+  g.beginPath();
+  if (style !== 2) { g.moveTo(-2, size + 2); g.lineTo(size + 2, -2); g.moveTo(-2, 2); g.lineTo(2, -2);
+    g.moveTo(size - 2, size + 2); g.lineTo(size + 2, size - 2); }
+  if (style === 2) { g.moveTo(0, size / 2); g.lineTo(size, size / 2); }
+  g.stroke();
+  return g.createPattern(tile, "repeat");
+}
+/* Writes each bar's value in it, where it fits. */
+const barLabels = {id: "barLabels", afterDatasetsDraw(chart) {
+  if (!chart.options.barLabels) return;
+  const g = chart.ctx;
+  g.save();
+  g.font = "600 11px system-ui, sans-serif";
+  g.textAlign = "center";
+  g.textBaseline = "middle";
+  chart.data.datasets.forEach((set, i) => chart.getDatasetMeta(i).data.forEach((bar, k) => {
+    const label = percent(set.data[k]), wide = g.measureText(label).width;
+    if (bar.width < wide + 8) return;
+    const x = bar.x - bar.width / 2;
+    if (!set.ink) { g.fillStyle = "rgba(0,0,0,.55)"; g.fillRect(x - wide / 2 - 3, bar.y - 8, wide + 6, 16); }
+    g.fillStyle = set.ink || "#fff";
+    g.fillText(label, x, bar.y);
+  }));
+  g.restore();
+}};
+Chart.register(barLabels);
+Chart.defaults.animation = false;
+Chart.defaults.maintainAspectRatio = false;
+Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+Chart.defaults.plugins.legend.labels.usePointStyle = true;
+
+/* Charts are made when they can be seen, and again when the colours change. */
+const charts = [];
+function chart(label, height, config) {
+  const box = el("div", {class: "chart", style: `height:${height}px`});
+  const entry = {box, label, config, chart: null};
+  charts.push(entry);
+  return el("figure", {}, el("figcaption", {}, label), box);
+}
+function draw(entry) {
+  if (entry.chart) entry.chart.destroy();
+  const canvas = el("canvas", {role: "img", "aria-label": entry.label + "; the numbers are in the tables"});
+  entry.box.replaceChildren(canvas);
+  Chart.defaults.color = theme.soft;
+  Chart.defaults.borderColor = theme.grid;
+  entry.chart = new Chart(canvas, entry.config());
+}
+const visible = e => e.box.offsetParent !== null;
+const drawVisible = () => charts.forEach(e => { if (!e.chart && visible(e)) draw(e); });
+function recolour(to) {
+  theme = to;
+  charts.forEach(e => { if (e.chart) draw(e); });
+}
+
+const axis = (title, more) => ({title: {display: true, text: title}, ...more});
+const rowHeight = (n, legend = 40) => 62 + legend + 30 * n;
+
+/* Shares of a whole, one bar for each implementation. */
+function stack(names, series) {
+  return {
+    type: "bar",
+    data: {labels: names, datasets: series.map(s => ({label: s.label, data: s.data, backgroundColor: s.fill(),
+      ink: s.ink, borderColor: theme.paper, borderWidth: 1, barPercentage: .82, categoryPercentage: .95}))},
+    options: {indexAxis: "y", barLabels: true,
+      scales: {x: {stacked: true, min: 0, max: 1, ticks: {callback: shortPercent, maxTicksLimit: 6, maxRotation: 0}},
+               y: {stacked: true, grid: {display: false}, ticks: {color: theme.ink}}},
+      plugins: {legend: {position: "bottom", labels: {pointStyle: "rect"}},
+        tooltip: {callbacks: {label: c => `${c.dataset.label}: ${percent(c.raw)}`}}}},
+  };
+}
+/* Estimates with their intervals, one row for each implementation; series: [{label, of(impl)}]. */
+function dots(names, series, title, format, tick, colourByRow) {
+  const datasets = [];
+  series.forEach((s, k) => names.forEach((name, i) => {
+    const e = s.of(name);
+    if (!e) return;
+    const y = i + (k - (series.length - 1) / 2) * .26;
+    const hue = colourByRow ? HUES[impls.indexOf(name) % HUES.length] : HUES[k];
+    datasets.push({label: s.label, data: [{x: e.lo, y}, {x: e.value, y}, {x: e.hi, y}], showLine: true,
+      borderColor: hue, backgroundColor: hue, borderWidth: 2.5, pointRadius: [0, 5.5, 0], hoverRadius: [0, 7, 0],
+      pointStyle: colourByRow ? MARKS[impls.indexOf(name) % MARKS.length] : MARKS[k],
+      say: `${name}${s.label ? ", " + s.label : ""}: ${format(e.value)} [${format(e.lo)}, ${format(e.hi)}]`,
+      first: i === names.findIndex(n => s.of(n))});
+  }));
+  return {
+    type: "scatter", data: {datasets},
+    options: {
+      scales: {x: axis(title, {beginAtZero: true, ticks: {callback: v => tick(v), maxRotation: 0}}),
+        y: {reverse: true, min: -.6, max: names.length - .4, grid: {display: false}, afterBuildTicks: a =>
+          { a.ticks = names.map((_, value) => ({value})); }, ticks: {color: theme.ink, autoSkip: false,
+          callback: v => names[v]}}},
+      plugins: {legend: {display: series.length > 1, position: "bottom",
+          labels: {filter: (item, data) => data.datasets[item.datasetIndex].first}, onClick: null},
+        tooltip: {callbacks: {label: c => c.dataset.say}}}},
+  };
+}
+
+const swatch = impl => {
+  const i = impls.indexOf(impl), size = 11, c = el("canvas", {class: "swatch", width: 2 * size, height: 2 * size,
+    style: `width:${size}px;height:${size}px`, "aria-hidden": "true"});
+  const g = c.getContext("2d");
+  g.strokeStyle = g.fillStyle = HUES[i % HUES.length];
+  g.lineWidth = 3;
+  Chart.helpers.drawPoint(g, {pointStyle: MARKS[i % MARKS.length], radius: size - 2, rotation: 0, borderWidth: 3},
+    size, size);
+  return c;
+};
+const implName = impl => ({show: [swatch(impl), impl], sort: impl, left: true});
+
+/* ---- The summary -------------------------------------------------------------------------------------- */
+const ranking = report.ranking, network = ranking.network;
+const critical = ranking.basis !== "SDC";
+const what = critical ? "Critical failures per inference" : "Silent data corruptions per inference";
+const basisOf = cell => ranking.basis === "critical-direct" ? cell.critical.direct
+  : ranking.basis === "critical-model" ? cell.critical.model : null;
+function cost(impl, only) {
+  const of = report.cells.filter(c => c.impl === impl && (!only || c.layer === only));
+  return {instructions: of.reduce((s, c) => s + c.instructions.thread, 0),
+          workspace: Math.max(...of.map(c => c.workspace_bytes))};
+}
+const best = entries => entries.length ? entries[0].value : 0;
+/* Relative to the safest, or as they are where that is 0. */
+const unit = entries => best(entries) > 0 ? best(entries) : 1;
+const relative = entries => best(entries) > 0 ? times : amount;
+const tickOf = entries => best(entries) > 0 ? shortTimes : amount;
+
+function rankTable(caption, entries, layer) {
+  const per = unit(entries), format = relative(entries);
+  return table(caption, ["Rank", "Implementation", "Relative", "Tied with",
+    "Instructions", "Workspace"],
+    entries.map(e => {
+      const c = cost(e.impl, layer);
+      return [{show: e.rank + (e.ties.length ? "=" : ""), sort: e.rank}, implName(e.impl),
+        {show: [format(e.value / per), " ", el("small", {}, `[${format(e.lo / per)}, ${format(e.hi / per)}]`)],
+         sort: e.value / per},
+        text(e.ties.length ? e.ties.join(", ") : "–", true), number(c.instructions, amount),
+        number(c.workspace, bytes)];
+    }), {first: i => entries[i].rank === 1 && entries.length > 1});
+}
+function rankChart(entries, label) {
+  const per = unit(entries), format = relative(entries), names = entries.map(e => e.impl);
+  return chart(label, rowHeight(names.length, 0), () => dots(names, [{label: "", of: name => {
+    const e = entries.find(x => x.impl === name);
+    return {value: e.value / per, lo: e.lo / per, hi: e.hi / per};
+  }}], best(entries) > 0 ? "relative to the safest" : "relative units", format, tickOf(entries), true));
+}
+
+function summary() {
+  const points = report.summary.points.map(p => {
+    const at = p.indexOf(": ");
+    return el("li", {}, ...(at > 0 && at < 20 ? [el("b", {}, p.slice(0, at + 1)), p.slice(at + 1)] : [p]));
+  });
+  const box = el("section", {class: "summary", id: "summary"},
+    el("p", {class: "headline"}, report.summary.headline), el("ul", {}, ...points));
+  if (network.entries.length > 1)
+    box.append(el("div", {class: "pair"},
+      rankChart(network.entries, `${what}, whole network, with ${shortPercent(report.confidence)} intervals`),
+      rankTable("Ranking over the whole network", network.entries)));
+  return box;
+}
+
+/* ---- Trade-off ------------------------------------------------------------------------------------------ */
+function tradeOff() {
+  const state = {x: "instructions", layer: ""};
+  const box = el("div");
+  const show = () => {
+    const entries = state.layer ? ranking.layers.find(l => l.layer === state.layer).entries : network.entries;
+    const per = unit(entries), format = relative(entries), isBytes = state.x === "workspace";
+    const figure = chart(`${what} against ${isBytes ? "workspace" : "instructions executed"}: ` +
+      "better is down and to the left", 400, () => ({
+      type: "scatter",
+      data: {datasets: entries.map(e => {
+        const x = cost(e.impl, state.layer)[state.x], i = impls.indexOf(e.impl), hue = HUES[i % HUES.length];
+        return {label: e.impl, data: [e.lo, e.value, e.hi].map(y => ({x, y: y / per})), showLine: true,
+          borderColor: hue, backgroundColor: hue, borderWidth: 2, pointRadius: [0, 7, 0], hoverRadius: [0, 8, 0],
+          pointStyle: MARKS[i % MARKS.length],
+          say: `${e.impl}: ${format(e.value / per)}, ${isBytes ? bytes(x) : amount(x) + " instructions"}`};
+      })},
+      options: {scales: {
+          x: axis(isBytes ? "workspace" : "thread instructions per inference",
+            {beginAtZero: true, ticks: {callback: v => isBytes ? bytes(v) : amount(v)}}),
+          y: axis(best(entries) > 0 ? "relative to the safest" : "relative units",
+            {beginAtZero: true, ticks: {callback: v => tickOf(entries)(v)}})},
+        plugins: {legend: {position: "bottom"}, tooltip: {callbacks: {label: c => c.dataset.say}}}},
+    }));
+    charts.splice(charts.findIndex(e => e.box === box.querySelector(".chart")) >>> 0, 1);
+    box.replaceChildren(figure);
+    if (box.isConnected) drawVisible();
+  };
+  const choice = (label, options, set) => el("label", {}, label + " ", el("select", {onchange: e => {
+    set(e.target.value);
+    show();
+  }}, ...options.map(([value, name]) => el("option", {value}, name))));
+  show();
+  return section("trade-off", "Safety against cost",
+    soft("Failures count as fault sites × probability that a fault there changes the answer: an implementation that ",
+      "executes less offers upsets fewer targets."),
+    el("div", {class: "controls"},
+      choice("Against", [["instructions", "instructions"], ["workspace", "workspace"]], v => state.x = v),
+      choice("For", [["", "the whole network"], ...layers.map(l => [l, l])], v => state.layer = v)),
+    box);
+}
+
+/* ---- A layer ---------------------------------------------------------------------------------------------- */
+let epsilonIndex = 0;
+const redoPatterns = [];
+
+function outcomesOf(layer, cells) {
+  const names = cells.map(c => c.impl);
+  const traps = [...new Set(cells.flatMap(c => Object.keys(c.due_reasons)))];
+  return el("div", {}, el("h3", {}, "Outcomes of the faults"), el("div", {class: "pair"},
+    chart(`Share of ${count(cells[0].provenance.injections)} injections`, rowHeight(names.length), () =>
+      stack(names, OUTCOMES.map(([o, fill, ink]) => ({label: o, ink, fill: () => fill,
+        data: cells.map(c => c.outcomes[o].share)})))),
+    table("Outcomes, with intervals", ["Implementation", "Masked", "SDC", "DUE"],
+      cells.map(c => [implName(c.impl), share(c.outcomes.masked), share(c.outcomes.SDC), share(c.outcomes.DUE)]))),
+    traps.length ? el("details", {class: "minor"}, el("summary", {}, "Reasons of the DUEs"),
+      table("Reasons of the DUEs, shares of all injections with intervals", ["Implementation", ...traps],
+        cells.map(c => [implName(c.impl), ...traps.map(t => share(c.due_reasons[t]))]))) : null);
+}
+
+function criticalOf(layer, cells) {
+  const names = cells.map(c => c.impl), cell = name => cells.find(c => c.impl === name);
+  const sources = ["direct", "model"].filter(s => cells.some(c => c.critical[s]));
+  if (!sources.length) return null;
+  const labels = {direct: "errors of the injections", model: "errors drawn from the model"};
+  const entries = (ranking.layers.find(l => l.layer === layer) || {entries: []}).entries;
+  return el("div", {}, el("h3", {}, "What reached the answers"), el("div", {class: "pair"},
+    chart("Probability that a silent corruption changes the answer", rowHeight(sources.length * names.length * .7), () =>
+      dots(names, sources.map(s => ({label: labels[s], of: n => (cell(n).critical[s] || {}).given_sdc})),
+        "P(critical | SDC)", percent, shortPercent)),
+    table("Critical rates, with intervals",
+      ["Implementation", ...sources.map(s => `critical | SDC, ${s}`), ...sources.map(s => `critical | fault, ${s}`),
+        "Fault sites"],
+      cells.map(c => [implName(c.impl), ...sources.map(s => range((c.critical[s] || {}).given_sdc)),
+        ...sources.map(s => range((c.critical[s] || {}).given_fault)), number(c.population, amount)]))),
+    entries.length > 1 ? el("div", {class: "pair"}, rankChart(entries, `${what}, layer ${layer}`),
+      rankTable(`Ranking for layer ${layer}`, entries, layer)) : null,
+    testsOf(layer));
+}
+
+function testsOf(layer) {
+  const of = layer === null ? network : ranking.layers.find(l => l.layer === layer);
+  if (!of || !of.tests.length) return null;
+  return el("details", {class: "minor"}, el("summary", {}, "Pairwise tests"),
+    table(`Differences in ${what.toLowerCase()}; significant where Holm's p is at most ${ranking.alpha}`,
+      ["First", "Second", "p", "p, Holm", "Verdict"],
+      of.tests.map(t => [text(t.a), text(t.b), number(t.p, pvalue), number(t.p_holm, pvalue),
+        text(t.significant ? t.a + " is safer" : "no significant difference")])));
+}
+
+function patternsOf(layer, cells) {
+  const names = cells.map(c => c.impl), box = el("div");
+  const show = () => {
+    const at = c => c.epsilons[Math.min(epsilonIndex, c.epsilons.length - 1)] || {patterns: {}, domains: {}};
+    const all = Object.keys(report.words.patterns).filter(p => cells.some(c => at(c).patterns[p]));
+    const domains = [...new Set(cells.flatMap(c => Object.keys(at(c).domains)))];
+    const old = charts.findIndex(e => e.box === box.querySelector(".chart"));
+    if (old >= 0) charts.splice(old, 1);
+    const words = Object.keys(report.words.patterns);
+    const of = (key, kinds, title, head) => table(title, [head, ...names], kinds.map(k => [text(k),
+      ...cells.map(c => share(at(c)[key][k]))]));
+    box.replaceChildren(
+      chart("Share of each spatial pattern among corrupted tensors", rowHeight(names.length, 80), () =>
+        stack(names, all.map(p => ({label: p, fill: () => hatched(words.indexOf(p)),
+          data: cells.map(c => (at(c).patterns[p] || {share: 0}).share)})))),
+      el("div", {class: "pair even"},
+        of("patterns", all, "Spatial patterns, with intervals", "Pattern"),
+        of("domains", domains, "Value domains of the corrupted values, with intervals", "Domain")),
+      table("Size of the errors", ["Implementation", "Corrupted tensors", "Corrupted values, median", "most",
+        "Largest error, first quartile", "median", "third quartile", "greatest", "Not finite"],
+        cells.map(c => [implName(c.impl), share(at(c).corrupted), number(at(c).median_cardinality),
+          number(at(c).max_cardinality), number(c.errors.q1, sci), number(c.errors.median, sci),
+          number(c.errors.q3, sci), number(c.errors.max, sci), number(c.errors.not_finite)])));
+    if (box.isConnected) drawVisible();
+  };
+  redoPatterns.push(show);
+  show();
+  return el("div", {}, el("h3", {}, "What the errors look like"), box, magnitudesOf(cells));
+}
+
+function magnitudesOf(cells) {
+  const decades = cells.flatMap(c => c.errors.decades.map(d => d[0]));
+  if (!decades.length) return null;
+  const lo = Math.min(...decades), hi = Math.max(...decades);
+  const labels = Array.from({length: hi - lo + 1}, (_, i) => "1e" + (lo + i));
+  return chart("Largest absolute error of each corrupted tensor, by power of ten", 260, () => ({
+    type: "line",
+    data: {labels, datasets: cells.map(c => {
+      const i = impls.indexOf(c.impl), hue = HUES[i % HUES.length], of = new Map(c.errors.decades);
+      const n = c.outcomes.SDC.n;
+      return {label: c.impl, data: labels.map((_, k) => (of.get(lo + k) || 0) / n), borderColor: hue,
+        backgroundColor: hue, borderWidth: 2, pointStyle: MARKS[i % MARKS.length], pointRadius: 4};
+    })},
+    options: {scales: {x: axis("from"), y: axis("share of SDCs", {beginAtZero: true,
+        ticks: {callback: shortPercent}})},
+      plugins: {legend: {position: "bottom"},
+        tooltip: {callbacks: {label: c => `${c.dataset.label}: ${percent(c.raw)}`}}}},
+  }));
+}
+
+function pictureOf(p, impl) {
+  const part = p.channels_shown < p.channels_all ? `, the ${p.channels_shown} first of them shown` : "";
+  const name = p.kind === "worst" ? `worst of all, ${p.pattern}` : p.pattern;
+  return el("figure", {}, p.png ? el("img", {src: p.png,
+      alt: `${name} in ${impl}: ${p.corrupted} corrupted values in ${p.channels} of ${p.channels_all} channels`}) : null,
+    el("figcaption", {}, el("b", {}, name), ` · ${count(p.corrupted)} value${p.corrupted > 1 ? "s" : ""} in ` +
+      `${count(p.channels)} of ${count(p.channels_all)} channels${part}; largest error ${p.max_abs_error === null ? "not finite"
+        : sci(p.max_abs_error)}`, command(p.command)));
+}
+function picturesOf(cells) {
+  const with_pictures = cells.filter(c => c.pictures.length), s = report.picture_scale;
+  if (!with_pictures.length) return null;
+  return el("div", {}, el("h3", {}, "Typical corrupted tensors"),
+    soft("Each picture is one injection, its channels side by side. Typical is the one with the median number of ",
+      "corrupted values among those of its pattern; the commonest pattern comes first."),
+    el("div", {class: "scale"}, `error 10⁻${s.decades}`.replace("7", "⁷"), el("img", {src: s.png, alt: ""}),
+      "as large as the largest fault-free value", el("i", {style: `background:${s.beyond}`}), "larger",
+      el("i", {style: `background:${s.not_finite}`}), "not finite",
+      el("i", {style: "background:#80808030"}), "unchanged"),
+    ...with_pictures.map((c, i) => el("details", {class: "minor", open: i === 0 ? "" : null},
+      el("summary", {}, swatch(c.impl), c.impl),
+      el("div", {class: "pictures"}, ...c.pictures.map(p => pictureOf(p, c.impl))))));
+}
+
+function layerPart(layer, i) {
+  const cells = cellsOf(layer), c = cells[0];
+  return el("details", {class: "layer", id: "layer-" + i, open: i === 0 || layers.length <= 3 ? "" : null,
+    ontoggle: drawVisible},
+    el("summary", {}, layer || "layer", el("span", {class: "soft"},
+      `${c.shape}, output ${c.output.join(" × ")}, ${cells.length} implementation${cells.length > 1 ? "s" : ""}`)),
+    outcomesOf(layer, cells), criticalOf(layer, cells), patternsOf(layer, cells), picturesOf(cells));
+}
+function layersPart() {
+  const epsilons = report.cells.reduce((m, c) => c.epsilons.length > m.length ? c.epsilons : m, []);
+  return section("layers", layers.length > 1 ? "Layer by layer" : "The layer",
+    el("div", {class: "controls"}, el("label", {}, "A value counts as corrupted if it ", el("select", {onchange: e => {
+      epsilonIndex = +e.target.value;
+      redoPatterns.forEach(f => f());
+    }}, ...epsilons.map((e, i) => el("option", {value: i}, e.epsilon === 0 ? "differs at all"
+      : `differs by ${sci(e.epsilon)} or more`))))),
+    ...layers.map(layerPart));
+}
+
+/* ---- Where it comes from -------------------------------------------------------------------------------------- */
+function provenance() {
+  const cells = report.cells;
+  return section("provenance", "How to make every figure again",
+    ...(report.commands.length ? [soft("All of it:"), ...report.commands.map(command)] : []),
+    soft("One injection, by its number: ", el("code", {}, "sievert replay STORE N"),
+      "; each picture above carries its own command."),
+    table("Campaigns", ["Layer", "Implementation", "Tile", "Store", "Fault", "Population", "Sites", "Seed",
+      "Injections", "Planned", "Kernels"],
+      cells.map(c => { const p = c.provenance; return [text(c.layer), implName(c.impl), text(c.tile || "–"),
+        text(p.store), text(p.fault), text(p.population_kind), number(c.population), text(p.seed),
+        number(p.injections), number(p.planned), text(p.kernels_hash)]; })),
+    table("Errors tried in the network", ["Layer", "Implementation", "Errors", "Store", "Seed", "Images", "Trials",
+      "Planned", "Masked", "Tolerable", "Critical"],
+      cells.flatMap(c => ["direct", "model"].filter(s => c.critical[s]).map(s => { const t = c.critical[s];
+        return [text(c.layer), implName(c.impl), text(s === "model" ? c.provenance.model || s : s),
+          text(t.store || "–"), text(t.seed), number(t.images), number(t.trials), number(t.planned),
+          number(t.effects.masked), number(t.effects.tolerable), number(t.effects.critical)]; }))),
+    el("details", {class: "minor"}, el("summary", {}, "Kernel launches"),
+      table("Fault-free launches", ["Layer", "Implementation", "Kernel", "Grid", "Block", "Thread instructions",
+        "Warp instructions", "Fault sites"],
+        cells.flatMap(c => c.launches.map(l => [text(c.layer), implName(c.impl), text(l.kernel),
+          text(l.grid.join(" × ")), text(l.block.join(" × ")), number(l.thread_insns), number(l.warp_insns),
+          number(l.population)])))));
+}
+
+function words() {
+  const list = o => el("dl", {}, ...Object.entries(o).flatMap(([w, help]) => [el("dt", {}, w), el("dd", {}, help)]));
+  const w = report.words;
+  return section("words", "How to read this",
+    el("p", {}, `Intervals are Wilson's at ${shortPercent(report.confidence)}. Where one error was tried on several images, `,
+      "the injections are the independent experiments, and the intervals are as wide as that makes them. Rates by ",
+      "model combine the share of SDCs with the share of drawn errors that were critical, and take the model as it is. ",
+      "Sums over layers are bounded by the MOVER method. An implementation's rank is one more than the number of those ",
+      "significantly safer, by pairwise tests with Holm's correction; “=” marks those that cannot be told apart."),
+    el("p", {}, "What is struck is the result of an instruction of the simulated program; caches, control logic and ",
+      "error-correcting codes are not modelled, nor is time: critical failures per inference are in relative units ",
+      "(fault sites × probability), good for comparing implementations, not for absolute failure rates."),
+    el("h3", {}, "Outcomes"), list(w.outcomes), list(w.effects),
+    el("h3", {}, "Spatial patterns"), list(w.patterns), el("h3", {}, "Value classes"), list(w.values));
+}
+
+/* ---- The page --------------------------------------------------------------------------------------------------- */
+const p0 = report.cells[0].provenance;
+const facts = [report.network && report.network + (report.dataset ? " on " + report.dataset : ""),
+  known(report.golden_accuracy) && "fault-free accuracy " + percent(report.golden_accuracy), p0.fault,
+  `${layers.length} layer${layers.length > 1 ? "s" : ""} × ${impls.length} implementation${impls.length > 1 ? "s" : ""}`];
+const parts = [summary(), network.entries.length > 1 ? tradeOff() : null, layersPart()];
+const tests = testsOf(null);
+if (tests && layers.length > 1) parts[0].append(tests);
+parts.push(provenance(), words());
+main.append(
+  el("header", {}, el("h1", {}, report.title), soft(facts.filter(Boolean).join(" · ")),
+    el("nav", {"aria-label": "Sections"}, el("a", {href: "#summary"}, "Summary"),
+      ...sections.map(([id, title]) => el("a", {href: "#" + id}, title)))),
+  ...parts.filter(Boolean), el("footer", {}, soft("Made by Sievert.")));
+drawVisible();
+
+dark.addEventListener("change", () => recolour(dark.matches ? THEMES.dark : THEMES.light));
+document.addEventListener("toggle", drawVisible, true);
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach(d => d.open = true);
+  drawVisible();
+  recolour(THEMES.light);
+});
+addEventListener("afterprint", () => recolour(dark.matches ? THEMES.dark : THEMES.light));
+})();

@@ -1,0 +1,306 @@
+/* Corrupted tensors -> small pictures: the channels side by side, one pixel per element (or the worst
+ * of a block of elements, for large channels), coloured by the size of the error. */
+#include <math.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "characterise/characterise.h"
+#include "report/priv.h"
+
+enum {
+    GAP = 0,       /* between channels: transparent */
+    UNCHANGED = 1, /* faint grey, on light and on dark pages */
+    FAINTEST = 2,  /* an error of 10^-PICTURE_DECADES of the largest fault-free value, or less */
+    STRONGEST = 253,
+    BEYOND = 254, /* larger than every fault-free value */
+    NOT_FINITE = 255,
+    MAX_PIXELS = 20000,
+    MAX_TILE = 40,
+    MAX_TILES = 144,
+};
+
+/* Viridis (Smith and van der Walt, CC0), every eighth of it. */
+static const uint8_t viridis[][3] = {{0x44, 0x01, 0x54}, {0x47, 0x2d, 0x7b}, {0x3b, 0x52, 0x8b},
+                                     {0x2c, 0x72, 0x8e}, {0x21, 0x91, 0x8c}, {0x28, 0xae, 0x80},
+                                     {0x5e, 0xc9, 0x62}, {0xad, 0xdc, 0x30}, {0xfd, 0xe7, 0x25}};
+
+static void make_palette(uint8_t palette[256][4])
+{
+    memset(palette, 0, 256 * sizeof *palette);
+    memcpy(palette[UNCHANGED], (uint8_t[]){0x80, 0x80, 0x80, 0x30}, 4);
+    memcpy(palette[BEYOND], (uint8_t[]){0xff, 0x6a, 0x3d, 0xff}, 4);
+    memcpy(palette[NOT_FINITE], (uint8_t[]){0xff, 0x00, 0xc8, 0xff}, 4);
+    for (int i = FAINTEST; i <= STRONGEST; i++) {
+        double x = 8.0 * (i - FAINTEST) / (STRONGEST - FAINTEST);
+        int k = x < 7 ? (int)x : 7;
+        for (int c = 0; c < 3; c++)
+            palette[i][c] = (uint8_t)lround(viridis[k][c] + (x - k) * (viridis[k + 1][c] -
+                                                                       viridis[k][c]));
+        palette[i][3] = 0xff;
+    }
+}
+
+static uint8_t colour(double golden, double faulty, double scale)
+{
+    if (!isfinite(faulty))
+        return NOT_FINITE;
+    double level = log10(fabs(faulty - golden) / scale) / PICTURE_DECADES + 1;
+    if (level > 1)
+        return BEYOND;
+    return (uint8_t)(FAINTEST + lround(fmax(level, 0) * (STRONGEST - FAINTEST)));
+}
+
+/* Tiles of a picture: channels 0 to n - 1 of the list, in rows of `columns`. */
+struct layout {
+    size_t channels, h, w;   /* of the tensor; channels over all images of the batch */
+    size_t block;            /* elements per pixel, in each direction */
+    size_t tile_h, tile_w;   /* pixels */
+    size_t shown, columns, rows;
+    size_t height, width;
+};
+
+static struct layout lay_out(const size_t dim[4], size_t corrupted_channels)
+{
+    struct layout l = {.channels = dim[0] * dim[1], .h = dim[2], .w = dim[3]};
+    size_t longest = l.h > l.w ? l.h : l.w;
+    l.block = (longest + MAX_TILE - 1) / MAX_TILE;
+    l.tile_h = (l.h + l.block - 1) / l.block;
+    l.tile_w = (l.w + l.block - 1) / l.block;
+    size_t most = MAX_PIXELS / ((l.tile_h + 1) * (l.tile_w + 1));
+    most = most > MAX_TILES ? MAX_TILES : most;
+    l.shown = l.channels <= most ? l.channels
+              : corrupted_channels < most ? corrupted_channels
+                                          : most;
+    double tall = sqrt((double)l.shown / 2 * (double)(l.tile_w + 1) / (double)(l.tile_h + 1));
+    l.rows = tall < 1 ? 1 : (size_t)lround(tall);
+    l.columns = (l.shown + l.rows - 1) / l.rows;
+    l.rows = (l.shown + l.columns - 1) / l.columns;
+    l.height = l.rows * (l.tile_h + 1) - 1;
+    l.width = l.columns * (l.tile_w + 1) - 1;
+    return l;
+}
+
+static uint8_t *tile_pixel(uint8_t *pixels, const struct layout *l, size_t tile, size_t y, size_t x)
+{
+    size_t top = tile / l->columns * (l->tile_h + 1), left = tile % l->columns * (l->tile_w + 1);
+    return pixels + (top + y) * l->width + left + x;
+}
+
+/* Diffs ascend, so channels appear in order: a channel's tile is its number where all are shown, else
+ * its place among the corrupted ones. */
+static void paint(uint8_t *pixels, const struct layout *l, const struct store_injection *i,
+                  const float *golden, double scale)
+{
+    for (size_t t = 0; t < l->shown; t++)
+        for (size_t y = 0; y < l->tile_h; y++)
+            memset(tile_pixel(pixels, l, t, y, 0), UNCHANGED, l->tile_w);
+    size_t tile = 0, last = SIZE_MAX;
+    for (size_t k = 0; k < i->n_diffs; k++) {
+        size_t at = i->diffs[k].index, channel = at / (l->h * l->w), in = at % (l->h * l->w);
+        float faulty;
+        memcpy(&faulty, &i->diffs[k].faulty_bits, sizeof faulty);
+        if (channel != last)
+            tile = l->shown == l->channels ? channel : last == SIZE_MAX ? 0 : tile + 1;
+        last = channel;
+        if (tile >= l->shown)
+            break;
+        uint8_t *p = tile_pixel(pixels, l, tile, in / l->w / l->block, in % l->w / l->block);
+        uint8_t c = colour((double)golden[at], (double)faulty, scale);
+        *p = c > *p ? c : *p;
+    }
+}
+
+/* The PNG as a data URI, or NULL. */
+static char *data_uri(const uint8_t *pixels, size_t width, size_t height)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char head[] = "data:image/png;base64,";
+    uint8_t palette[256][4];
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .width = (png_uint_32)width,
+                       .height = (png_uint_32)height,
+                       .format = PNG_FORMAT_RGBA_COLORMAP,
+                       .colormap_entries = 256};
+    png_alloc_size_t n = 0;
+    make_palette(palette);
+    if (!png_image_write_to_memory(&image, NULL, &n, 0, pixels, 0, palette))
+        return NULL;
+    uint8_t *png = calloc(1, n + 2); /* two more zeros, for base64 */
+    char *uri = malloc(sizeof head + (n + 2) / 3 * 4);
+    if (png && uri && png_image_write_to_memory(&image, png, &n, 0, pixels, 0, palette)) {
+        memcpy(uri, head, sizeof head);
+        char *p = uri + sizeof head - 1;
+        for (size_t i = 0; i < n; i += 3) {
+            uint32_t word = (uint32_t)png[i] << 16 | (uint32_t)png[i + 1] << 8 | png[i + 2];
+            *p++ = digits[word >> 18];
+            *p++ = digits[word >> 12 & 63];
+            *p++ = i + 1 < n ? digits[word >> 6 & 63] : '=';
+            *p++ = i + 2 < n ? digits[word & 63] : '=';
+        }
+        *p = 0;
+    } else {
+        free(uri);
+        uri = NULL;
+    }
+    free(png);
+    return uri;
+}
+
+json_t *picture_scale(void)
+{
+    uint8_t strip[STRONGEST - FAINTEST + 1];
+    for (size_t i = 0; i < sizeof strip; i++)
+        strip[i] = (uint8_t)(FAINTEST + i);
+    char *uri = data_uri(strip, sizeof strip, 1);
+    json_t *o = json_pack("{s:i, s:s?, s:s, s:s}", "decades", PICTURE_DECADES, "png", uri, "beyond",
+                          "#ff6a3d", "not_finite", "#ff00c8");
+    free(uri);
+    return o;
+}
+
+static int check_row(const struct tally *t, const struct store_injection *i, struct diag *d)
+{
+    const struct store_campaign *c = t->campaign;
+    size_t elems = 1;
+    for (int k = 0; k < 4; k++)
+        if (c->dim[k] == 0 || __builtin_mul_overflow(elems, c->dim[k], &elems))
+            elems = 0;
+    bool fits = elems != 0 && elems == c->golden_floats;
+    for (size_t k = 0; k < i->n_diffs && fits; k++)
+        fits = i->diffs[k].index < elems && (k == 0 || i->diffs[k - 1].index < i->diffs[k].index);
+    if (fits)
+        return OK;
+    return diag_fail(d, ERR_INPUT, (struct loc){.file = t->cell.campaign},
+                     "injection %llu: its differences do not fit the output; the store is damaged, "
+                     "run the campaign again",
+                     (unsigned long long)i->number);
+}
+
+static size_t count_channels(const struct store_injection *i, size_t area)
+{
+    size_t n = 0, last = SIZE_MAX;
+    for (size_t k = 0; k < i->n_diffs; k++) {
+        n += i->diffs[k].index / area != last;
+        last = i->diffs[k].index / area;
+    }
+    return n;
+}
+
+static int draw(json_t **out, const struct tally *t, const struct sdc *s, const char *kind,
+                struct diag *d)
+{
+    const struct store_campaign *c = t->campaign;
+    struct arena a = {0};
+    struct store_injection i;
+    int rc = store_get(t->store, s->number, &i, &a, d);
+    if (rc == OK)
+        rc = check_row(t, &i, d);
+    if (rc == OK && i.n_diffs > 0) {
+        size_t channels = count_channels(&i, c->dim[2] * c->dim[3]);
+        struct layout l = lay_out(c->dim, channels);
+        struct value_range range = characterise_range(c->golden, c->golden_floats);
+        double scale = fmax(fabs((double)range.min), fabs((double)range.max));
+        uint8_t *pixels = arena_alloc(&a, l.width * l.height);
+        paint(pixels, &l, &i, c->golden, scale > 0 ? scale : 1);
+        char *uri = data_uri(pixels, l.width, l.height);
+        const char *command = arena_printf(&a, "sievert replay %s %llu",
+                                           shell_word(&a, t->cell.campaign),
+                                           (unsigned long long)s->number);
+        *out = json_pack(
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:s?}", "kind", kind,
+            "pattern", vocab_word(&vocab_patterns, s->pattern), "injection",
+            (json_int_t)s->number, "corrupted", (json_int_t)s->corrupted, "channels",
+            (json_int_t)channels, "channels_shown", (json_int_t)l.shown, "channels_all",
+            (json_int_t)l.channels, "max_abs_error", json_number(s->max_abs_error), "width",
+            (json_int_t)l.width, "height", (json_int_t)l.height, "elements_per_pixel",
+            (json_int_t)(l.block * l.block), "command", json_text(command), "png", uri);
+        free(uri);
+    }
+    arena_fini(&a);
+    return rc;
+}
+
+static int compare_sdc(const void *a, const void *b)
+{
+    const struct sdc *x = *(const struct sdc *const *)a, *y = *(const struct sdc *const *)b;
+    if (x->pattern != y->pattern)
+        return x->pattern - y->pattern;
+    if (x->corrupted != y->corrupted)
+        return x->corrupted < y->corrupted ? -1 : 1;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+struct choice {
+    const struct sdc *sdc;
+    const char *kind;
+    size_t weight; /* injections of its pattern */
+};
+
+static int compare_choices(const void *a, const void *b)
+{
+    const struct choice *x = a, *y = b;
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return x->sdc->pattern - y->sdc->pattern;
+}
+
+/* Worse: more corrupted elements, then a larger error; values that are not finite are the largest. */
+static bool worse(const struct sdc *x, const struct sdc *y)
+{
+    if (x->corrupted != y->corrupted)
+        return x->corrupted > y->corrupted;
+    double ex = isfinite(x->max_abs_error) ? x->max_abs_error : INFINITY;
+    double ey = isfinite(y->max_abs_error) ? y->max_abs_error : INFINITY;
+    return ex > ey;
+}
+
+/* Typical of each pattern is the injection of median cardinality, the commonest pattern first; last
+ * comes the worst of all. Returns how many. */
+static size_t choose(struct choice out[static N_PATTERNS + 1], const struct tally *t)
+{
+    const struct sdc **sorted = calloc(t->n_sdc + 1, sizeof *sorted), *worst = NULL;
+    size_t n = 0, k = 0;
+    for (size_t i = 0; sorted && i < t->n_sdc; i++) {
+        if (t->sdc[i].pattern < 0)
+            continue;
+        sorted[n++] = &t->sdc[i];
+        if (!worst || worse(&t->sdc[i], worst))
+            worst = &t->sdc[i];
+    }
+    if (n)
+        qsort(sorted, n, sizeof *sorted, compare_sdc);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i; end < n && sorted[end]->pattern == sorted[i]->pattern; end++)
+            ;
+        out[k++] = (struct choice){sorted[i + (end - i - 1) / 2], "typical", end - i};
+    }
+    if (k)
+        qsort(out, k, sizeof *out, compare_choices);
+    if (worst)
+        out[k++] = (struct choice){worst, "worst", 0};
+    free(sorted);
+    return k;
+}
+
+int picture_cell(json_t **out, const struct tally *t, size_t max_bytes, struct diag *d)
+{
+    struct choice choice[N_PATTERNS + 1];
+    size_t n = choose(choice, t), used = 0;
+    int rc = OK;
+    *out = json_array();
+    for (size_t i = 0; i < n && rc == OK; i++) {
+        json_t *picture = NULL;
+        rc = draw(&picture, t, choice[i].sdc, choice[i].kind, d);
+        used += json_string_length(json_object_get(picture, "png"));
+        if (picture && used <= max_bytes)
+            json_array_append(*out, picture);
+        json_decref(picture);
+    }
+    if (rc != OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return rc;
+}

@@ -1,0 +1,122 @@
+/* Inside src/report/: stores -> tallies (plain counts and estimates) -> the JSON document. */
+#ifndef REPORT_PRIV_H
+#define REPORT_PRIV_H
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "report/report.h"
+#include "store/store.h"
+#include "vocab/vocab.h"
+
+/* A proportion or a product of proportions, with its interval and a variance that is never 0. */
+struct estimate {
+    double value, lo, hi;
+    double n_effective, variance;
+};
+/* k of n. */
+struct estimate estimate_share(double k, double n, double confidence);
+/* Mean over n clusters, given the sum of their values and of the squares. */
+struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double confidence);
+/* P(A and B) from independent estimates: k_a of n_a, and k_b of n_b of B given A. */
+struct estimate estimate_product(double k_a, double n_a, double k_b, double n_b, double confidence);
+/* sum of w[i] * e[i]: the interval by MOVER (Zou and Donner, Statistics in Medicine 2008), which
+ * needs no normality of each and stays positive. */
+struct estimate estimate_sum(const double *w, const struct estimate *e, size_t n);
+
+/* What an error did when tried in the network. */
+struct critical {
+    bool known;
+    uint64_t trials, planned, images, seed;
+    uint64_t effect[N_EFFECTS];
+    uint64_t clusters;         /* injections whose error was tried; 0 for a model */
+    bool has_given_sdc;        /* false if there was no SDC to try */
+    struct estimate given_sdc; /* P(critical | SDC) */
+    struct estimate given_fault;
+};
+
+struct named_count {
+    const char *name;
+    uint64_t n;
+};
+struct epsilon_tally {
+    double epsilon;
+    uint64_t corrupted; /* injections with something corrupted at this epsilon */
+    uint64_t pattern[N_PATTERNS];
+    struct named_count *domains; /* growing; freed by tally_fini */
+    size_t n_domains;
+    double median_cardinality;
+    uint64_t max_cardinality;
+};
+/* One injection that ended in silent data corruption. */
+struct sdc {
+    uint64_t number, n_diffs;
+    uint64_t corrupted; /* at the first epsilon */
+    int pattern;        /* at the first epsilon, or -1 */
+    double max_abs_error;
+    uint32_t trials, critical; /* direct simulation */
+};
+struct line_tally {
+    uint32_t launch;
+    int line; /* of the kernel's source, 0: unknown */
+    uint64_t outcome[N_OUTCOMES];
+};
+
+struct tally {
+    struct report_cell cell;   /* layer and impl are never NULL */
+    struct store *store;
+    const struct store_campaign *campaign;
+    uint64_t n, outcome[N_OUTCOMES], trap[N_TRAPS];
+    struct sdc *sdc;           /* ascending by number */
+    size_t n_sdc;
+    struct epsilon_tally *eps; /* campaign->n_epsilons of them */
+    struct line_tally *lines;  /* ascending by launch, line */
+    size_t n_lines;
+    struct critical direct, model;
+};
+/* Read everything that a cell names. The strings live as long as t. */
+int tally_read(struct tally *t, const struct report_cell *cell, double confidence, struct arena *a,
+               struct diag *d);
+void tally_fini(struct tally *t);
+
+/* JSON values. Numbers are rounded to 6 significant digits here and nowhere else, so that whatever is
+ * made from the document shows the same ones; what is not finite is null. Text from stores loses
+ * control characters and bytes that are not UTF-8. */
+json_t *json_number(double x);
+json_t *json_text(const char *s);
+json_t *json_estimate(const struct estimate *e);
+json_t *json_share(uint64_t k, uint64_t n, double confidence);
+
+json_t *cell_json(const struct tally *t, double confidence);
+
+/* What the ranking needs of a cell once its store is closed. Strings belong to the caller. */
+struct contender {
+    const char *layer, *impl, *campaign, *fault, *shape;
+    double population;
+    bool has_direct, has_model;
+    struct estimate sdc, direct, model; /* per fault */
+};
+/* Ranking by layer and over the network. ERR_INPUT if they cannot be compared. */
+int rank_cells(json_t **out, const struct contender *c, size_t n, double confidence,
+               struct diag *d);
+/* The sentences on top, from the rest of the document: summary.c. */
+json_t *summarise(const json_t *report);
+/* Typical and worst corrupted tensors of a campaign as PNG data URIs, at most max_bytes in all. */
+int picture_cell(json_t **out, const struct tally *t, size_t max_bytes, struct diag *d);
+
+/* How the pictures' colours are to be read. */
+enum { PICTURE_DECADES = 7 };
+json_t *picture_scale(void);
+
+/* A word for a POSIX shell, quoted if need be. */
+const char *shell_word(struct arena *a, const char *s);
+
+/* Text that grows. Aborts when memory runs out, as arenas do. */
+struct sink {
+    char *p;
+    size_t len, cap;
+};
+void sink_bytes(struct sink *s, const char *bytes, size_t len);
+void sink_text(struct sink *s, const char *text);
+void sink_free(struct sink *s);
+
+#endif
