@@ -194,7 +194,8 @@ void characterise(struct characterisation *out, const struct difference *diffs, 
     uint64_t first_seen[N_VALUES];
     double range = (double)golden.max - (double)golden.min, scale = range > 0 ? range : 1;
     size_t n_relative = 0;
-    *out = (struct characterisation){.median_log2_rel = NAN};
+    *out = (struct characterisation){
+        .compat = o->compat, .epsilon = o->epsilon, .median_log2_rel = NAN};
     memset(first_seen, 255, sizeof first_seen);
     cells_alloc(&x, &a, n, dim);
     double *relative = arena_array(&a, n, sizeof *relative);
@@ -232,6 +233,12 @@ void characterise(struct characterisation *out, const struct difference *diffs, 
             out->value_count[VALUE_SAME] = dim[0] * dim[1] * x.hw - x.n;
     }
     arena_fini(&a);
+}
+
+enum value_class characterise_value(const struct difference *d, struct value_range golden,
+                                    const struct char_options *o)
+{
+    return is_corrupted(d, o) ? class_of(d, golden, o) : VALUE_SAME;
 }
 
 enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat)

@@ -60,6 +60,8 @@ struct magnitudes {
 };
 
 struct characterisation {
+    bool compat;             /* by whose rules, and at which epsilon: as in the options */
+    double epsilon;
     size_t corrupted;        /* cardinality at this epsilon; 0: nothing else is set */
     size_t channels;         /* distinct (n, c) */
     enum pattern pattern;
@@ -82,6 +84,10 @@ struct characterisation {
  * shares of channels are of C. */
 void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
                   const size_t dim[4], struct value_range golden, const struct char_options *o);
+
+/* The class of one value; VALUE_SAME if it does not count as corrupted. */
+enum value_class characterise_value(const struct difference *d, struct value_range golden,
+                                    const struct char_options *o);
 
 /* The pattern alone, of corrupted elements at these n > 0 ascending indexes. */
 enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat);

@@ -1,0 +1,347 @@
+/* Characterised errors -> a model: tensors of equal parameters are counted as one category, rare
+ * categories are merged, rare domains become one random bucket. Thresholds as in the CLASSES
+ * classifier; docs/FORMATS.md. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/priv.h"
+
+static const double RARE_SHARE = 0.01; /* of all tensors */
+enum { RARE_COUNT = 5 };
+
+struct raw_category {
+    uint64_t count;
+    int n_keys, n_stats;
+    struct char_param keys[CHAR_MAX_PARAMS];
+    struct char_stat stats[CHAR_MAX_STATS];
+};
+
+struct raw_domain {
+    uint64_t count;
+    int n;
+    enum value_class class[2]; /* ascending, so that equal domains compare equal */
+    double share[2][2];
+    uint64_t values[N_VALUES];
+};
+
+struct raw_entry {
+    uint64_t count;
+    size_t order; /* of first appearance, from 1; 0: not there */
+    size_t n_categories, room_categories, n_domains, room_domains;
+    struct raw_category *categories;
+    struct raw_domain *domains;
+    struct sizes in_range, out_of_range;
+    uint64_t flipped[32];
+    uint64_t values[N_VALUES];
+};
+
+struct model_builder {
+    uint64_t n;
+    bool compat, mixed; /* mixed: not all were characterised alike */
+    double epsilon;
+    size_t n_patterns;
+    struct raw_entry entry[N_PATTERNS];
+};
+
+static void *must(void *p)
+{
+    if (!p)
+        abort(); /* out of memory, as in base/arena */
+    return p;
+}
+
+struct model_builder *model_builder_new(void) { return must(calloc(1, sizeof(struct model_builder))); }
+
+void model_builder_free(struct model_builder *b)
+{
+    if (!b)
+        return;
+    for (size_t i = 0; i < N_PATTERNS; i++) {
+        free(b->entry[i].categories);
+        free(b->entry[i].domains);
+    }
+    free(b);
+}
+
+static void *grown(void *array, size_t n, size_t *room, size_t size)
+{
+    if (n < *room)
+        return array;
+    *room = *room ? *room * 2 : 8;
+    return must(reallocarray(array, *room, size));
+}
+
+static bool same_keys(const struct raw_category *x, const struct characterisation *c)
+{
+    if (x->n_keys != c->n_keys)
+        return false;
+    for (int i = 0; i < x->n_keys; i++) /* a pattern's keys always come in the same order */
+        if (x->keys[i].value[0] != c->keys[i].value[0] || x->keys[i].value[1] != c->keys[i].value[1])
+            return false;
+    return true;
+}
+
+static void add_category(struct raw_entry *e, const struct characterisation *c)
+{
+    for (size_t i = 0; i < e->n_categories; i++) {
+        struct raw_category *x = &e->categories[i];
+        if (!same_keys(x, c))
+            continue;
+        x->count++;
+        for (int k = 0; k < x->n_stats; k++)
+            x->stats[k].value = x->stats[k].rule == STAT_MAX
+                                    ? fmax(x->stats[k].value, c->stats[k].value)
+                                    : fmin(x->stats[k].value, c->stats[k].value);
+        return;
+    }
+    e->categories = grown(e->categories, e->n_categories, &e->room_categories, sizeof *e->categories);
+    struct raw_category *x = &e->categories[e->n_categories++];
+    *x = (struct raw_category){.count = 1, .n_keys = c->n_keys, .n_stats = c->n_stats};
+    memcpy(x->keys, c->keys, sizeof x->keys);
+    memcpy(x->stats, c->stats, sizeof x->stats);
+}
+
+static void add_domain(struct raw_entry *e, const struct characterisation *c)
+{
+    struct raw_domain d = {.n = c->n_domain};
+    for (int i = 0; i < d.n; i++) {
+        int from = d.n == 2 && c->domain[1] < c->domain[0] ? 1 - i : i;
+        d.class[i] = c->domain[from];
+        memcpy(d.share[i], c->share[from], sizeof d.share[i]);
+    }
+    struct raw_domain *x = NULL;
+    for (size_t i = 0; i < e->n_domains && !x; i++)
+        if (e->domains[i].n == d.n && memcmp(e->domains[i].class, d.class, sizeof d.class) == 0 &&
+            memcmp(e->domains[i].share, d.share, sizeof d.share) == 0)
+            x = &e->domains[i];
+    if (!x) {
+        e->domains = grown(e->domains, e->n_domains, &e->room_domains, sizeof *e->domains);
+        x = &e->domains[e->n_domains++];
+        *x = d;
+    }
+    x->count++;
+    for (int v = 0; v < N_VALUES; v++)
+        x->values[v] += v == VALUE_SAME ? 0 : c->value_count[v];
+}
+
+/* The bin that holds the middle value. */
+static int middle(const struct magnitudes *m, uint64_t n)
+{
+    uint64_t below = 0;
+    int bin = 0;
+    while (below + m->bin[bin] <= n / 2)
+        below += m->bin[bin++];
+    return bin;
+}
+
+static void add_sizes(struct sizes *s, const struct magnitudes *m)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < CHAR_BINS; i++)
+        n += m->bin[i];
+    if (n == 0)
+        return;
+    int centre = middle(m, n);
+    s->centre[centre]++;
+    s->n += n;
+    s->positive += m->positive;
+    for (int i = 0; i < CHAR_BINS; i++) {
+        int bin = i - centre - SPREAD_0;
+        s->spread[bin < 0 ? 0 : bin >= SPREAD_BINS ? SPREAD_BINS - 1 : bin] += m->bin[i];
+    }
+}
+
+void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4])
+{
+    (void)dim;
+    if (c->corrupted == 0)
+        return;
+    if (b->n++ == 0) {
+        b->compat = c->compat;
+        b->epsilon = c->epsilon;
+    }
+    b->mixed |= b->compat != c->compat || b->epsilon != c->epsilon;
+    struct raw_entry *e = &b->entry[c->pattern];
+    if (e->count++ == 0)
+        e->order = ++b->n_patterns;
+    add_category(e, c);
+    add_domain(e, c);
+    add_sizes(&e->in_range, &c->in_range);
+    add_sizes(&e->out_of_range, &c->out_of_range);
+    for (int i = 0; i < 32; i++)
+        e->flipped[i] += c->flipped[i];
+    for (int v = 0; v < N_VALUES; v++)
+        e->values[v] += v == VALUE_SAME ? 0 : c->value_count[v];
+}
+
+/* ---- From counts to the model ---------------------------------------------------------------------- */
+
+static void add_value(struct param *p, const double value[2])
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->value[i][0] == value[0] && p->value[i][1] == value[1])
+            return;
+    memcpy(p->value[p->n++], value, sizeof p->value[0]);
+}
+
+static int by_number(const void *x, const void *y)
+{
+    const double *a = x, *b = y;
+    return a[0] != b[0] ? (a[0] > b[0]) - (a[0] < b[0]) : (a[1] > b[1]) - (a[1] < b[1]);
+}
+
+/* Several categories as one: of each parameter, the distinct values. */
+static struct category merged(struct arena *a, const struct raw_category **from, size_t n)
+{
+    struct category c = {.n_keys = (size_t)from[0]->n_keys, .n_stats = (size_t)from[0]->n_stats};
+    c.keys = arena_array(a, c.n_keys, sizeof *c.keys);
+    c.stats = arena_array(a, c.n_stats, sizeof *c.stats);
+    for (size_t i = 0; i < n; i++)
+        c.count += from[i]->count;
+    for (size_t k = 0; k < c.n_keys; k++) {
+        struct param *p = &c.keys[k];
+        *p = (struct param){from[0]->keys[k].name, from[0]->keys[k].is_range, 0,
+                            arena_array(a, n, sizeof *p->value)};
+        for (size_t i = 0; i < n; i++)
+            add_value(p, from[i]->keys[k].value);
+        qsort(p->value, p->n, sizeof *p->value, by_number);
+    }
+    for (size_t k = 0; k < c.n_stats; k++) {
+        struct param *p = &c.stats[k];
+        *p = (struct param){from[0]->stats[k].name, false, 0, arena_array(a, n, sizeof *p->value)};
+        for (size_t i = 0; i < n; i++)
+            add_value(p, (const double[2]){from[i]->stats[k].value, 0});
+        qsort(p->value, p->n, sizeof *p->value, by_number);
+    }
+    return c;
+}
+
+/* Insertion sort of pointers: stable, and the lists are short. */
+static void sort_by_count(const struct raw_category **c, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = i; k > 0 && c[k]->count > c[k - 1]->count; k--) {
+            const struct raw_category *t = c[k];
+            c[k] = c[k - 1];
+            c[k - 1] = t;
+        }
+}
+
+static void build_categories(struct entry *out, struct arena *a, const struct raw_entry *e,
+                             uint64_t total, uint64_t *n_merged)
+{
+    const struct raw_category **sorted = arena_array(a, e->n_categories, sizeof *sorted);
+    for (size_t i = 0; i < e->n_categories; i++)
+        sorted[i] = &e->categories[i];
+    sort_by_count(sorted, e->n_categories);
+    size_t common = 0;
+    while (common < e->n_categories && (double)sorted[common]->count / (double)total >= RARE_SHARE)
+        common++;
+    out->categories = arena_array(a, common + 1, sizeof *out->categories);
+    for (size_t i = 0; i < common; i++)
+        out->categories[i] = merged(a, &sorted[i], 1);
+    out->n_categories = common;
+    if (common < e->n_categories) {
+        struct category rest = merged(a, sorted + common, e->n_categories - common);
+        if (rest.count >= RARE_COUNT) {
+            out->categories[out->n_categories++] = rest;
+            ++*n_merged;
+        }
+    }
+    for (size_t i = 0; i < out->n_categories; i++)
+        out->count += out->categories[i].count;
+}
+
+/* The class with the larger lower bound first, as in the file; otherwise the order of the words. */
+static struct domain plain_domain(const struct raw_domain *x)
+{
+    struct domain d = {.count = x->count, .n = x->n};
+    bool swap = x->n == 2 && x->share[1][0] > x->share[0][0];
+    for (int i = 0; i < x->n; i++) {
+        int from = swap ? 1 - i : i;
+        d.class[i] = x->class[from];
+        memcpy(d.share[i], x->share[from], sizeof d.share[i]);
+    }
+    return d;
+}
+
+static void build_domains(struct entry *out, struct arena *a, const struct raw_entry *e,
+                          uint64_t total, bool compat)
+{
+    struct domain random = {0};
+    out->domains = arena_array(a, e->n_domains + 1, sizeof *out->domains);
+    for (size_t i = 0; i < e->n_domains; i++) {
+        const struct raw_domain *x = &e->domains[i];
+        double in_class = (double)x->count / (double)e->count;
+        double of_all = in_class * ((double)e->count / (double)total);
+        if (x->n == 0 || of_all < RARE_SHARE || x->count < RARE_COUNT) {
+            random.count += x->count;
+            for (int v = 0; v < N_VALUES; v++)
+                random.values[v] += (double)x->values[v];
+            continue;
+        }
+        size_t k = out->n_domains++;
+        for (; k > 0 && out->domains[k - 1].count < x->count; k--)
+            out->domains[k] = out->domains[k - 1];
+        out->domains[k] = plain_domain(x);
+    }
+    if (random.count == 0)
+        return;
+    double sum = 0;
+    for (int v = 0; v < N_VALUES; v++) {
+        if (compat) /* the original counts all tensors of the class, not only those of the bucket */
+            random.values[v] = (double)e->values[v];
+        sum += random.values[v];
+    }
+    for (int v = 0; v < N_VALUES; v++)
+        random.values[v] /= sum > 0 ? sum : 1;
+    out->domains[out->n_domains++] = random;
+}
+
+int model_build(struct model **out, struct arena *a, const struct model_builder *b, struct diag *d)
+{
+    if (b->mixed)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "the errors were not all characterised with the same rules and epsilon");
+    struct model *m = ARENA_NEW(a, struct model);
+    m->compat = b->compat;
+    m->epsilon = b->epsilon;
+    m->entries = arena_array(a, N_PATTERNS, sizeof *m->entries);
+    for (size_t order = 1; order <= b->n_patterns; order++)
+        for (int p = 0; p < N_PATTERNS; p++) {
+            const struct raw_entry *e = &b->entry[p];
+            if (e->order != order || e->count < RARE_COUNT)
+                continue;
+            struct entry *x = &m->entries[m->n];
+            *x = (struct entry){.pattern = (enum pattern)p,
+                                .in_range = e->in_range,
+                                .out_of_range = e->out_of_range};
+            memcpy(x->flipped, e->flipped, sizeof x->flipped);
+            build_categories(x, a, e, b->n, &m->n_merged);
+            build_domains(x, a, e, b->n, b->compat);
+            m->n_tensors += x->count;
+            m->n += x->count > 0 || b->compat; /* the original keeps a class without categories */
+        }
+    if (m->n_tensors == 0)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "%llu corrupted tensors are too few for a model: no pattern has %d alike",
+                         (unsigned long long)b->n, RARE_COUNT);
+    m->rejected = 1 - (double)m->n_tensors / (double)b->n;
+    *out = m;
+    return OK;
+}
+
+size_t model_n_patterns(const struct model *m) { return m->n; }
+
+struct model_pattern_info model_pattern(const struct model *m, size_t i)
+{
+    const struct entry *e = &m->entries[i];
+    return (struct model_pattern_info){e->pattern, e->count,
+                                       (double)e->count / (double)m->n_tensors, e->n_categories,
+                                       e->n_domains};
+}
+
+uint64_t model_n_tensors(const struct model *m) { return m->n_tensors; }
+
+double model_rejected(const struct model *m) { return m->rejected; }

@@ -1,0 +1,445 @@
+/* A model <-> the JSON of the CLASSES tools. What is ours alone is under "_sievert", which their loader
+ * skips as it does every name that begins with an underscore. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "model/priv.h"
+
+enum { MAX_BYTES = 256 << 20, FORMAT = 1 };
+static const double MAX_COUNT = 9007199254740992.0; /* 2^53: integers that a double holds */
+
+/* ---- Writing --------------------------------------------------------------------------------------- */
+
+static json_t *count(uint64_t n) { return json_integer((json_int_t)n); }
+
+static double share_of(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0;
+}
+
+static json_t *pair(const double v[2]) { return json_pack("[f, f]", v[0], v[1]); }
+
+static json_t *value_json(const struct param *p, size_t i)
+{
+    double x = p->value[i][0];
+    if (p->is_range)
+        return pair(p->value[i]);
+    return x == floor(x) ? json_integer((json_int_t)x) : json_real(x);
+}
+
+static json_t *params_json(const struct param *p, size_t n)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < n; i++) {
+        if (p[i].n == 1) {
+            json_object_set_new(o, p[i].name, value_json(&p[i], 0));
+            continue;
+        }
+        json_t *list = json_array();
+        for (size_t k = 0; k < p[i].n; k++)
+            json_array_append_new(list, value_json(&p[i], k));
+        json_object_set_new(o, p[i].name, json_pack("{s:o}", "RANDOM", list));
+    }
+    return o;
+}
+
+/* Whether class 1 - i is the one that the original gives a range from the other's to a whole 100. */
+static bool is_second(const struct domain *d, int i)
+{
+    return d->n == 2 && d->share[i][1] == 100 && d->share[i][0] == 100 - d->share[1 - i][1];
+}
+
+static json_t *domain_json(const struct domain *d, uint64_t of, bool compat)
+{
+    json_t *o = json_object();
+    for (int i = 0; i < d->n; i++) {
+        json_t *share = compat && is_second(d, i) ? json_pack("[f, i]", d->share[i][0], 100)
+                                                  : pair(d->share[i]);
+        json_object_set_new(o, vocab_word(&vocab_values, (int)d->class[i]), share);
+    }
+    if (d->n == 0)
+        json_object_set_new(o, "random", json_pack("[f, f]", 100.0, 100.0));
+    json_object_set_new(o, "count", count(d->count));
+    if (d->n == 0) {
+        json_t *values = json_object();
+        for (int v = 0; v < N_VALUES; v++)
+            if (d->values[v] > 0)
+                json_object_set_new(values, vocab_word(&vocab_values, v), json_real(d->values[v]));
+        json_object_set_new(o, "values", values);
+    }
+    json_object_set_new(o, "frequency", json_real(share_of(d->count, of)));
+    return o;
+}
+
+static uint64_t domain_total(const struct entry *e)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < e->n_domains; i++)
+        n += e->domains[i].count;
+    return n;
+}
+
+static json_t *entry_json(const struct model *m, const struct entry *e)
+{
+    json_t *domains = json_array(), *parameters = json_array();
+    for (size_t i = 0; i < e->n_domains; i++)
+        json_array_append_new(domains, domain_json(&e->domains[i], domain_total(e), m->compat));
+    for (size_t i = 0; i < e->n_categories; i++) {
+        const struct category *c = &e->categories[i];
+        json_array_append_new(
+            parameters,
+            json_pack("{s:o, s:o, s:f, s:f, s:o}", "keys", params_json(c->keys, c->n_keys), "stats",
+                      params_json(c->stats, c->n_stats), "conditional_frequency",
+                      share_of(c->count, e->count), "overall_frequency",
+                      share_of(c->count, m->n_tensors), "count", count(c->count)));
+    }
+    return json_pack("{s:o, s:f, s:o, s:o, s:o}", "count", count(e->count), "frequency",
+                     share_of(e->count, m->n_tensors), "categories_count", count(e->n_categories),
+                     "domain_classes", domains, "parameters", parameters);
+}
+
+/* The counts that are not zero, as [[what, how many], ...]. */
+static json_t *histogram_json(const uint64_t *bin, int n, int first)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++)
+        if (bin[i])
+            json_array_append_new(list, json_pack("[i, o]", first + i, count(bin[i])));
+    return list;
+}
+
+static void sizes_json(json_t *to, const char *name, const struct sizes *s)
+{
+    if (s->n)
+        json_object_set_new(to, name,
+                            json_pack("{s:o, s:o, s:o, s:o}", "centre",
+                                      histogram_json(s->centre, CHAR_BINS, CHAR_BIN_0), "spread",
+                                      histogram_json(s->spread, SPREAD_BINS, SPREAD_0), "values",
+                                      count(s->n), "positive", count(s->positive)));
+}
+
+static json_t *own_json(const struct model *m)
+{
+    json_t *patterns = json_object();
+    for (size_t i = 0; i < m->n; i++) {
+        const struct entry *e = &m->entries[i];
+        json_t *o = json_object(), *flipped = histogram_json(e->flipped, 32, 0);
+        sizes_json(o, "in_range", &e->in_range);
+        sizes_json(o, "out_of_range", &e->out_of_range);
+        if (json_array_size(flipped))
+            json_object_set(o, "flipped_bits", flipped);
+        json_decref(flipped);
+        json_object_set_new(patterns, vocab_word(&vocab_patterns, (int)e->pattern), o);
+    }
+    return json_pack("{s:i, s:s, s:f, s:o}", "format", FORMAT, "rules",
+                     m->compat ? "classes" : "documented", "epsilon", m->epsilon, "patterns",
+                     patterns);
+}
+
+static json_t *model_to_json(const struct model *m)
+{
+    json_t *root = json_pack("{s:f, s:o, s:o}", "_rejected_tensors_proportion", m->rejected,
+                             "_tensor_count", count(m->n_tensors), "_categories_count",
+                             count(m->n_merged));
+    for (size_t i = 0; i < m->n; i++)
+        json_object_set_new(root, vocab_word(&vocab_patterns, (int)m->entries[i].pattern),
+                            entry_json(m, &m->entries[i]));
+    json_object_set_new(root, "_sievert", own_json(m));
+    return root;
+}
+
+char *model_json(struct arena *a, const struct model *m)
+{
+    json_t *root = model_to_json(m);
+    char *text = json_dumps(root, JSON_INDENT(3) | JSON_REAL_PRECISION(17));
+    json_decref(root);
+    if (!text)
+        abort(); /* out of memory, as in base/arena */
+    char *kept = arena_strdup(a, text);
+    free(text);
+    return kept;
+}
+
+int model_save(const struct model *m, const char *path, struct diag *d)
+{
+    struct arena a = {0};
+    char *text = arena_printf(&a, "%s\n", model_json(&a, m));
+    int rc = file_write(path, text, strlen(text), d);
+    arena_fini(&a);
+    return rc;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------- */
+
+struct reader {
+    struct arena *a;
+    const char *path, *pattern; /* for messages */
+    struct diag *d;
+};
+
+static int bad(const struct reader *r, const char *what)
+{
+    return diag_fail(r->d, ERR_INPUT, (struct loc){.file = r->path}, "%s%s%s",
+                     r->pattern ? r->pattern : "", r->pattern ? ": " : "", what);
+}
+
+static int read_count(uint64_t *out, const struct reader *r, const json_t *v, const char *what)
+{
+    double x = json_is_number(v) ? json_number_value(v) : -1;
+    if (!(x >= 0 && x <= MAX_COUNT))
+        return bad(r, what);
+    *out = (uint64_t)llround(x);
+    return OK;
+}
+
+/* A number, or a pair of them. */
+static int read_value(struct param *p, const struct reader *r, const json_t *v)
+{
+    bool is_range = json_is_array(v);
+    double x[2] = {json_number_value(v), 0};
+    if (is_range && json_array_size(v) == 2)
+        for (size_t i = 0; i < 2; i++)
+            x[i] = json_is_number(json_array_get(v, i)) ? json_number_value(json_array_get(v, i)) : NAN;
+    else if (is_range || !json_is_number(v))
+        return bad(r, "a parameter is neither a number nor a pair of numbers");
+    if (!(fabs(x[0]) <= MAX_COUNT && fabs(x[1]) <= MAX_COUNT))
+        return bad(r, "a parameter is not a number of reasonable size");
+    if (p->n > 0 && p->is_range != is_range)
+        return bad(r, "a RANDOM list mixes numbers and pairs");
+    p->is_range = is_range;
+    memcpy(p->value[p->n++], x, sizeof x);
+    return OK;
+}
+
+static int read_params(struct param **out, size_t *n, const struct reader *r, json_t *object)
+{
+    const char *name;
+    json_t *v;
+    if (!json_is_object(object) || json_object_size(object) > MAX_SETTINGS / 2)
+        return bad(r, "'keys' and 'stats' must be objects of a few parameters");
+    *out = arena_array(r->a, json_object_size(object), sizeof **out);
+    json_object_foreach(object, name, v) {
+        struct param *p = &(*out)[(*n)++];
+        json_t *list = json_is_object(v) ? json_object_get(v, "RANDOM") : NULL;
+        size_t size = list ? json_array_size(list) : 1;
+        if (size == 0)
+            return bad(r, "a RANDOM list is empty");
+        *p = (struct param){arena_strdup(r->a, name), false, 0,
+                            arena_array(r->a, size, sizeof *p->value)};
+        for (size_t i = 0; i < size; i++) {
+            int rc = read_value(p, r, list ? json_array_get(list, i) : v);
+            if (rc != OK)
+                return rc;
+        }
+    }
+    return OK;
+}
+
+static int read_category(struct category *c, const struct reader *r, const json_t *v)
+{
+    if (!json_is_object(v))
+        return bad(r, "'parameters' must be a list of objects");
+    int rc = read_count(&c->count, r, json_object_get(v, "count"), "a category has no valid 'count'");
+    if (rc == OK)
+        rc = read_params(&c->keys, &c->n_keys, r, json_object_get(v, "keys"));
+    if (rc == OK)
+        rc = read_params(&c->stats, &c->n_stats, r, json_object_get(v, "stats"));
+    return rc;
+}
+
+static int value_class(const char *name)
+{
+    for (int v = 0; v < N_VALUES; v++)
+        if (v != VALUE_SAME && strcmp(name, vocab_word(&vocab_values, v)) == 0)
+            return v;
+    return -1;
+}
+
+static int read_weights(struct domain *d, const struct reader *r, json_t *values)
+{
+    const char *name;
+    json_t *v;
+    double sum = 0;
+    json_object_foreach(values, name, v) {
+        int class = value_class(name);
+        double x = json_is_number(v) ? json_number_value(v) : -1;
+        if (class < 0 || !(x >= 0 && x <= MAX_COUNT))
+            return bad(r, "'values' holds an unknown value class or a share that is not a number");
+        d->values[class] = x;
+        sum += x;
+    }
+    return sum > 0 ? OK : bad(r, "a random domain has no 'values'");
+}
+
+/* Value classes with their shares; names that are not classes are skipped, as the original does. */
+static int read_domain(struct domain *d, const struct reader *r, json_t *object)
+{
+    const char *name;
+    json_t *v;
+    if (!json_is_object(object))
+        return bad(r, "'domain_classes' must be a list of objects");
+    int rc = read_count(&d->count, r, json_object_get(object, "count"),
+                        "a domain has no valid 'count'");
+    if (rc != OK)
+        return rc;
+    if (json_object_get(object, "random"))
+        return read_weights(d, r, json_object_get(object, "values"));
+    json_object_foreach(object, name, v) {
+        int class = value_class(name);
+        if (class < 0)
+            continue;
+        double lo = json_number_value(json_array_get(v, 0));
+        double hi = json_number_value(json_array_get(v, 1));
+        if (d->n == 2 || json_array_size(v) != 2 || !(lo >= 0 && lo <= hi && hi <= 100))
+            return bad(r, "a domain must have one or two value classes with a share [lo, hi] each");
+        d->class[d->n] = (enum value_class)class;
+        d->share[d->n][0] = lo;
+        d->share[d->n++][1] = hi;
+    }
+    return d->n ? OK : bad(r, "a domain has no value class");
+}
+
+static int read_entry(struct entry *e, const struct reader *r, const json_t *v)
+{
+    json_t *domains = json_object_get(v, "domain_classes"), *list = json_object_get(v, "parameters");
+    if (!json_is_object(v) || !json_is_array(domains) || !json_is_array(list))
+        return bad(r, "'count', 'domain_classes' and 'parameters' are needed");
+    int rc = read_count(&e->count, r, json_object_get(v, "count"), "no valid 'count'");
+    e->domains = arena_array(r->a, json_array_size(domains), sizeof *e->domains);
+    e->categories = arena_array(r->a, json_array_size(list), sizeof *e->categories);
+    uint64_t domain_sum = 0, category_sum = 0;
+    for (size_t i = 0; i < json_array_size(domains) && rc == OK; i++) {
+        rc = read_domain(&e->domains[e->n_domains++], r, json_array_get(domains, i));
+        domain_sum += e->domains[i].count;
+    }
+    for (size_t i = 0; i < json_array_size(list) && rc == OK; i++) {
+        rc = read_category(&e->categories[e->n_categories++], r, json_array_get(list, i));
+        category_sum += e->categories[i].count;
+    }
+    if (rc == OK && e->count > 0 && (domain_sum == 0 || category_sum == 0))
+        return bad(r, "its domains or its parameters count no tensor");
+    return rc;
+}
+
+static int read_histogram(uint64_t *bin, int n, int first, const struct reader *r, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+        json_t *at = json_array_get(v, 0);
+        int rc = OK;
+        uint64_t how_many = 0;
+        if (!json_is_integer(at) || json_integer_value(at) < first ||
+            json_integer_value(at) >= (json_int_t)first + n)
+            return bad(r, "_sievert: a histogram's bin is out of range");
+        rc = read_count(&how_many, r, json_array_get(v, 1), "_sievert: a histogram's count is not valid");
+        if (rc != OK)
+            return rc;
+        bin[json_integer_value(at) - first] = how_many;
+    }
+    return OK;
+}
+
+static int read_sizes(struct sizes *s, const struct reader *r, const json_t *v)
+{
+    uint64_t centre = 0, spread = 0;
+    if (!v)
+        return OK;
+    int rc = read_histogram(s->centre, CHAR_BINS, CHAR_BIN_0, r, json_object_get(v, "centre"));
+    if (rc == OK)
+        rc = read_histogram(s->spread, SPREAD_BINS, SPREAD_0, r, json_object_get(v, "spread"));
+    if (rc == OK)
+        rc = read_count(&s->n, r, json_object_get(v, "values"), "_sievert: no valid 'values'");
+    if (rc == OK)
+        rc = read_count(&s->positive, r, json_object_get(v, "positive"), "_sievert: no valid 'positive'");
+    for (int i = 0; i < CHAR_BINS; i++)
+        centre += s->centre[i];
+    for (int i = 0; i < SPREAD_BINS; i++)
+        spread += s->spread[i];
+    if (rc == OK && s->n > 0 && (centre == 0 || spread == 0))
+        rc = bad(r, "_sievert: a histogram is empty");
+    return rc;
+}
+
+static int read_own(struct model *m, struct reader *r, const json_t *own)
+{
+    const json_t *epsilon = json_object_get(own, "epsilon");
+    const char *rules = json_string_value(json_object_get(own, "rules"));
+    if (json_integer_value(json_object_get(own, "format")) != FORMAT || !rules)
+        return bad(r, "_sievert: not of a format this version reads");
+    m->compat = strcmp(rules, "classes") == 0;
+    m->epsilon = json_is_number(epsilon) ? json_number_value(epsilon) : -1;
+    if (!(m->epsilon >= 0 && m->epsilon <= MAX_COUNT))
+        return bad(r, "_sievert: 'epsilon' is not valid");
+    for (size_t i = 0; i < m->n; i++) {
+        struct entry *e = &m->entries[i];
+        r->pattern = vocab_word(&vocab_patterns, (int)e->pattern);
+        const json_t *v = json_object_get(json_object_get(own, "patterns"), r->pattern);
+        int rc = read_sizes(&e->in_range, r, json_object_get(v, "in_range"));
+        if (rc == OK)
+            rc = read_sizes(&e->out_of_range, r, json_object_get(v, "out_of_range"));
+        if (rc == OK)
+            rc = read_histogram(e->flipped, 32, 0, r, json_object_get(v, "flipped_bits"));
+        if (rc != OK)
+            return rc;
+    }
+    return OK;
+}
+
+static int read_model(struct model *m, struct reader *r, json_t *root)
+{
+    const char *name;
+    json_t *v;
+    uint64_t total = 0;
+    if (!json_is_object(root))
+        return bad(r, "not an error model: a JSON object is expected");
+    m->compat = true; /* until "_sievert" says otherwise: a model of the original tools */
+    m->epsilon = 1e-3;
+    m->entries = arena_array(r->a, N_PATTERNS, sizeof *m->entries);
+    json_object_foreach(root, name, v) {
+        int pattern, rc;
+        if (name[0] == '_')
+            continue;
+        if (vocab_find(&vocab_patterns, name, &pattern, NULL) != OK || m->n == N_PATTERNS) {
+            r->pattern = arena_strdup(r->a, name);
+            return bad(r, "not a pattern that is known");
+        }
+        r->pattern = vocab_word(&vocab_patterns, pattern);
+        m->entries[m->n].pattern = (enum pattern)pattern;
+        rc = read_entry(&m->entries[m->n], r, v);
+        if (rc != OK)
+            return rc;
+        total += m->entries[m->n++].count;
+    }
+    r->pattern = NULL;
+    if (total == 0)
+        return bad(r, "not an error model: it counts no tensor");
+    m->n_tensors = total;
+    m->rejected = json_number_value(json_object_get(root, "_rejected_tensors_proportion"));
+    json_t *merged = json_object_get(root, "_categories_count");
+    m->n_merged = json_is_integer(merged) && json_integer_value(merged) > 0
+                      ? (uint64_t)json_integer_value(merged) : 0;
+    json_t *own = json_object_get(root, "_sievert");
+    return own ? read_own(m, r, own) : OK;
+}
+
+int model_load(struct model **out, struct arena *a, const char *path, struct diag *d)
+{
+    struct text t;
+    json_error_t e;
+    struct reader r = {.a = a, .path = path, .d = d};
+    int rc = file_read(&t, a, path, MAX_BYTES, d);
+    if (rc != OK)
+        return rc;
+    json_t *root = json_loadb(t.ptr, t.len, JSON_REJECT_DUPLICATES, &e);
+    if (!root)
+        return diag_fail(d, ERR_INPUT, (struct loc){path, e.line, e.column}, "%s", e.text);
+    struct model *m = ARENA_NEW(a, struct model);
+    rc = read_model(m, &r, root);
+    json_decref(root);
+    if (rc == OK)
+        *out = m;
+    return rc;
+}

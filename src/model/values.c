@@ -1,0 +1,200 @@
+/* The faulty values of an error: how many cells are of which class, and a value of that class. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "model/priv.h"
+
+enum { TRIES = 24 };
+
+static float from_bits(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static uint32_t to_bits(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+/* What all values of one error share. */
+struct source {
+    struct rng *r;
+    const struct model *m;
+    const struct entry *e;
+    struct value_range range;
+    struct char_options options;
+    int centre[2]; /* exponents of in_range, out_of_range */
+};
+
+static bool is_of(const struct source *s, const struct difference *d, enum value_class class)
+{
+    return characterise_value(d, s->range, &s->options) == class;
+}
+
+/* golden + a difference as large as measured. False: nothing was measured, or it never fits. */
+static bool measured(const struct source *s, struct difference *d, enum value_class class)
+{
+    const struct sizes *z = class == VALUE_IN_RANGE ? &s->e->in_range : &s->e->out_of_range;
+    double width = (double)s->range.max - (double)s->range.min, scale = width > 0 ? width : 1;
+    if (z->n == 0)
+        return false;
+    for (int i = 0; i < TRIES; i++) {
+        int centre = s->centre[class == VALUE_OUT_OF_RANGE];
+        int exponent = centre + SPREAD_0 + (int)model_weighted(s->r, z->spread, SPREAD_BINS);
+        double size = exp2(exponent + rng_unit(s->r)) * scale;
+        bool up = rng_below(s->r, z->n) < z->positive;
+        for (int sign = 0; sign < 2; sign++, up = !up) {
+            d->faulty = (float)((double)d->golden + (up ? size : -size));
+            if (is_of(s, d, class))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool in_range(const struct source *s, struct difference *d)
+{
+    if (measured(s, d, VALUE_IN_RANGE))
+        return true;
+    double lo = s->range.min, hi = s->range.max;
+    for (int i = 0; i < TRIES; i++) {
+        d->faulty = (float)(lo + (hi - lo) * rng_unit(s->r));
+        if (is_of(s, d, VALUE_IN_RANGE))
+            return true;
+    }
+    return false;
+}
+
+/* Floats in order as integers: -inf lowest. */
+static int64_t rank_of(float f)
+{
+    uint32_t u = to_bits(f);
+    return u >> 31 ? -(int64_t)(u & 0x7fffffff) - 1 : (int64_t)u;
+}
+
+static float of_rank(int64_t rank)
+{
+    return from_bits(rank < 0 ? 0x80000000u | (uint32_t)(-rank - 1) : (uint32_t)rank);
+}
+
+/* Without measured sizes: any finite float outside the range, each as likely as the next. */
+static bool out_of_range(const struct source *s, struct difference *d)
+{
+    if (measured(s, d, VALUE_OUT_OF_RANGE))
+        return true;
+    uint64_t below = (uint64_t)(rank_of(s->range.min) - rank_of(-FLT_MAX));
+    uint64_t above = (uint64_t)(rank_of(FLT_MAX) - rank_of(s->range.max));
+    if (below + above == 0)
+        return false;
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t pick = rng_below(s->r, below + above);
+        d->faulty = pick < below ? of_rank(rank_of(-FLT_MAX) + (int64_t)pick)
+                                 : of_rank(rank_of(s->range.max) + 1 + (int64_t)(pick - below));
+        if (is_of(s, d, VALUE_OUT_OF_RANGE))
+            return true;
+    }
+    return false;
+}
+
+static bool flip(const struct source *s, struct difference *d)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < 32; i++)
+        n += s->e->flipped[i];
+    for (int i = 0; i < TRIES; i++) {
+        size_t bit = n ? model_weighted(s->r, s->e->flipped, 32) : (size_t)rng_below(s->r, 32);
+        d->faulty = from_bits(to_bits(d->golden) ^ (uint32_t)1 << bit);
+        if (is_of(s, d, VALUE_FLIP))
+            return true;
+    }
+    for (int bit = 31; bit >= 0; bit--) { /* the measured bits do not change this value so */
+        d->faulty = from_bits(to_bits(d->golden) ^ (uint32_t)1 << bit);
+        if (is_of(s, d, VALUE_FLIP))
+            return true;
+    }
+    return false;
+}
+
+static bool value_of(const struct source *s, struct difference *d, enum value_class class)
+{
+    switch (class) {
+    case VALUE_ZERO: d->faulty = 0; return is_of(s, d, VALUE_ZERO);
+    case VALUE_NAN: d->faulty = NAN; return true;
+    case VALUE_FLIP: return flip(s, d);
+    case VALUE_OUT_OF_RANGE: return out_of_range(s, d);
+    default: return in_range(s, d);
+    }
+}
+
+/* A value of the class; where the fault-free value allows none (zero from zero), of another. */
+static void set_value(const struct source *s, struct difference *d, enum value_class class)
+{
+    if (value_of(s, d, class) || value_of(s, d, VALUE_IN_RANGE) || value_of(s, d, VALUE_OUT_OF_RANGE))
+        return;
+    d->faulty = d->golden == 1 ? 2 : 1; /* no range, or an epsilon that nothing reaches */
+}
+
+/* How many of n cells are of the first class. The bounds of the class whose range is narrower count:
+ * the other's may reach to 100 for no reason. */
+static size_t first_count(struct rng *r, const struct domain *d, size_t n)
+{
+    int narrow = d->share[1][1] - d->share[1][0] < d->share[0][1] - d->share[0][0];
+    double lo = d->share[narrow][0] / 100 * (double)n, hi = d->share[narrow][1] / 100 * (double)n;
+    double from = floor(lo + 1e-9) + 1, to = floor(hi + 1e-9);
+    if (to < from)
+        from = to = fmax(1, ceil(hi - 1e-9));
+    double most = (double)n - 1;
+    from = fmin(fmax(from, 1), most);
+    to = fmin(fmax(to, from), most);
+    size_t k = (size_t)from + (size_t)rng_below(r, (uint64_t)(to - from) + 1);
+    return narrow ? n - k : k;
+}
+
+/* A class for each cell. */
+static void set_classes(struct rng *r, enum value_class *class, const struct domain *d, size_t n)
+{
+    if (d->n == 2 && n >= 2) {
+        size_t first = first_count(r, d, n);
+        for (size_t i = 0; i < n; i++) {
+            bool is_first = rng_below(r, n - i) < first;
+            first -= is_first;
+            class[i] = d->class[is_first ? 0 : 1];
+        }
+        return;
+    }
+    double sum = 0;
+    for (int v = 0; v < N_VALUES; v++)
+        sum += d->values[v];
+    for (size_t i = 0; i < n; i++) {
+        class[i] = d->n ? d->class[0] : VALUE_IN_RANGE;
+        double x = rng_unit(r) * sum;
+        for (int v = 0; v < N_VALUES && d->n == 0; v++) {
+            x -= d->values[v];
+            if (x < 0) {
+                class[i] = (enum value_class)v;
+                break;
+            }
+        }
+    }
+}
+
+void model_values(struct rng *r, struct arena *a, const struct model *m, const struct entry *e,
+                  const struct domain *d, struct difference *diffs, size_t n,
+                  struct value_range range)
+{
+    struct source s = {.r = r, .m = m, .e = e, .range = range,
+                       .options = {.epsilon = m->epsilon, .compat = m->compat}};
+    const struct sizes *z[2] = {&e->in_range, &e->out_of_range};
+    enum value_class *class = arena_array(a, n, sizeof *class);
+    for (int i = 0; i < 2; i++)
+        if (z[i]->n)
+            s.centre[i] = CHAR_BIN_0 + (int)model_weighted(r, z[i]->centre, CHAR_BINS);
+    set_classes(r, class, d, n);
+    for (size_t i = 0; i < n; i++)
+        set_value(&s, &diffs[i], class[i]);
+}
