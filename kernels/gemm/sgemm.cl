@@ -1,5 +1,6 @@
-/* Strided batched SGEMM, row-major: c[m][n] = sum over k of a[m][k] * b[k][n]. Batch z, made of nothing
- * but consecutive matrices, is the third dimension of the grid. */
+/* Strided batched SGEMM, row-major: c[m][n] = sum over k of a[m][k] * b[k][n]. Matrices of a batch follow
+ * each other; the batch is the third dimension of the grid. b and c begin b0 and c0 elements into their
+ * buffers. */
 #include "gemm/tile.h"
 
 INLINE void fetch_tiles(const __global float *a, const __global float *b, int m, int n, int k, int row0,
@@ -18,30 +19,33 @@ INLINE void fetch_tiles(const __global float *a, const __global float *b, int m,
 }
 
 KERNEL(THREADS) sgemm(const __global float *restrict a, const __global float *restrict b,
-                      __global float *restrict c, const int m, const int n, const int k)
+                      __global float *restrict c, const int b0, const int c0, const int m, const int n,
+                      const int k)
 {
-    __local float as[2][BK * LDA] __attribute__((aligned(16)));
-    __local float bs[2][BK * BN] __attribute__((aligned(16)));
+    __local float shared[SHARED_FLOATS] __attribute__((aligned(16)));
+    __local float *as = shared, *bs = shared + 2 * A_FLOATS;
     const uint t = (uint)get_local_id(0);
     const int z = (int)get_group_id(2);
     const int row0 = (int)get_group_id(1) * BM, col0 = (int)get_group_id(0) * BN;
-    const __global float *az = a + z * m * k, *bz = b + z * k * n;
+    const __global float *az = a + z * m * k, *bz = b + b0 + z * k * n;
 
     float acc[TM][TN] = {{0.0f}}, ra[A_LOADS], rb[B_LOADS];
     fetch_tiles(az, bz, m, n, k, row0, col0, 0, t, ra, rb);
     for (int k0 = 0, buffer = 0; k0 < k; k0 += BK, buffer ^= 1) {
-        tile_store(as[buffer], bs[buffer], t, ra, rb);
+        tile_store(as + buffer * A_FLOATS, bs + buffer * B_FLOATS, t, ra, rb);
         barrier(CLK_LOCAL_MEM_FENCE);
         fetch_tiles(az, bz, m, n, k, row0, col0, k0 + BK, t, ra, rb);
-        tile_multiply(as[buffer], bs[buffer], t, acc);
+        tile_multiply(as + buffer * A_FLOATS, bs + buffer * B_FLOATS, t, acc);
     }
 
 #pragma unroll
-    for (int i = 0; i < TM; i++)
+    for (int i = 0; i < TM; i++) {
+        stage_rows(shared, t, acc[i]);
 #pragma unroll
         for (int j = 0; j < TN; j++) {
-            const int row = row0 + tile_row(t, i), col = col0 + tile_col(t, j);
+            const int row = row0 + row_of(stage_ty(t, j), i), col = col0 + stage_col(t, j);
             if (row < m && col < n)
-                c[(z * m + row) * n + col] = acc[i][j];
+                c[c0 + (z * m + row) * n + col] = stage_value(shared, t, j);
         }
+    }
 }

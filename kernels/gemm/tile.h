@@ -11,14 +11,22 @@
 #include "common/kernel.h"
 
 #define THREADS ((BM / TM) * (BN / TN))
+#if BM * BK % THREADS || BN * BK % THREADS || THREADS % BK || (BN > THREADS && BN % THREADS) || \
+    (BN < THREADS && THREADS % BN)
+#error "every thread fetches as many elements of each tile"
+#endif
 #define LDA (BM + 4) /* padded: the transposing stores hit fewer banks, vectors stay aligned */
 #define A_LOADS (BM * BK / THREADS)
 #define B_LOADS (BN * BK / THREADS)
 #define B_COLS (BN > THREADS ? BN / THREADS : 1) /* different columns that one thread fetches */
 
-#define VEC_(n) float##n
-#define VEC__(n) VEC_(n)
-#define VEC VEC__(SUB)
+/* Shared memory: two buffers of an A and a B tile; afterwards the stage of the epilogue. */
+#define A_FLOATS (BK * LDA)
+#define B_FLOATS (BK * BN)
+#define TILE_FLOATS (2 * (A_FLOATS + B_FLOATS))
+#define LDSTAGE (BN + 4)
+#define STAGE_FLOATS (BM / TM * LDSTAGE)
+#define SHARED_FLOATS (TILE_FLOATS > STAGE_FLOATS ? TILE_FLOATS : STAGE_FLOATS)
 
 /* The place of fetch i in the tile. */
 INLINE uint a_row(uint t, int i) { return t / BK + i * (THREADS / BK); }
@@ -29,16 +37,25 @@ INLINE uint b_inner(uint t, int i)
     return BN > THREADS ? i / B_COLS : t / BN + i * (THREADS / BN);
 }
 
-/* The first row or column of accumulator i or j of thread t. */
-INLINE uint tile_row(uint t, int i)
+/* Threads stand in a grid of BM / TM rows, a unit's UM / TM at a time. The tile's row that row `ty` of
+ * threads computes as its i-th; the same for columns. */
+#define UNIT_COLS (UN / TN)
+#define UNIT_THREADS (UM / TM * UNIT_COLS)
+INLINE uint thread_row(uint t)
 {
-    const uint unit = t / (UM / TM * (UN / TN)), lane = t % (UM / TM * (UN / TN));
-    return unit / (BN / UN) * UM + i / SUB * (UM * SUB / TM) + lane / (UN / TN) * SUB + i % SUB;
+    return t / UNIT_THREADS / (BN / UN) * (UM / TM) + t % UNIT_THREADS / UNIT_COLS;
 }
-INLINE uint tile_col(uint t, int j)
+INLINE uint thread_col(uint t)
 {
-    const uint unit = t / (UM / TM * (UN / TN)), lane = t % (UM / TM * (UN / TN));
-    return unit % (BN / UN) * UN + j / SUB * (UN * SUB / TN) + lane % (UN / TN) * SUB + j % SUB;
+    return t / UNIT_THREADS % (BN / UN) * UNIT_COLS + t % UNIT_THREADS % UNIT_COLS;
+}
+INLINE uint row_of(uint ty, int i)
+{
+    return ty / (UM / TM) * UM + i / SUBM * (UM * SUBM / TM) + ty % (UM / TM) * SUBM + i % SUBM;
+}
+INLINE uint col_of(uint tx, int j)
+{
+    return tx / UNIT_COLS * UN + j / SUBN * (UN * SUBN / TN) + tx % UNIT_COLS * SUBN + j % SUBN;
 }
 
 INLINE void tile_store(__local float *a, __local float *b, uint t, const float *ra, const float *rb)
@@ -51,33 +68,57 @@ INLINE void tile_store(__local float *a, __local float *b, uint t, const float *
         b[b_inner(t, i) * BN + b_col(t, i)] = rb[i];
 }
 
-INLINE void load_vector(float *to, const __local float *from)
+/* n floats, aligned to their size: one vector load. */
+INLINE void load_vector(float *to, const __local float *from, int n)
 {
-    const VEC v = *(const __local VEC *)from;
-    to[0] = v.s0, to[1] = v.s1;
-#if SUB == 4
-    to[2] = v.s2, to[3] = v.s3;
-#endif
+    if (n == 4) {
+        const float4 v = *(const __local float4 *)from;
+        to[0] = v.s0, to[1] = v.s1, to[2] = v.s2, to[3] = v.s3;
+    } else if (n == 2) {
+        const float2 v = *(const __local float2 *)from;
+        to[0] = v.s0, to[1] = v.s1;
+    } else {
+        to[0] = from[0];
+    }
 }
 
 INLINE void tile_multiply(const __local float *a, const __local float *b, uint t, float acc[TM][TN])
 {
-    const uint row = tile_row(t, 0), col = tile_col(t, 0);
+    const uint ty = thread_row(t), tx = thread_col(t);
 #pragma unroll
     for (int k = 0; k < BK; k++) {
         float x[TM], y[TN];
 #pragma unroll
-        for (int i = 0; i < TM; i += SUB)
-            load_vector(x + i, a + k * LDA + row + i / SUB * (UM * SUB / TM));
+        for (int i = 0; i < TM; i += SUBM)
+            load_vector(x + i, a + k * LDA + row_of(ty, i), SUBM);
 #pragma unroll
-        for (int j = 0; j < TN; j += SUB)
-            load_vector(y + j, b + k * BN + col + j / SUB * (UN * SUB / TN));
+        for (int j = 0; j < TN; j += SUBN)
+            load_vector(y + j, b + k * BN + col_of(tx, j), SUBN);
 #pragma unroll
         for (int i = 0; i < TM; i++)
 #pragma unroll
             for (int j = 0; j < TN; j++)
                 acc[i][j] = fma(x[i], y[j], acc[i][j]);
     }
+}
+
+/* The epilogue as in the libraries: accumulators pass through shared memory, one row of each thread at
+ * a time, so that consecutive threads store consecutive columns. After stage_rows, element j of thread
+ * t is stage_value, in row row_of(stage_ty, i) and column stage_col of the tile. */
+INLINE void stage_rows(__local float *stage, uint t, const float acc[TN])
+{
+    const uint ty = thread_row(t), tx = thread_col(t);
+    barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll
+    for (int j = 0; j < TN; j++)
+        stage[ty * LDSTAGE + col_of(tx, j)] = acc[j];
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+INLINE uint stage_ty(uint t, int j) { return (t + j * THREADS) / BN; }
+INLINE uint stage_col(uint t, int j) { return (t + j * THREADS) % BN; }
+INLINE float stage_value(const __local float *stage, uint t, int j)
+{
+    return stage[stage_ty(t, j) * LDSTAGE + stage_col(t, j)];
 }
 
 #endif

@@ -1,12 +1,6 @@
 /* Direct convolution: kernels/direct/. */
 #include "conv/priv.h"
 
-int direct_supports(const struct conv_problem *p, struct diag *d)
-{
-    (void)p, (void)d;
-    return OK;
-}
-
 int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
 {
     (void)tile, (void)d;

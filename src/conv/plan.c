@@ -20,6 +20,16 @@ int plan_workspace(struct conv_plan *plan, uint64_t elems, int *buffer, struct d
     return OK;
 }
 
+static void grow(struct conv_plan *plan)
+{
+    plan->max_launches = plan->max_launches ? 2 * plan->max_launches : 4;
+    struct plan_launch *more =
+        arena_array(plan->arena, (size_t)plan->max_launches, sizeof *plan->launch);
+    if (plan->n_launches)
+        memcpy(more, plan->launch, (size_t)plan->n_launches * sizeof *more);
+    plan->launch = more;
+}
+
 struct plan_launch *plan_launch(struct conv_plan *plan, const char *label, const char *kernel,
                                 uint64_t threads, const char *file, ...)
 {
@@ -28,7 +38,9 @@ struct plan_launch *plan_launch(struct conv_plan *plan, const char *label, const
     va_start(ap, file);
     vsnprintf(name, sizeof name, file, ap);
     va_end(ap);
-    assert(plan->n_launches < PLAN_MAX_LAUNCHES && threads <= 1024);
+    assert(threads <= 1024);
+    if (plan->n_launches == plan->max_launches)
+        grow(plan);
     struct plan_launch *l = &plan->launch[plan->n_launches++];
     *l = (struct plan_launch){.label = label, .kernel = kernel, .threads = (uint32_t)threads};
     l->file = kernel_file_find(name);
@@ -72,6 +84,12 @@ void plan_shape(struct plan_launch *l, const struct conv_problem *p)
 #undef PASS
 }
 
+int any_shape(const struct conv_problem *p, struct diag *d)
+{
+    (void)p, (void)d;
+    return OK;
+}
+
 /* CUDA's limits of a grid: 2^31 - 1, 65535, 65535. */
 static int check_grids(const struct conv_plan *plan, struct diag *d)
 {
@@ -98,11 +116,11 @@ static void name_alternatives(char *out, size_t size, const struct conv_problem 
             len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", impl[i].name);
 }
 
-int conv_make_plan(struct conv_plan *plan, const struct conv_problem *p,
+int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
                    const struct conv_impl *impl, const char *tile, struct diag *d)
 {
     struct diag why = {0};
-    *plan = (struct conv_plan){.tile = "", .n_buffers = N_PROBLEM_BUFFERS};
+    *plan = (struct conv_plan){.tile = "", .n_buffers = N_PROBLEM_BUFFERS, .arena = a};
     plan->buffer_elems[BUFFER_INPUT] = (uint64_t)p->n * (uint64_t)p->c * (uint64_t)(p->h * p->w);
     plan->buffer_elems[BUFFER_FILTER] =
         (uint64_t)p->k * (uint64_t)(p->c / p->groups) * (uint64_t)(p->r * p->s);

@@ -7,8 +7,8 @@
 /* Modules already parsed for this program: several launches share a file. */
 struct modules {
     int n;
-    const struct kernel_file *file[PLAN_MAX_LAUNCHES];
-    struct ptx_module *module[PLAN_MAX_LAUNCHES];
+    const struct kernel_file **file;
+    struct ptx_module **module;
 };
 
 static int module_of(struct ptx_module **out, struct modules *m, struct arena *a,
@@ -70,7 +70,10 @@ static int make_launch(struct simt_launch *out, struct modules *m, struct arena 
 static int make_launches(struct conv_program *out, struct arena *a, const struct conv_plan *plan,
                          const uint64_t *address, struct diag *d)
 {
-    struct modules modules = {0};
+    struct modules modules = {
+        .file = arena_array(a, (size_t)plan->n_launches, sizeof *modules.file),
+        .module = arena_array(a, (size_t)plan->n_launches, sizeof *modules.module),
+    };
     struct simt_launch *launches = arena_array(a, (size_t)plan->n_launches, sizeof *launches);
     const char **names = arena_array(a, (size_t)plan->n_launches, sizeof *names);
     for (int i = 0; i < plan->n_launches; i++) {
@@ -114,7 +117,7 @@ int conv_prepare(struct conv_program *out, struct arena *a, const struct conv_pr
     *out = (struct conv_program){.problem = *p, .impl = impl};
     int status = conv_check(&out->problem, d);
     if (status == OK)
-        status = conv_make_plan(&plan, &out->problem, impl, tile, d);
+        status = conv_make_plan(&plan, a, &out->problem, impl, tile, d);
     if (status == OK)
         status = make_memory(out, &plan, input, filter, address, d);
     if (status == OK)

@@ -5,7 +5,7 @@
 #include "conv/conv.h"
 #include "conv/kernels.h"
 
-enum { PLAN_MAX_BUFFERS = 12, PLAN_MAX_LAUNCHES = 12, PLAN_MAX_ARGS = 32 };
+enum { PLAN_MAX_BUFFERS = 12, PLAN_MAX_ARGS = 32 };
 
 /* Buffers 0 to 2 are the problem's; more are workspace. */
 enum { BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT, N_PROBLEM_BUFFERS };
@@ -29,12 +29,14 @@ struct conv_plan {
     const char *tile; /* the tile chosen, "" if none */
     int n_buffers;
     uint64_t buffer_elems[PLAN_MAX_BUFFERS]; /* of 4 bytes each */
-    int n_launches;
-    struct plan_launch launch[PLAN_MAX_LAUNCHES];
+    int n_launches, max_launches;
+    struct plan_launch *launch;
+    struct arena *arena;
 };
 
-/* The plan of impl for p, checked against the limits of a launch. ERR_UNSUPPORTED as conv_prepare. */
-int conv_make_plan(struct conv_plan *plan, const struct conv_problem *p,
+/* The plan of impl for p, in a, checked against the limits of a launch. ERR_UNSUPPORTED as
+ * conv_prepare. */
+int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
                    const struct conv_impl *impl, const char *tile, struct diag *d);
 
 /* Workspace of 4-byte elements; the buffer's number in *buffer. Refused beyond 2^31 - 1, which kernels
@@ -58,6 +60,7 @@ static inline uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; 
 struct tile {
     const char *name;
     int bm, bn, bk, tm, tn;
+    bool special; /* used only when asked for */
 };
 #define TILE_THREADS(t) ((uint64_t)((t)->bm / (t)->tm) * (uint64_t)((t)->bn / (t)->tn))
 /* The tile for `batch` products of m x n results: the one named, or the cheapest. */
@@ -67,19 +70,19 @@ int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t 
 /* Launches gemm/sgemm.cl: batch products c = a b of row-major matrices, c of m x n, a of m x k. Sets the
  * plan's tile. */
 struct sgemm {
-    int a, b, c; /* buffers */
+    int a, b, c;     /* buffers */
+    uint64_t b0, c0; /* the first element in them */
     uint64_t batch, m, n, k;
 };
 int plan_sgemm(struct conv_plan *plan, const struct sgemm *g, const char *tile, struct diag *d);
 
 /* The implementations, one row each in registry.c. */
-int direct_supports(const struct conv_problem *p, struct diag *d);
-int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d);
-int implicit_gemm_supports(const struct conv_problem *p, struct diag *d);
-int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                       struct diag *d);
-int winograd_2x2_nonfused_supports(const struct conv_problem *p, struct diag *d);
-int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                               struct diag *d);
+typedef int conv_supports(const struct conv_problem *p, struct diag *d);
+typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                         struct diag *d);
+conv_supports any_shape, implicit_precomp_gemm_supports, winograd_2x2_nonfused_supports,
+    winograd_4x4_nonfused_supports;
+conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_precomp_gemm_plan,
+    winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan;
 
 #endif

@@ -4,21 +4,28 @@
 
 #include "conv/priv.h"
 
-#define TILE(name, bm, bn, bk, tm, tn, sub, um, un) "," name
+#define TILE(name, bm, bn, bk, tm, tn, subm, subn, um, un) "," name
+#define SPECIAL_TILE TILE
 static const char tiles[] =
 #include "common/tiles.def"
     ;
 #undef TILE
+#undef SPECIAL_TILE
 #define TILES (tiles + 1)
 
 static const struct conv_impl impls[] = {
-    {"direct", "DIRECT", "one thread per output, no reuse", "any shape", "", direct_supports,
-     direct_plan},
+    {"direct", "DIRECT", "one thread per output, no reuse", "any shape", "", any_shape, direct_plan},
+    {"gemm", "GEMM", "im2col and SGEMM, image by image", "any shape", TILES, any_shape, gemm_plan},
     {"implicit-gemm", "IMPLICIT_GEMM", "tiles of a virtual column matrix, indices made in the loop",
-     "any shape", TILES, implicit_gemm_supports, implicit_gemm_plan},
+     "any shape", TILES, any_shape, implicit_gemm_plan},
+    {"implicit-precomp-gemm", "IMPLICIT_PRECOMP_GEMM", "the same, indices from a table made by a kernel",
+     "dilated filter up to 32768", TILES, implicit_precomp_gemm_supports,
+     implicit_precomp_gemm_plan},
     {"winograd-2x2-nonfused", "WINOGRAD_NONFUSED",
      "F(2x2): filter, input, batched SGEMM and output kernels", "3x3 or 5x5, stride 1, dilation 1",
      TILES, winograd_2x2_nonfused_supports, winograd_2x2_nonfused_plan},
+    {"winograd-4x4-nonfused", "WINOGRAD_NONFUSED", "the same with F(4x4)", "3x3, stride 1, dilation 1",
+     TILES, winograd_4x4_nonfused_supports, winograd_4x4_nonfused_plan},
 };
 enum { N_IMPLS = sizeof impls / sizeof *impls };
 

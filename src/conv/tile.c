@@ -3,11 +3,13 @@
 
 #include <string.h>
 
-#define TILE(name, bm, bn, bk, tm, tn, sub, um, un) {name, bm, bn, bk, tm, tn},
+#define TILE(name, bm, bn, bk, tm, tn, subm, subn, um, un) {name, bm, bn, bk, tm, tn, false},
+#define SPECIAL_TILE(name, bm, bn, bk, tm, tn, subm, subn, um, un) {name, bm, bn, bk, tm, tn, true},
 static const struct tile tiles[] = {
 #include "common/tiles.def"
 };
 #undef TILE
+#undef SPECIAL_TILE
 enum { N_TILES = sizeof tiles / sizeof *tiles };
 
 /* Time for the product in arbitrary units, as the heuristics of libraries estimate it: waves of thread
@@ -30,7 +32,7 @@ int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t 
             *out = &tiles[i];
             return OK;
         }
-        if (cost(&tiles[i], m, n, batch) < cost(best, m, n, batch))
+        if (!tiles[i].special && cost(&tiles[i], m, n, batch) < cost(best, m, n, batch))
             best = &tiles[i];
     }
     if (*name)

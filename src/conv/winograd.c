@@ -69,3 +69,14 @@ int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem
 {
     return plan_nonfused(plan, p, 2, tile, d);
 }
+
+int winograd_4x4_nonfused_supports(const struct conv_problem *p, struct diag *d)
+{
+    return supports(p, false, d);
+}
+
+int winograd_4x4_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                               struct diag *d)
+{
+    return plan_nonfused(plan, p, 4, tile, d);
+}

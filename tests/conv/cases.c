@@ -107,14 +107,16 @@ double conv_tolerance(const struct conv_impl *impl)
     return strstr(impl->name, "4x4") || strstr(impl->name, "fft") ? 1e-4 : 1e-5;
 }
 
-int conv_for_tiles(const struct conv_impl *impl, int (*f)(const char *tile, void *ctx), void *ctx)
+void conv_for_tiles(const struct conv_impl *impl, int turn, void (*f)(const char *tile, void *ctx),
+                    void *ctx)
 {
-    if (!*impl->tiles)
-        return f("", ctx);
-    int status = 0;
-    char names[512], *rest = names;
+    f("", ctx);
+    int n = 0;
+    char names[512], *rest = names, *tile[32];
     snprintf(names, sizeof names, "%s", impl->tiles);
-    for (char *tile; status == 0 && (tile = strsep(&rest, ",")) != NULL;)
-        status = f(tile, ctx);
-    return status;
+    while (*impl->tiles && n < 32 && (tile[n] = strsep(&rest, ",")) != NULL)
+        n++;
+    for (int i = 0; i < n; i++)
+        if (turn == EVERY_TILE || i == turn % n)
+            f(tile[i], ctx);
 }

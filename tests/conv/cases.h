@@ -31,7 +31,10 @@ void conv_random_problem(struct conv_problem *out, struct rng *r);
 
 /* What relative error an implementation may have. */
 double conv_tolerance(const struct conv_impl *impl);
-/* Calls f for each tile of impl, or once with "". Stops at the first that returns non-zero. */
-int conv_for_tiles(const struct conv_impl *impl, int (*f)(const char *tile, void *ctx), void *ctx);
+/* Calls f with "", the planner's choice, and then with the tiles of impl: with every one, or with one that
+ * `turn` chooses, so that a pass over many shapes sees all. */
+enum { EVERY_TILE = -1 };
+void conv_for_tiles(const struct conv_impl *impl, int turn, void (*f)(const char *tile, void *ctx),
+                    void *ctx);
 
 #endif

@@ -1,10 +1,12 @@
-/* Every implementation and tile on the common grid, run natively by PoCL from the same OpenCL source as
- * the PTX, against the naive double-precision loop. */
+/* Every implementation on the common grid, run natively by PoCL from the same OpenCL source as the PTX,
+ * against the naive double-precision loop: with the planner's tile and another in turn, or, with the
+ * argument "all", with every tile (PoCL takes a second to compile each). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -17,26 +19,26 @@ struct trial {
     const struct conv_impl *impl;
     const char *shape;
     int n;
+    bool all;
 };
 
-static int try_tile(const char *tile, void *ctx)
+static void try_tile(const char *tile, void *ctx)
 {
     struct trial *t = ctx;
     struct conv_plan plan;
     struct diag d = {0};
-    if (conv_make_plan(&plan, &t->data->problem, t->impl, tile, &d) != OK)
+    if (conv_make_plan(&plan, &t->data->arena, &t->data->problem, t->impl, tile, &d) != OK)
         fail_msg("%s %s: %s", t->impl->name, t->shape, d.msg);
     assert_true(native_run(t->native, &plan, t->data->in, t->data->filter, t->data->out));
     const double error = conv_data_error(t->data);
     if (!(error <= conv_tolerance(t->impl)))
         fail_msg("%s %s %s: relative error %g", t->impl->name, tile, t->shape, error);
     t->n++;
-    return 0;
 }
 
 static void test_grid(void **state)
 {
-    struct trial t = {.native = *state};
+    struct trial t = *(struct trial *)*state;
     size_t n_cases, n_impls;
     const struct conv_case *cases = conv_cases(&n_cases);
     const struct conv_impl *impls = conv_impls(&n_impls);
@@ -48,21 +50,22 @@ static void test_grid(void **state)
         for (size_t j = 0; j < n_impls; j++) {
             t.impl = &impls[j];
             if (t.impl->supports(&data.problem, NULL) == OK)
-                conv_for_tiles(t.impl, try_tile, &t);
+                conv_for_tiles(t.impl, t.all ? EVERY_TILE : (int)i, try_tile, &t);
         }
         conv_data_fini(&data);
     }
     print_message("%zu shapes, %d runs on %s\n", n_cases, t.n, native_device(t.native));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct native *native = native_open();
     if (!native) {
         printf("SKIP: no OpenCL CPU device (Debian: pocl-opencl-icd)\n");
         return 77;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_grid, native)};
+    struct trial t = {.native = native, .all = argc > 1 && strcmp(argv[1], "all") == 0};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_grid, &t)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     native_close(native);
     return failed;

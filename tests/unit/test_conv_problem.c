@@ -139,17 +139,19 @@ static void test_unsupported(void **state)
     (void)state;
     const struct conv_impl *impl;
     struct conv_plan plan;
+    struct arena a = {0};
     struct diag d = {0};
     const struct conv_problem p = parse("1x1x9x9:1x3x3:s2");
     assert_int_equal(conv_find(&impl, "winograd-2x2-nonfused", NULL), OK);
-    assert_int_equal(conv_make_plan(&plan, &p, impl, "", &d), ERR_UNSUPPORTED);
+    assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "", &d), ERR_UNSUPPORTED);
     assert_non_null(strstr(d.msg, "winograd-2x2-nonfused: the stride must be 1"));
     assert_non_null(strstr(d.msg, "implementations for this shape: direct, "));
     assert_null(strstr(d.msg, ", winograd-2x2-nonfused"));
     d = (struct diag){0};
     assert_int_equal(conv_find(&impl, "implicit-gemm", NULL), OK);
-    assert_int_equal(conv_make_plan(&plan, &p, impl, "7x7x7", &d), ERR_INPUT);
+    assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "7x7x7", &d), ERR_INPUT);
     assert_non_null(strstr(d.msg, "no tile '7x7x7'"));
+    arena_fini(&a);
 }
 
 int main(void)
