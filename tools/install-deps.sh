@@ -32,6 +32,7 @@ libcmocka-dev|unit tests
 pocl-opencl-icd|oracle: runs the same kernels natively
 ocl-icd-opencl-dev|oracle: the OpenCL loader
 opencl-headers|oracle: the OpenCL headers
+libonnx-testdata|oracle: ONNX's own tests of its operators
 python3-numpy|oracle: reads and writes .npy
 '
 train='

@@ -416,11 +416,12 @@ static int add_node(struct builder *b, const struct onnx_node *proto, struct dia
     bool known = true;
     for (size_t k = 0; k < node.n_in; k++)
         known = known && (!node.in[k] || node.in[k]->known);
+    known = known || node.out[0]->known; /* a shape is known even of an unknown */
     if (known && node.run && node.run(net, &node) != dnnl_success)
         return node_fail(net, &node, d, ERR_UNSUPPORTED, "oneDNN failed to compute it");
     for (size_t k = 0; k < node.n_out; k++)
         if (node.out[k])
-            node.out[k]->known = known;
+            node.out[k]->known |= known;
     if (known)
         return OK;
     net->steps[net->n_steps++] = node;

@@ -33,6 +33,7 @@ struct nn_conv {
 };
 size_t nn_n_convs(const struct nn *net);
 const struct nn_conv *nn_conv(const struct nn *net, size_t i);
+void nn_conv_dims(const struct nn *net, size_t i, struct tensor *shape); /* its output's; .data NULL */
 /* By name or by index in text ("0"); ERR_INPUT lists the names. */
 int nn_find_conv(size_t *out, const struct nn *net, const char *name, struct diag *d);
 
@@ -43,6 +44,11 @@ const float *nn_conv_output(const struct nn *net, size_t i);
 /* Overwrite conv i's output and run only the nodes after it that depend on it; what else they need
  * must be there from nn_run of the same input. data: as many floats as the conv's output. */
 int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, struct diag *d);
+/* What nn_run_from(conv) needs besides data, such as the other operand of a residual addition: 0 bytes
+ * in a plain chain. Saved after nn_run and loaded again, it spares the nodes before the layer. */
+size_t nn_side_bytes(const struct nn *net, size_t conv);
+void nn_side_save(const struct nn *net, size_t conv, void *to);
+void nn_side_load(struct nn *net, size_t conv, const void *from);
 
 /* ---- Data sets ----------------------------------------------------------------------------------- */
 struct dataset {

@@ -310,6 +310,9 @@ static int read_opset(int64_t *out, const Onnx__ModelProto *m, const char *path,
         if (!o->domain || !*o->domain || strcmp(o->domain, "ai.onnx") == 0)
             *out = o->version;
     }
+    if (*out < 1 && m->n_opset_import > 0)
+        return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = path},
+                         "it uses no operators of ONNX's own set");
     if (*out < 1)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                          "not an ONNX model, or damaged: it names no operator set");

@@ -38,7 +38,8 @@ int build_batch_norm(struct nn *net, struct nn_node *node, struct diag *d)
     if (rc != OK)
         return rc;
     const struct nn_value *x = node->in[0];
-    if (attr_int(node, "training_mode", 0) || attr_int(node, "spatial", 1) != 1)
+    if (attr_int(node, "training_mode", 0) || attr_int(node, "spatial", 1) != 1 ||
+        (net->opset < 7 && !attr_int(node, "is_test", 0)))
         return node_fail(net, node, d, ERR_UNSUPPORTED, "in training mode, or not per channel");
     for (size_t k = 1; k < 5; k++)
         if (x->rank < 2 || node->in[k]->n != x->dim[1])
@@ -102,4 +103,87 @@ int build_softmax(struct nn *net, struct nn_node *node, struct diag *d)
 int build_log_softmax(struct nn *net, struct nn_node *node, struct diag *d)
 {
     return build_any_softmax(net, node, true, d);
+}
+
+/* ---- LRN: y = x / (bias + alpha / size * sum of squares over neighbouring channels) ^ beta ------------- */
+
+struct lrn {
+    int64_t size;
+    float alpha, beta, bias;
+};
+
+static unsigned run_lrn(struct nn *net, const struct nn_node *node)
+{
+    const struct lrn *l = node->state;
+    const struct nn_value *x = node->in[0];
+    int64_t channels = (int64_t)x->dim[1];
+    size_t plane = x->n / x->dim[0] / x->dim[1];
+    (void)net;
+    for (size_t i = 0; i < x->dim[0]; i++)
+        for (int64_t c = 0; c < channels; c++)
+            for (size_t k = 0; k < plane; k++) {
+                const float *at = x->f + i * x->dim[1] * plane + k;
+                int64_t lo = c - (l->size - 1) / 2, hi = c + l->size / 2;
+                float sum = 0;
+                for (int64_t j = lo < 0 ? 0 : lo; j <= hi && j < channels; j++)
+                    sum += at[j * (int64_t)plane] * at[j * (int64_t)plane];
+                node->out[0]->f[(i * x->dim[1] + (size_t)c) * plane + k] =
+                    at[c * (int64_t)plane] / powf(l->bias + l->alpha / (float)l->size * sum, l->beta);
+            }
+    return dnnl_success;
+}
+
+int build_lrn(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    int rc = want_floats(net, node, d);
+    if (rc != OK)
+        return rc;
+    struct lrn *l = node->state = ARENA_NEW(&net->arena, struct lrn);
+    *l = (struct lrn){attr_int(node, "size", 0), attr_float(node, "alpha", 1e-4f),
+                      attr_float(node, "beta", 0.75f), attr_float(node, "bias", 1)};
+    const struct nn_value *x = node->in[0];
+    if (l->size < 1 || l->size > 1 << 20 || x->rank < 2 || x->n == 0)
+        return node_fail(net, node, d, ERR_INPUT, "size %lld, input of %d dimensions",
+                         (long long)l->size, x->rank);
+    node->run = run_lrn;
+    return node_out(net, node, 0, ONNX_FLOAT, x->rank, x->dim, d);
+}
+
+/* ---- InstanceNormalization: each plane by its own mean and variance ------------------------------------- */
+
+static unsigned run_instance_norm(struct nn *net, const struct nn_node *node)
+{
+    const struct nn_value *x = node->in[0];
+    float epsilon = *(const float *)node->state;
+    size_t channels = x->dim[1], n = x->n / x->dim[0] / channels;
+    (void)net;
+    for (size_t c = 0; c < x->dim[0] * channels; c++) {
+        const float *from = x->f + c * n;
+        float *to = node->out[0]->f + c * n;
+        double sum = 0, squares = 0;
+        for (size_t k = 0; k < n; k++)
+            sum += (double)from[k];
+        double mean = sum / (double)n;
+        for (size_t k = 0; k < n; k++)
+            squares += ((double)from[k] - mean) * ((double)from[k] - mean);
+        float factor = node->in[1]->f[c % channels] /
+                       sqrtf((float)(squares / (double)n) + epsilon);
+        for (size_t k = 0; k < n; k++)
+            to[k] = (float)((double)from[k] - mean) * factor + node->in[2]->f[c % channels];
+    }
+    return dnnl_success;
+}
+
+int build_instance_norm(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    int rc = want_floats(net, node, d);
+    const struct nn_value *x = node->in[0];
+    if (rc != OK)
+        return rc;
+    if (x->rank < 3 || x->n == 0 || node->in[1]->n != x->dim[1] || node->in[2]->n != x->dim[1])
+        return node_fail(net, node, d, ERR_INPUT, "scale and bias are not one number per channel");
+    float *epsilon = node->state = arena_alloc(&net->arena, sizeof *epsilon);
+    *epsilon = attr_float(node, "epsilon", 1e-5f);
+    node->run = run_instance_norm;
+    return node_out(net, node, 0, ONNX_FLOAT, x->rank, x->dim, d);
 }

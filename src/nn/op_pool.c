@@ -6,7 +6,7 @@
 
 struct pool {
     struct window w;
-    bool count_pad;
+    bool count_pad, column_major;
 };
 
 /* ceil_mode: the last window may hang over the end, if it starts inside the input or its lower pad. */
@@ -39,18 +39,31 @@ static struct span span_of(const struct window *w, int k, int64_t o)
     return s;
 }
 
-static float max_of(const float *x, const int64_t *step, const struct span *s)
+/* Where the largest lies; the first that is not a number, if there is one. -1: nowhere. */
+static int64_t max_of(const float *x, const int64_t *step, const struct span *s)
 {
-    float best = -INFINITY;
+    int64_t best = -1;
     for (int64_t i = 0; i < s[0].n; i++)
         for (int64_t j = 0; j < s[1].n; j++)
             for (int64_t k = 0; k < s[2].n; k++) {
-                float v = x[i * step[0] + j * step[1] + k * step[2]];
-                best = v > best || v != v ? v : best; /* once NaN, v > best is false for good */
-                if (best != best)
+                int64_t at = i * step[0] + j * step[1] + k * step[2];
+                if (best < 0 || x[at] > x[best] || x[at] != x[at])
+                    best = at;
+                if (x[best] != x[best])
                     return best;
             }
     return best;
+}
+
+/* Position in its plane -> in the tensor, in C order or with the spatial dimensions reversed. */
+static int64_t index_of(int64_t plane, int64_t at, const int64_t *in, bool column_major)
+{
+    int64_t size = in[0] * in[1] * in[2];
+    if (column_major) {
+        int64_t k = at % in[2], j = at / in[2] % in[1], i = at / in[2] / in[1];
+        at = (k * in[1] + j) * in[0] + i;
+    }
+    return plane * size + at;
 }
 
 static float sum_of(const float *x, const int64_t *step, const struct span *s)
@@ -68,6 +81,7 @@ static unsigned run_pool(const struct nn_node *node, bool max)
     const struct pool *p = node->state;
     const struct nn_value *x = node->in[0];
     float *y = node->out[0]->f;
+    int64_t *where = node->n_out > 1 && node->out[1] ? node->out[1]->i : NULL;
     struct window w = p->w; /* as three dimensions, the missing ones leading and of size 1 */
     int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, step[3];
     int lead = 3 - w.n;
@@ -95,7 +109,15 @@ static unsigned run_pool(const struct nn_node *node, bool max)
                     const float *at = plane + (s[0].first * in[1] + s[1].first) * in[2] + s[2].first;
                     int64_t n = p->count_pad ? s[0].padded * s[1].padded * s[2].padded
                                              : s[0].n * s[1].n * s[2].n;
-                    *y++ = max ? max_of(at, step, s) : sum_of(at, step, s) / (float)n;
+                    if (!max) {
+                        *y++ = sum_of(at, step, s) / (float)n;
+                        continue;
+                    }
+                    int64_t best = max_of(at, step, s);
+                    *y++ = best < 0 ? -INFINITY : at[best];
+                    if (where)
+                        *where++ = index_of((int64_t)c, at - plane + (best < 0 ? 0 : best), in,
+                                            p->column_major);
                 }
             }
         }
@@ -167,8 +189,12 @@ int build_max_pool(struct nn *net, struct nn_node *node, struct diag *d)
 {
     struct pool *p;
     int rc = build_pool(net, node, &p, d);
-    node->run = rc == OK && is_2x2(&p->w) ? run_max_2x2 : run_max;
-    return rc;
+    p->column_major = attr_int(node, "storage_order", 0) != 0;
+    bool indices = rc == OK && node->n_out > 1 && node->out[1];
+    node->run = rc == OK && is_2x2(&p->w) && !indices ? run_max_2x2 : run_max;
+    if (!indices)
+        return rc;
+    return node_out(net, node, 1, ONNX_INT64, node->out[0]->rank, node->out[0]->dim, d);
 }
 
 int build_average_pool(struct nn *net, struct nn_node *node, struct diag *d)

@@ -113,6 +113,11 @@ int nn_find_conv(size_t *out, const struct nn *net, const char *name, struct dia
                      "no convolution layer '%.60s': there are %s", name, *list ? list : "none");
 }
 
+void nn_conv_dims(const struct nn *net, size_t i, struct tensor *shape)
+{
+    shape_of(net->convs[i].out, shape);
+}
+
 const float *nn_conv_input(const struct nn *net, size_t i) { return net->convs[i].in->f; }
 
 const float *nn_conv_output(const struct nn *net, size_t i) { return net->convs[i].out->f; }
@@ -128,4 +133,39 @@ int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, s
     if (rc == OK)
         copy_output(net, output);
     return rc;
+}
+
+static void *bytes_of(const struct nn_value *v, size_t *bytes)
+{
+    bool floats = v->type == ONNX_FLOAT;
+    *bytes = v->n * (floats ? sizeof *v->f : sizeof *v->i);
+    return floats ? (void *)v->f : (void *)v->i;
+}
+
+size_t nn_side_bytes(const struct nn *net, size_t conv)
+{
+    size_t sum = 0, bytes;
+    for (size_t k = 0; k < net->convs[conv].n_side; k++) {
+        bytes_of(net->convs[conv].side[k], &bytes);
+        sum += bytes;
+    }
+    return sum;
+}
+
+void nn_side_save(const struct nn *net, size_t conv, void *to)
+{
+    size_t bytes;
+    for (size_t k = 0; k < net->convs[conv].n_side; k++, to = (char *)to + bytes) {
+        const void *from = bytes_of(net->convs[conv].side[k], &bytes);
+        memcpy(to, from, bytes);
+    }
+}
+
+void nn_side_load(struct nn *net, size_t conv, const void *from)
+{
+    size_t bytes;
+    for (size_t k = 0; k < net->convs[conv].n_side; k++, from = (const char *)from + bytes) {
+        void *to = bytes_of(net->convs[conv].side[k], &bytes);
+        memcpy(to, from, bytes);
+    }
 }

@@ -1,0 +1,40 @@
+/* Where errors come from: a campaign's own faulty tensors, or a model. */
+#ifndef SIMULATE_ERRORS_H
+#define SIMULATE_ERRORS_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/rng.h"
+#include "characterise/characterise.h"
+#include "model/model.h"
+
+/* One corruption that a campaign measured. */
+struct measured {
+    int64_t injection;
+    int pattern; /* at the campaign's first epsilon, -1 if none */
+    size_t n;
+    const struct difference *diffs; /* golden and faulty as the campaign had them: no bias */
+};
+
+struct errors {
+    struct model *model; /* or else: */
+    size_t n_measured;
+    struct measured *measured;
+    const char *impl; /* of the campaign, "" if unknown */
+};
+/* Exactly one of model and campaign is a path. chw: the layer's output. Belongs to a. */
+int errors_load(struct errors *out, struct arena *a, const char *model, const char *campaign,
+                const size_t chw[3], struct diag *d);
+
+struct one_error {
+    int64_t injection; /* -1 if drawn from a model */
+    int pattern;
+    size_t n; /* elements corrupted */
+};
+/* Error of trial `number` on a layer whose fault-free output (C*H*W values in range) is golden. r: the
+ * trial's own generator. Writes at most C*H*W differences with the values that the layer gives now. */
+struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng *r,
+                             const size_t chw[3], const float *golden, struct value_range range,
+                             struct difference *out);
+
+#endif

@@ -1,0 +1,256 @@
+/* The steps of a simulation: load, then window after window of trials, sorted by image, shared among
+ * the workers, written in order. A trial depends on its number alone, so neither the windows nor the
+ * threads show in the results. */
+#include "simulate/simulate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "simulate/worker.h"
+
+enum { DEFAULT_IMAGES = 256, MIN_WINDOW = 64, MAX_WINDOW = 1 << 16, MAX_JOBS = 1024 };
+static const size_t MAX_CACHE = (size_t)1 << 30; /* bytes, of fault-free runs */
+
+/* Trials of one image, for one worker. */
+struct share {
+    uint64_t image;
+    size_t first, n;
+};
+
+struct window {
+    struct simulation *sim;
+    uint64_t start;
+    size_t n, n_shares;
+    struct store_trial *trials; /* by number - start */
+    uint32_t *order;            /* number - start, sorted by image */
+    struct share *shares;
+    pthread_mutex_t lock;
+    size_t next; /* share to hand out */
+};
+
+struct thread {
+    pthread_t id;
+    struct window *window;
+    struct worker worker;
+    int rc;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- One window ------------------------------------------------------------------------------------ */
+
+static void plan_window(struct window *w, uint64_t start, size_t n, size_t *count)
+{
+    const struct simulation *sim = w->sim;
+    struct rng r;
+    w->start = start;
+    w->n = n;
+    w->n_shares = w->next = 0;
+    memset(count, 0, (sim->images + 1) * sizeof *count);
+    for (size_t k = 0; k < n; k++) {
+        w->trials[k].image = trial_image(sim, start + k, &r);
+        count[w->trials[k].image + 1]++;
+    }
+    for (uint64_t i = 0; i < sim->images; i++) {
+        if (count[i + 1])
+            w->shares[w->n_shares++] = (struct share){i, count[i], count[i + 1]};
+        count[i + 1] += count[i];
+    }
+    for (size_t k = 0; k < n; k++)
+        w->order[count[w->trials[k].image]++] = (uint32_t)k;
+}
+
+static bool take(struct window *w, struct share *out)
+{
+    pthread_mutex_lock(&w->lock);
+    bool more = w->next < w->n_shares;
+    if (more)
+        *out = w->shares[w->next++];
+    pthread_mutex_unlock(&w->lock);
+    return more;
+}
+
+static void *run_thread(void *arg)
+{
+    struct thread *t = arg;
+    struct window *w = t->window;
+    struct share g;
+    while (t->rc == OK && take(w, &g)) {
+        const struct golden_image *golden;
+        t->rc = worker_golden(&golden, &t->worker, g.image);
+        for (size_t k = g.first; t->rc == OK && k < g.first + g.n; k++)
+            t->rc = worker_trial(&t->worker, golden, w->start + w->order[k],
+                                 &w->trials[w->order[k]]);
+    }
+    return NULL;
+}
+
+static int run_window(struct thread *threads, int n, struct diag *d)
+{
+    int started = 1, rc = OK;
+    for (; started < n; started++)
+        if (pthread_create(&threads[started].id, NULL, run_thread, &threads[started]) != 0)
+            break; /* the others do its share */
+    run_thread(&threads[0]);
+    for (int k = 1; k < started; k++)
+        pthread_join(threads[k].id, NULL);
+    for (int k = 0; k < started && rc == OK; k++)
+        if (threads[k].rc != OK) {
+            rc = threads[k].rc;
+            *d = threads[k].worker.diag;
+        }
+    return rc;
+}
+
+/* ---- The whole ----------------------------------------------------------------------------------------- */
+
+static int load_layer(struct simulation *sim, const struct sim_options *o, struct diag *d)
+{
+    struct nn *net;
+    int rc = nn_load(&net, o->network, 1, d);
+    if (rc != OK)
+        return rc;
+    rc = nn_find_conv(&sim->conv, net, o->layer, d);
+    struct tensor in, out;
+    nn_input_dims(net, &in);
+    nn_output_dims(net, &out);
+    sim->output_floats = tensor_elems(&out);
+    if (rc == OK) {
+        struct tensor layer;
+        nn_conv_dims(net, sim->conv, &layer);
+        for (int k = 0; k < 3; k++)
+            sim->chw[k] = layer.dim[k + 1];
+        sim->layer_floats = sim->chw[0] * sim->chw[1] * sim->chw[2];
+        sim->side_bytes = nn_side_bytes(net, sim->conv);
+        const struct dataset *s = &sim->data;
+        if (in.rank != 4 || in.dim[1] != s->c || in.dim[2] != s->h || in.dim[3] != s->w)
+            rc = diag_fail(d, ERR_INPUT, (struct loc){.file = o->network},
+                           "the network does not take the images of %s, which are %zux%zux%zu",
+                           s->name, s->c, s->h, s->w);
+    }
+    nn_free(net);
+    return rc;
+}
+
+static int load(struct simulation *sim, struct arena *a, const struct sim_options *o, struct diag *d)
+{
+    sim->network = o->network;
+    sim->seed = o->seed;
+    int rc = dataset_load(&sim->data, a, o->dataset, o->images ? o->images : DEFAULT_IMAGES, d);
+    if (rc == OK)
+        rc = load_layer(sim, o, d);
+    if (rc == OK)
+        rc = errors_load(&sim->errors, a, o->model, o->campaign, sim->chw, d);
+    if (rc != OK)
+        return rc;
+    sim->images = sim->data.n;
+    size_t bytes = (sim->layer_floats + sim->output_floats) * sizeof(float) + sim->side_bytes;
+    if (bytes > MAX_CACHE / sim->images)
+        return OK; /* then each worker keeps one */
+    sim->golden = arena_alloc(a, sim->images * sizeof *sim->golden);
+    for (uint64_t k = 0; k < sim->images; k++)
+        golden_init(&sim->golden[k], a, sim);
+    return OK;
+}
+
+/* As many trials as take about a third of a second: often enough for progress and interruption. */
+static size_t next_window(double seconds, uint64_t done, uint64_t left, int jobs)
+{
+    double n = done && seconds > 0 ? 0.3 * (double)done / seconds : 32.0 * jobs;
+    n = n < MIN_WINDOW ? MIN_WINDOW : n > MAX_WINDOW ? MAX_WINDOW : n;
+    return (double)left < n ? (size_t)left : (size_t)n;
+}
+
+static int run(struct store *s, struct simulation *sim, struct arena *a, struct thread *threads,
+               int jobs, const struct sim_options *o, struct diag *d)
+{
+    struct window w = {.sim = sim};
+    struct sim_progress p = {.planned = o->n};
+    size_t *count = arena_alloc(a, (sim->images + 1) * sizeof *count);
+    w.trials = arena_alloc(a, MAX_WINDOW * sizeof *w.trials);
+    w.order = arena_alloc(a, MAX_WINDOW * sizeof *w.order);
+    w.shares = arena_alloc(a, sim->images * sizeof *w.shares);
+    pthread_mutex_init(&w.lock, NULL);
+    for (int k = 0; k < jobs; k++)
+        threads[k].window = &w;
+
+    double began = now();
+    int rc = OK;
+    while (rc == OK && p.done < p.planned) {
+        if (o->stop && *o->stop) {
+            rc = diag_fail(d, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted after %llu of %llu errors",
+                           (unsigned long long)p.done, (unsigned long long)p.planned);
+            break;
+        }
+        plan_window(&w, p.done, next_window(p.seconds, p.done, p.planned - p.done, jobs), count);
+        rc = run_window(threads, jobs, d);
+        for (size_t k = 0; rc == OK && k < w.n; k++) {
+            rc = store_sim_add(s, &w.trials[k], d);
+            p.masked += w.trials[k].effect == EFFECT_MASKED;
+            p.tolerable += w.trials[k].effect == EFFECT_TOLERABLE;
+            p.critical += w.trials[k].effect == EFFECT_CRITICAL;
+        }
+        p.done += w.n;
+        p.seconds = now() - began;
+        if (rc == OK && o->progress)
+            o->progress(o->progress_ctx, &p);
+    }
+    pthread_mutex_destroy(&w.lock);
+    return rc;
+}
+
+static int run_in_store(const char *path, struct simulation *sim, struct arena *a,
+                        struct thread *threads, int jobs, const struct sim_options *o,
+                        struct diag *d)
+{
+    struct store *s;
+    struct store_simulation about = {
+        .network = o->network,
+        .dataset = o->dataset,
+        .layer = nn_conv(threads[0].worker.net, sim->conv)->name,
+        .impl = o->impl ? o->impl : sim->errors.impl,
+        .source = o->model ? "model" : "direct",
+        .errors = o->model ? o->model : o->campaign,
+        .seed = o->seed,
+        .planned = o->n,
+        .images = sim->images,
+    };
+    int rc = store_sim_create(&s, path, &about, d);
+    if (rc != OK)
+        return rc;
+    rc = run(s, sim, a, threads, jobs, o, d);
+    int closed = store_close(s, d);
+    rc = rc == OK ? closed : rc;
+    if (rc != OK)
+        unlink(path); /* a part is not taken for the whole */
+    return rc;
+}
+
+int simulate_run(const char *path, const struct sim_options *o, struct diag *d)
+{
+    struct arena a = {0};
+    struct simulation sim = {0};
+    struct diag local = {0};
+    int rc = load(&sim, &a, o, d ? d : &local);
+    int jobs = o->jobs > 0 ? o->jobs : (int)sysconf(_SC_NPROCESSORS_ONLN), ready = 0;
+    jobs = jobs > MAX_JOBS ? MAX_JOBS : jobs;
+    struct thread *threads = NULL;
+    if (rc == OK) {
+        threads = arena_alloc(&a, (size_t)jobs * sizeof *threads);
+        for (; rc == OK && ready < jobs; ready++)
+            rc = worker_init(&threads[ready].worker, &sim, d ? d : &local);
+    }
+    if (rc == OK)
+        rc = run_in_store(path, &sim, &a, threads, jobs, o, d ? d : &local);
+    for (int k = 0; k < ready; k++)
+        worker_fini(&threads[k].worker);
+    arena_fini(&a);
+    return rc;
+}
