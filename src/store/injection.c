@@ -1,0 +1,343 @@
+/* Rows of injections with their labels. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/priv.h"
+
+enum { LANES = 32 };
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+/* Whether (launch, insn) has its row already; SQLite is asked only once for each. */
+static bool instruction_known(struct store *s, uint32_t launch, uint32_t insn)
+{
+    enum { INSNS = 1 << 16 }; /* beyond: always ask */
+    if (insn >= INSNS)
+        return false;
+    size_t bit = (size_t)launch * INSNS + insn, need = bit / 8 + 1;
+    if (need > s->known_bytes) {
+        uint8_t *grown = realloc(s->instruction_known, need * 2);
+        if (!grown)
+            return false;
+        memset(grown + s->known_bytes, 0, need * 2 - s->known_bytes);
+        s->instruction_known = grown;
+        s->known_bytes = need * 2;
+    }
+    uint8_t *byte = &s->instruction_known[bit / 8], mask = (uint8_t)(1 << bit % 8);
+    bool known = *byte & mask;
+    *byte |= mask;
+    return known;
+}
+
+static int add_instruction(struct store *s, const struct store_injection *i, struct diag *d)
+{
+    if (instruction_known(s, i->launch, i->insn))
+        return OK;
+    int rc = s->insert_instruction
+                 ? OK
+                 : sql_prepare(s, &s->insert_instruction,
+                               "INSERT OR IGNORE INTO instruction VALUES (?, ?, ?, ?)", d);
+    if (rc != OK)
+        return rc;
+    sqlite3_bind_int64(s->insert_instruction, 1, i->launch);
+    sqlite3_bind_int64(s->insert_instruction, 2, i->insn);
+    sqlite3_bind_int(s->insert_instruction, 3, i->ptx_line);
+    sqlite3_bind_int(s->insert_instruction, 4, i->source_line);
+    return sql_run(s, s->insert_instruction, "cannot write", d);
+}
+
+static void bind_trap(sqlite3_stmt *q, const struct store_injection *i)
+{
+    sqlite3_bind_int(q, 14, (int)i->trap);
+    sqlite3_bind_int64(q, 15, i->trap_launch);
+    sql_bind_u64(q, 16, i->trap_cta);
+    sqlite3_bind_int64(q, 17, i->trap_insn);
+    sql_bind_u64(q, 18, i->trap_address);
+}
+
+static int bind_diffs(struct store *s, const struct store_injection *i, struct diag *d)
+{
+    const uint8_t *bytes;
+    size_t len;
+    int rc = diff_encode(s->codec, i->diffs, i->n_diffs, s->campaign->golden, &bytes, &len, d);
+    if (rc != OK)
+        return rc;
+    sql_bind_u64(s->insert, 19, i->n_diffs);
+    sqlite3_bind_double(s->insert, 20, isnan(i->max_abs_error) ? (double)INFINITY : i->max_abs_error);
+    sqlite3_bind_blob64(s->insert, 21, bytes, len, SQLITE_STATIC);
+    return OK;
+}
+
+static int add_row(struct store *s, const struct store_injection *i, struct diag *d)
+{
+    int rc = s->insert ? OK : sql_prepare(s, &s->insert,
+                                          "INSERT INTO injection VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,"
+                                          "?,?,?,?,?,?,?,?)", d);
+    if (rc != OK)
+        return rc;
+    const uint64_t columns[] = {i->number, i->launch, i->insn, i->cta, i->nth, i->warp, i->lane,
+                                i->lanes, i->reg, (uint64_t)i->bits, i->before, i->after,
+                                (uint64_t)i->outcome};
+    sqlite3_clear_bindings(s->insert);
+    for (int k = 0; k < (int)(sizeof columns / sizeof columns[0]); k++)
+        sql_bind_u64(s->insert, k + 1, columns[k]);
+    if (i->outcome == OUTCOME_DUE)
+        bind_trap(s->insert, i);
+    if (i->outcome == OUTCOME_SDC && (rc = bind_diffs(s, i, d)) != OK)
+        return rc;
+    return sql_run(s, s->insert, "cannot write", d);
+}
+
+int domains_load(struct store *s, struct diag *d)
+{
+    sqlite3_stmt *q;
+    uint64_t n;
+    int rc = sql_one_u64(s, "SELECT count(*) FROM domain", &n, d);
+    if (rc != OK || (rc = sql_prepare(s, &q, "SELECT classes FROM domain ORDER BY id", d)) != OK)
+        return rc;
+    s->domains = arena_array(&s->arena, n + 1, sizeof *s->domains);
+    while ((rc = sql_step(s, q, d)) == 1 && s->n_domains < n)
+        s->domains[s->n_domains++] = sql_text(q, 0, &s->arena);
+    sqlite3_finalize(q);
+    return rc < 0 ? rc : OK;
+}
+
+/* The number of a domain, new or known. */
+static int domain_id(struct store *s, const char *classes, size_t *id, struct diag *d)
+{
+    for (*id = 0; *id < s->n_domains; (*id)++)
+        if (strcmp(s->domains[*id], classes) == 0)
+            return OK;
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "INSERT INTO domain VALUES (?, ?)", d);
+    if (rc != OK)
+        return rc;
+    sqlite3_bind_int64(q, 1, (int64_t)*id);
+    sql_bind_text(q, 2, classes);
+    rc = sql_run(s, q, "cannot write", d);
+    sqlite3_finalize(q);
+    const char **grown = arena_array(&s->arena, s->n_domains + 1, sizeof *grown);
+    memcpy(grown, s->domains, s->n_domains * sizeof *grown);
+    grown[s->n_domains++] = arena_strdup(&s->arena, classes);
+    s->domains = grown;
+    return rc;
+}
+
+static int add_label(struct store *s, uint64_t number, size_t epsilon, const struct store_label *l,
+                     struct diag *d)
+{
+    size_t domain = 0;
+    int rc = s->insert_label ? OK : sql_prepare(s, &s->insert_label,
+                                                "INSERT INTO label VALUES (?,?,?,?,?,?)", d);
+    if (rc == OK && l->corrupted)
+        rc = domain_id(s, l->domain, &domain, d);
+    if (rc != OK)
+        return rc;
+    sqlite3_clear_bindings(s->insert_label);
+    sql_bind_u64(s->insert_label, 1, number);
+    sql_bind_u64(s->insert_label, 2, epsilon);
+    sql_bind_u64(s->insert_label, 3, l->corrupted);
+    sql_bind_u64(s->insert_label, 4, l->channels);
+    if (l->corrupted) {
+        sqlite3_bind_int(s->insert_label, 5, l->pattern);
+        sql_bind_u64(s->insert_label, 6, domain);
+    }
+    return sql_run(s, s->insert_label, "cannot write", d);
+}
+
+int store_add(struct store *s, const struct store_injection *i, struct diag *d)
+{
+    if (i->number != s->count)
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
+                         "injection %llu follows %llu: numbers must ascend without gaps",
+                         (unsigned long long)i->number, (unsigned long long)s->count);
+    int rc = add_instruction(s, i, d);
+    if (rc == OK)
+        rc = add_row(s, i, d);
+    for (size_t e = 0; rc == OK && i->outcome == OUTCOME_SDC && e < s->campaign->n_epsilons; e++)
+        rc = add_label(s, i->number, e, &i->labels[e], d);
+    return rc == OK ? row_added(s, d) : rc;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+#define SELECT_ROWS                                                                                \
+    "SELECT number, i.launch, i.insn, cta, nth, warp, lane, lanes, reg, bits, before, after, "     \
+    "outcome, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, max_abs_error, "      \
+    "ptx_line, source_line, diffs FROM injection i JOIN instruction p "                            \
+    "ON p.launch = i.launch AND p.insn = i.insn "
+enum { COL_N_DIFFS = 18, COL_DIFFS = 22 };
+
+/* A walk over rows and, in step, over their labels. */
+struct cursor {
+    sqlite3_stmt *rows, *labels;
+    int label_state; /* what the last step of labels said */
+    struct store_label *label;
+    struct store_diff *diffs;
+    size_t diffs_room;
+};
+
+static void cursor_fini(struct cursor *c)
+{
+    sqlite3_finalize(c->rows);
+    sqlite3_finalize(c->labels);
+    free(c->label);
+    free(c->diffs);
+}
+
+static int read_row(const struct store *s, sqlite3_stmt *q, struct store_injection *i,
+                    struct diag *d)
+{
+    *i = (struct store_injection){
+        .number = sql_u64(q, 0),
+        .launch = (uint32_t)sql_u64(q, 1),
+        .insn = (uint32_t)sql_u64(q, 2),
+        .cta = sql_u64(q, 3),
+        .nth = sql_u64(q, 4),
+        .warp = (uint32_t)sql_u64(q, 5),
+        .lane = (uint32_t)sql_u64(q, 6),
+        .lanes = (uint32_t)sql_u64(q, 7),
+        .reg = (uint32_t)sql_u64(q, 8),
+        .bits = sqlite3_column_int(q, 9),
+        .before = sql_u64(q, 10),
+        .after = sql_u64(q, 11),
+        .outcome = (enum outcome)sqlite3_column_int(q, 12),
+        .trap = (enum trap_kind)sqlite3_column_int(q, 13),
+        .trap_launch = (uint32_t)sql_u64(q, 14),
+        .trap_cta = sql_u64(q, 15),
+        .trap_insn = (uint32_t)sql_u64(q, 16),
+        .trap_address = sql_u64(q, 17),
+        .n_diffs = sql_u64(q, COL_N_DIFFS),
+        .max_abs_error = sqlite3_column_double(q, 19),
+        .ptx_line = sqlite3_column_int(q, 20),
+        .source_line = sqlite3_column_int(q, 21),
+    };
+    if ((unsigned)i->outcome >= N_OUTCOMES || (unsigned)i->trap >= N_TRAPS || i->lane >= LANES ||
+        i->bits < 1 || i->bits > 64 || i->launch >= s->campaign->n_launches ||
+        i->n_diffs > s->campaign->golden_floats || (i->outcome == OUTCOME_SDC) != (i->n_diffs > 0))
+        return sql_damaged(s, d, "an injection has impossible values");
+    return OK;
+}
+
+static int read_diffs(struct store *s, struct cursor *c, struct store_injection *i, struct diag *d)
+{
+    if (i->n_diffs > c->diffs_room) {
+        struct store_diff *grown = realloc(c->diffs, i->n_diffs * sizeof *grown);
+        if (!grown)
+            return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+        c->diffs = grown;
+        c->diffs_room = i->n_diffs;
+    }
+    const uint8_t *bytes = sqlite3_column_blob(c->rows, COL_DIFFS);
+    size_t len = (size_t)sqlite3_column_bytes(c->rows, COL_DIFFS);
+    if (!diff_decode(s->codec, c->diffs, i->n_diffs, bytes, len, s->campaign->golden,
+                     s->campaign->golden_floats))
+        return sql_damaged(s, d, "the differences of an injection cannot be decoded");
+    i->diffs = c->diffs;
+    return OK;
+}
+
+/* The labels of the row that i is; every SDC has one per epsilon. */
+static int read_labels(const struct store *s, struct cursor *c, struct store_injection *i,
+                       struct diag *d)
+{
+    for (size_t e = 0; e < s->campaign->n_epsilons; e++) {
+        uint64_t domain = sql_u64(c->labels, 5);
+        if (c->label_state != 1 || sql_u64(c->labels, 0) != i->number || sql_u64(c->labels, 1) != e)
+            return c->label_state < 0 ? c->label_state : sql_damaged(s, d, "an SDC lacks its labels");
+        c->label[e] = (struct store_label){.corrupted = sql_u64(c->labels, 2),
+                                           .channels = sql_u64(c->labels, 3),
+                                           .pattern = -1, .domain = ""};
+        if (c->label[e].corrupted) {
+            c->label[e].pattern = sqlite3_column_int(c->labels, 4);
+            if ((unsigned)c->label[e].pattern >= N_PATTERNS || domain >= s->n_domains)
+                return sql_damaged(s, d, "a label has impossible values");
+            c->label[e].domain = s->domains[domain];
+        }
+        c->label_state = sql_step(s, c->labels, d);
+    }
+    i->labels = c->label;
+    return c->label_state < 0 ? c->label_state : OK;
+}
+
+static int cursor_init(struct cursor *c, struct store *s, const char *rows, const char *labels,
+                       uint64_t number, struct diag *d)
+{
+    *c = (struct cursor){0};
+    if (!s->campaign)
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
+                         "a simulation, not a campaign of injections");
+    c->label = calloc(s->campaign->n_epsilons + 1, sizeof *c->label);
+    if (!c->label)
+        return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    int rc = sql_prepare(s, &c->rows, rows, d);
+    if (rc == OK)
+        rc = sql_prepare(s, &c->labels, labels, d);
+    if (rc != OK)
+        return rc;
+    if (sqlite3_bind_parameter_count(c->rows)) {
+        sql_bind_u64(c->rows, 1, number);
+        sql_bind_u64(c->labels, 1, number);
+    }
+    c->label_state = sql_step(s, c->labels, d);
+    return c->label_state < 0 ? c->label_state : OK;
+}
+
+/* 1: *i is the next injection, 0: there is none, negative: failure. */
+static int cursor_next(struct cursor *c, struct store *s, bool with_diffs,
+                       struct store_injection *i, struct diag *d)
+{
+    int rc = sql_step(s, c->rows, d);
+    if (rc != 1)
+        return rc;
+    rc = read_row(s, c->rows, i, d);
+    if (rc == OK && i->outcome == OUTCOME_SDC)
+        rc = read_labels(s, c, i, d);
+    if (rc == OK && with_diffs && i->n_diffs)
+        rc = read_diffs(s, c, i, d);
+    return rc == OK ? 1 : rc;
+}
+
+int store_each(struct store *s, bool with_diffs,
+               int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
+{
+    struct cursor c;
+    struct store_injection i;
+    int rc = cursor_init(&c, s, SELECT_ROWS "ORDER BY number",
+                         "SELECT * FROM label ORDER BY number, epsilon", 0, d);
+    while (rc == OK && (rc = cursor_next(&c, s, with_diffs, &i, d)) == 1)
+        rc = each(ctx, &i);
+    cursor_fini(&c);
+    return rc;
+}
+
+int store_get(struct store *s, uint64_t number, struct store_injection *out, struct arena *a,
+              struct diag *d)
+{
+    struct cursor c;
+    int rc = cursor_init(&c, s, SELECT_ROWS "WHERE number = ?",
+                         "SELECT * FROM label WHERE number = ? ORDER BY epsilon", number, d);
+    if (rc == OK)
+        rc = cursor_next(&c, s, true, out, d);
+    if (rc == 0)
+        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
+                       "no injection %llu: the last is %lld", (unsigned long long)number,
+                       (long long)s->count - 1);
+    if (rc == 1) {
+        size_t n = out->labels ? s->campaign->n_epsilons : 0;
+        struct store_label *labels = n ? arena_array(a, n, sizeof *labels) : NULL;
+        for (size_t e = 0; e < n; e++) {
+            labels[e] = out->labels[e];
+            labels[e].domain = arena_strdup(a, labels[e].domain);
+        }
+        struct store_diff *diffs = arena_array(a, out->n_diffs, sizeof *diffs);
+        if (out->n_diffs)
+            memcpy(diffs, out->diffs, out->n_diffs * sizeof *diffs);
+        out->labels = labels;
+        out->diffs = out->n_diffs ? diffs : NULL;
+        rc = OK;
+    }
+    cursor_fini(&c);
+    return rc;
+}

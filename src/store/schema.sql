@@ -1,0 +1,149 @@
+-- One file holds one campaign of injections or one simulation of errors; docs/FORMATS.md explains it.
+-- The version is user_version; a change of anything here needs a new one and a step in store.c.
+PRAGMA application_id = 0x53767274; -- "Svrt"
+PRAGMA user_version = 1;
+
+-- The words behind the numbers of the columns outcome, trap, pattern and effect, from src/vocab.
+CREATE TABLE word (
+    vocabulary TEXT NOT NULL,
+    id INTEGER NOT NULL CHECK (id >= 0),
+    word TEXT NOT NULL,
+    PRIMARY KEY (vocabulary, id),
+    UNIQUE (vocabulary, word)
+) STRICT, WITHOUT ROWID;
+
+-- ---- Injections --------------------------------------------------------------------------------
+-- What identifies a campaign. 64-bit unsigned numbers are kept as their two's complement.
+CREATE TABLE campaign (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    impl TEXT NOT NULL,
+    shape TEXT NOT NULL,
+    tile TEXT NOT NULL,
+    layer TEXT NOT NULL,
+    fault TEXT NOT NULL,
+    population_kind TEXT NOT NULL CHECK (population_kind IN ('machine', 'ptx')),
+    seed INTEGER NOT NULL,
+    planned INTEGER NOT NULL CHECK (planned >= 0),
+    hang_factor INTEGER NOT NULL CHECK (hang_factor > 0),
+    kernels_hash INTEGER NOT NULL,
+    population INTEGER NOT NULL CHECK (population > 0),
+    warp_insns INTEGER NOT NULL CHECK (warp_insns > 0),
+    thread_insns INTEGER NOT NULL CHECK (thread_insns >= warp_insns),
+    workspace_bytes INTEGER NOT NULL CHECK (workspace_bytes >= 0),
+    n INTEGER NOT NULL CHECK (n > 0), -- the output tensor
+    k INTEGER NOT NULL CHECK (k > 0),
+    p INTEGER NOT NULL CHECK (p > 0),
+    q INTEGER NOT NULL CHECK (q > 0),
+    input BLOB NOT NULL CHECK (length(input) % 4 = 0), -- float32, little-endian, C order
+    filter BLOB NOT NULL CHECK (length(filter) % 4 = 0),
+    golden BLOB NOT NULL CHECK (length(golden) = 4 * n * k * p * q)
+) STRICT;
+
+CREATE TABLE epsilon (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    value REAL NOT NULL CHECK (value >= 0)
+) STRICT;
+
+CREATE TABLE launch (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    kernel TEXT NOT NULL,
+    label TEXT NOT NULL,
+    grid_x INTEGER NOT NULL CHECK (grid_x > 0),
+    grid_y INTEGER NOT NULL CHECK (grid_y > 0),
+    grid_z INTEGER NOT NULL CHECK (grid_z > 0),
+    block_x INTEGER NOT NULL CHECK (block_x > 0),
+    block_y INTEGER NOT NULL CHECK (block_y > 0),
+    block_z INTEGER NOT NULL CHECK (block_z > 0),
+    ctas INTEGER NOT NULL CHECK (ctas = grid_x * grid_y * grid_z),
+    warp_insns INTEGER NOT NULL CHECK (warp_insns >= 0),
+    thread_insns INTEGER NOT NULL CHECK (thread_insns >= 0),
+    population INTEGER NOT NULL CHECK (population >= 0)
+) STRICT;
+
+-- Instructions that were struck, with their places.
+CREATE TABLE instruction (
+    launch INTEGER NOT NULL REFERENCES launch (id),
+    insn INTEGER NOT NULL CHECK (insn >= 0),
+    ptx_line INTEGER NOT NULL CHECK (ptx_line >= 0),
+    source_line INTEGER NOT NULL CHECK (source_line >= 0),
+    PRIMARY KEY (launch, insn)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE injection (
+    number INTEGER PRIMARY KEY CHECK (number >= 0), -- from 0, without gaps
+    launch INTEGER NOT NULL,
+    insn INTEGER NOT NULL,
+    cta INTEGER NOT NULL CHECK (cta >= 0),
+    nth INTEGER NOT NULL CHECK (nth >= 0),
+    warp INTEGER NOT NULL CHECK (warp >= 0),
+    lane INTEGER NOT NULL CHECK (lane BETWEEN 0 AND 31),
+    lanes INTEGER NOT NULL CHECK (lanes BETWEEN 1 AND 32),
+    reg INTEGER NOT NULL CHECK (reg BETWEEN 0 AND 3),
+    bits INTEGER NOT NULL CHECK (bits BETWEEN 1 AND 64),
+    before INTEGER NOT NULL,
+    after INTEGER NOT NULL,
+    outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2), -- masked, SDC, DUE
+    trap INTEGER CHECK (trap > 0),
+    trap_launch INTEGER CHECK (trap_launch >= launch) REFERENCES launch (id),
+    trap_cta INTEGER CHECK (trap_cta >= 0),
+    trap_insn INTEGER CHECK (trap_insn >= 0),
+    trap_address INTEGER,
+    n_diffs INTEGER CHECK (n_diffs > 0),
+    max_abs_error REAL CHECK (max_abs_error >= 0),
+    diffs BLOB CHECK (length(diffs) > 0), -- docs/FORMATS.md
+    FOREIGN KEY (launch, insn) REFERENCES instruction (launch, insn),
+    CHECK ((outcome = 1) = (n_diffs IS NOT NULL)),
+    CHECK ((outcome = 1) = (max_abs_error IS NOT NULL)),
+    CHECK ((outcome = 1) = (diffs IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_launch IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_cta IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_insn IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_address IS NOT NULL))
+) STRICT;
+
+CREATE TABLE domain (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    classes TEXT NOT NULL UNIQUE -- "in_range", "in_range+out_of_range", "random"
+) STRICT;
+
+-- An SDC as it looks when differences below epsilon are ignored.
+CREATE TABLE label (
+    number INTEGER NOT NULL REFERENCES injection (number),
+    epsilon INTEGER NOT NULL REFERENCES epsilon (id),
+    corrupted INTEGER NOT NULL CHECK (corrupted >= 0),
+    channels INTEGER NOT NULL CHECK (channels BETWEEN 0 AND corrupted),
+    pattern INTEGER CHECK (pattern >= 0),
+    domain INTEGER REFERENCES domain (id),
+    PRIMARY KEY (number, epsilon),
+    CHECK ((corrupted > 0) = (channels > 0)),
+    CHECK ((corrupted > 0) = (pattern IS NOT NULL)),
+    CHECK ((corrupted > 0) = (domain IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- ---- Simulations of errors in a network ----------------------------------------------------------
+CREATE TABLE simulation (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    network TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    layer TEXT NOT NULL,
+    impl TEXT NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('direct', 'model')),
+    errors TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    planned INTEGER NOT NULL CHECK (planned >= 0),
+    images INTEGER NOT NULL CHECK (images > 0)
+) STRICT;
+
+CREATE TABLE trial (
+    number INTEGER PRIMARY KEY CHECK (number >= 0), -- from 0, without gaps
+    image INTEGER NOT NULL CHECK (image >= 0),
+    injection INTEGER CHECK (injection >= 0), -- NULL: drawn from a model
+    pattern INTEGER CHECK (pattern >= 0),
+    corrupted INTEGER NOT NULL CHECK (corrupted >= 0),
+    effect INTEGER NOT NULL CHECK (effect BETWEEN 0 AND 2), -- masked, tolerable, critical
+    answer_golden INTEGER NOT NULL,
+    answer_faulty INTEGER NOT NULL,
+    label INTEGER NOT NULL,
+    score_change REAL NOT NULL CHECK (score_change >= 0)
+) STRICT;

@@ -1,0 +1,380 @@
+/* The life of a file: made beside its name and moved there whole; write-ahead log while a campaign
+ * runs; one plain file, rewritten in canonical form, when it is complete. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "schema_sql.h"
+#include "store/priv.h"
+
+enum { APPLICATION_ID = 0x53767274, VERSION = 1, CHECK_BYTES = 64 << 20, WAIT_MS = 2000 };
+
+static const char OLDER_OR_FOREIGN[] = "not a Sievert store; it was left as it is";
+
+/* The words whose numbers the tables hold. */
+static const struct {
+    const char *name;
+    const struct vocab *words;
+} vocabularies[] = {
+    {"outcome", &vocab_outcomes},
+    {"trap", &vocab_traps},
+    {"pattern", &vocab_patterns},
+    {"effect", &vocab_effects},
+};
+enum { N_VOCABULARIES = sizeof vocabularies / sizeof vocabularies[0] };
+
+static struct loc file_loc(const char *path) { return (struct loc){.file = path}; }
+
+static void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    sqlite3_finalize(s->insert);
+    sqlite3_finalize(s->insert_label);
+    sqlite3_finalize(s->insert_instruction);
+    sqlite3_close(s->db);
+    diff_codec_free(s->codec);
+    free(s->instruction_known);
+    arena_fini(&s->arena);
+    free(s);
+}
+
+/* flags: SQLITE_OPEN_*. */
+static int open_db(struct store **out, const char *path, int flags, struct diag *d)
+{
+    struct store *s = calloc(1, sizeof *s);
+    if (!s || !(s->codec = diff_codec_new())) {
+        store_free(s);
+        return diag_fail(d, ERR_NOMEM, file_loc(path), "out of memory");
+    }
+    s->path = arena_strdup(&s->arena, path);
+    s->writable = !(flags & SQLITE_OPEN_READONLY);
+    if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        int rc = sql_fail(s, d, "cannot open");
+        store_free(s);
+        return rc;
+    }
+    sqlite3_busy_timeout(s->db, WAIT_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    *out = s;
+    return OK;
+}
+
+/* ---- Words ---------------------------------------------------------------------------------- */
+
+static int words_insert(struct store *s, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "INSERT INTO word VALUES (?, ?, ?)", d);
+    for (size_t v = 0; rc == OK && v < N_VOCABULARIES; v++)
+        for (size_t i = 0; rc == OK && i < vocabularies[v].words->n; i++) {
+            sql_bind_text(q, 1, vocabularies[v].name);
+            sqlite3_bind_int64(q, 2, (int64_t)i);
+            sql_bind_text(q, 3, vocabularies[v].words->words[i].word);
+            rc = sql_run(s, q, "cannot write", d);
+        }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+/* A number in the file must mean the same word here. */
+static int words_check(const struct store *s, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "SELECT vocabulary, id, word FROM word", d);
+    if (rc != OK)
+        return rc;
+    while ((rc = sql_step(s, q, d)) == 1) {
+        const char *name = (const char *)sqlite3_column_text(q, 0);
+        const char *word = (const char *)sqlite3_column_text(q, 2);
+        for (size_t v = 0; v < N_VOCABULARIES; v++)
+            if (strcmp(name, vocabularies[v].name) == 0 &&
+                strcmp(word, vocab_word(vocabularies[v].words, sqlite3_column_int(q, 1))) != 0) {
+                rc = diag_fail(d, ERR_INPUT, file_loc(s->path),
+                               "made by another version of Sievert: its %s '%s' is unknown here",
+                               name, word);
+                goto out;
+            }
+    }
+out:
+    sqlite3_finalize(q);
+    return rc;
+}
+
+/* ---- Making ---------------------------------------------------------------------------------- */
+
+/* Make the file under a name of its own; fill says what it holds. */
+static int make(const char *tmp, int (*fill)(struct store *s, const void *what, struct diag *d),
+                const void *what, struct diag *d)
+{
+    struct store *s;
+    int rc = open_db(&s, tmp, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, d);
+    if (rc != OK)
+        return rc;
+    const char *doing = "cannot create";
+    if ((rc = sql_exec(s, "BEGIN IMMEDIATE", doing, d)) != OK ||
+        (rc = sql_exec(s, SCHEMA, doing, d)) != OK || (rc = words_insert(s, d)) != OK ||
+        (rc = fill(s, what, d)) != OK)
+        goto out;
+    rc = sql_exec(s, "COMMIT", doing, d);
+out:
+    store_free(s);
+    return rc;
+}
+
+static int create(struct store **out, const char *path,
+                  int (*fill)(struct store *s, const void *what, struct diag *d), const void *what,
+                  struct diag *d)
+{
+    char tmp[4096];
+    if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof tmp)
+        return diag_fail(d, ERR_INPUT, file_loc(path), "name too long");
+    if (access(path, F_OK) == 0)
+        return diag_fail(d, ERR_INPUT, file_loc(path), "exists already");
+    unlink(tmp); /* of a killed process that had our number */
+    int rc = make(tmp, fill, what, d);
+    if (rc == OK && renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+        rc = diag_fail(d, ERR_IO, file_loc(path), "cannot create: %s", strerror(errno));
+    if (rc != OK) {
+        unlink(tmp);
+        return rc;
+    }
+    return store_open(out, path, true, d);
+}
+
+static int fill_campaign(struct store *s, const void *what, struct diag *d)
+{
+    return campaign_insert(s, what, d);
+}
+
+static int fill_simulation(struct store *s, const void *what, struct diag *d)
+{
+    return simulation_insert(s, what, d);
+}
+
+int store_create(struct store **out, const char *path, const struct store_campaign *c,
+                 struct diag *d)
+{
+    return create(out, path, fill_campaign, c, d);
+}
+
+int store_sim_create(struct store **out, const char *path, const struct store_simulation *sim,
+                     struct diag *d)
+{
+    return create(out, path, fill_simulation, sim, d);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+static uint32_t big_endian(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Is it ours? Told from SQLite's header by reading alone, so that nothing touches a file that is not. */
+static int check_header(const char *path, off_t *size, struct diag *d)
+{
+    struct loc at = file_loc(path);
+    uint8_t h[100];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return diag_fail(d, ERR_IO, at, "cannot open: %s", strerror(errno));
+    bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ssize_t got = regular ? read(fd, h, sizeof h) : 0;
+    close(fd);
+    if (got != (ssize_t)sizeof h || memcmp(h, "SQLite format 3", 16) != 0 ||
+        big_endian(h + 68) != APPLICATION_ID)
+        return diag_fail(d, ERR_INPUT, at, OLDER_OR_FOREIGN);
+    uint32_t version = big_endian(h + 60), page = (uint32_t)h[16] << 8 | h[17];
+    if (version != VERSION)
+        return diag_fail(d, ERR_INPUT, at,
+                         "store version %u, but this program knows version %d; it was left as it is",
+                         version, VERSION);
+    page = page == 1 ? 65536 : page;
+    if (page < 512 || (uint64_t)st.st_size < (uint64_t)page * big_endian(h + 28))
+        return diag_fail(d, ERR_INPUT, at, "damaged: the file is shorter than its header says; "
+                                           "it was left as it is");
+    *size = st.st_size;
+    return OK;
+}
+
+static int check_pages(const struct store *s, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "PRAGMA quick_check(1)", d);
+    if (rc != OK)
+        return rc;
+    rc = sql_step(s, q, d);
+    if (rc == 1) {
+        const char *said = (const char *)sqlite3_column_text(q, 0);
+        rc = said && strcmp(said, "ok") == 0 ? OK : sql_damaged(s, d, said ? said : "unreadable");
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static int begin(struct store *s, struct diag *d)
+{
+    clock_gettime(CLOCK_MONOTONIC, &s->last_commit);
+    return sql_exec(s, "BEGIN IMMEDIATE", "cannot write", d);
+}
+
+/* The writer is always inside a transaction: that is what keeps a second writer out. */
+static int become_writer(struct store *s, struct diag *d)
+{
+    int rc = sql_exec(s, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
+                         "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;",
+                      "cannot write", d);
+    return rc == OK ? begin(s, d) : rc;
+}
+
+int store_open(struct store **out, const char *path, bool writable, struct diag *d)
+{
+    off_t size;
+    struct store *s;
+    uint64_t campaigns = 0;
+    int rc = check_header(path, &size, d);
+    if (rc == OK)
+        rc = open_db(&s, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, d);
+    if (rc != OK)
+        return rc;
+    if ((size <= CHECK_BYTES && (rc = check_pages(s, d)) != OK) || (rc = words_check(s, d)) != OK ||
+        (rc = sql_one_u64(s, "SELECT count(*) FROM campaign", &campaigns, d)) != OK)
+        goto fail;
+    rc = campaigns ? campaign_load(s, d) : simulation_load(s, d);
+    if (rc != OK || (writable && (rc = become_writer(s, d)) != OK) ||
+        (rc = store_count(s, &s->count, d)) != OK || (rc = domains_load(s, d)) != OK)
+        goto fail;
+    *out = s;
+    return OK;
+fail:
+    store_free(s);
+    return rc;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static double seconds_since(const struct timespec *t)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
+}
+
+int store_commit(struct store *s, struct diag *d)
+{
+    int rc = sql_exec(s, "COMMIT", "cannot write", d);
+    return rc == OK ? begin(s, d) : rc;
+}
+
+int row_added(struct store *s, struct diag *d)
+{
+    enum { LOOK_EVERY = 64 }; /* rows; the clock is not free */
+    s->added = true;
+    s->count++;
+    if (s->count % LOOK_EVERY == 0 && seconds_since(&s->last_commit) >= 1)
+        return store_commit(s, d);
+    return OK;
+}
+
+int store_set_planned(struct store *s, uint64_t planned, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, s->campaign ? "UPDATE campaign SET planned = ?"
+                                            : "UPDATE simulation SET planned = ?", d);
+    if (rc != OK)
+        return rc;
+    sql_bind_u64(q, 1, planned);
+    rc = sql_run(s, q, "cannot write", d);
+    sqlite3_finalize(q);
+    if (rc == OK && s->campaign)
+        s->campaign->planned = planned;
+    if (rc == OK && s->simulation)
+        s->simulation->planned = planned;
+    s->added = true;
+    return rc;
+}
+
+/* ---- Closing --------------------------------------------------------------------------------- */
+
+static int sync_path(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int bad = fd < 0 || fsync(fd) != 0;
+    if (fd >= 0)
+        close(fd);
+    return bad;
+}
+
+/* Replace the file by its canonical form: the same rows laid out afresh, so that the bytes do not
+ * depend on when commits, interruptions and extensions happened. s holds the only lock. */
+static int rewrite(struct store *s, struct diag *d)
+{
+    char tmp[4096];
+    if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", s->path, (long)getpid()) >= (int)sizeof tmp)
+        return diag_fail(d, ERR_INPUT, file_loc(s->path), "name too long");
+    unlink(tmp);
+    char *sql = sqlite3_mprintf("VACUUM INTO %Q", tmp);
+    int rc = sql ? sql_exec(s, sql, "cannot write", d)
+                 : diag_fail(d, ERR_NOMEM, file_loc(s->path), "out of memory");
+    sqlite3_free(sql);
+    if (rc == OK && (sync_path(tmp) != 0 || rename(tmp, s->path) != 0))
+        rc = diag_fail(d, ERR_IO, file_loc(s->path), "cannot write: %s", strerror(errno));
+    if (rc != OK)
+        unlink(tmp);
+    return rc;
+}
+
+/* Out of write-ahead logging, into one file. Fails softly while a reader holds the file open: the
+ * log stays beside it then, which is as safe. */
+static bool leave_log(struct store *s)
+{
+    sqlite3_stmt *q = NULL;
+    bool left = sqlite3_prepare_v2(s->db, "PRAGMA journal_mode = DELETE", -1, &q, NULL) == SQLITE_OK &&
+                sqlite3_step(q) == SQLITE_ROW &&
+                strcmp((const char *)sqlite3_column_text(q, 0), "delete") == 0;
+    sqlite3_finalize(q);
+    return left;
+}
+
+static void finalize_inserts(struct store *s)
+{
+    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        sqlite3_finalize(*all[i]);
+        *all[i] = NULL;
+    }
+}
+
+int store_close(struct store *s, struct diag *d)
+{
+    int rc = OK;
+    if (!s)
+        return OK;
+    if (s->writable) {
+        uint64_t planned = s->campaign ? s->campaign->planned : s->simulation->planned;
+        finalize_inserts(s);
+        if (!sqlite3_get_autocommit(s->db))
+            rc = sql_exec(s, "COMMIT", "cannot write", d);
+        bool plain = leave_log(s);
+        if (rc == OK && plain && s->added && s->count >= planned)
+            rc = rewrite(s, d);
+    }
+    store_free(s);
+    return rc;
+}
+
+int store_count(struct store *s, uint64_t *n, struct diag *d)
+{
+    return sql_one_u64(s, s->campaign ? "SELECT coalesce(max(number) + 1, 0) FROM injection"
+                                      : "SELECT coalesce(max(number) + 1, 0) FROM trial", n, d);
+}
+
+const struct store_campaign *store_campaign(const struct store *s) { return s->campaign; }
+const struct store_simulation *store_simulation(const struct store *s) { return s->simulation; }

@@ -1,0 +1,689 @@
+/* The store: rows come back as they went in, equal campaigns make equal bytes whatever happened on the
+ * way (commits, kills, failed writes), and files that are not ours stay as they are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "store/store.h"
+
+enum { GOLDEN = 6 * 5 * 4, EPSILONS = 3 };
+
+static char dir[] = "/tmp/sievert-store-XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+    static char path[4][128];
+    static int turn;
+    char *p = path[turn++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", dir, name);
+    return p;
+}
+
+static float golden[GOLDEN], input[10], filter[7];
+static const double epsilons[EPSILONS] = {0, 1e-6, 1e-3};
+static const struct store_launch launches[2] = {
+    {"transform", "input", {4, 1, 1}, {32, 1, 1}, 4, 1000, 32000, 9000},
+    {"gemm", "multiply", {2, 3, 1}, {64, 1, 1}, 6, 5000, 160000, 70000},
+};
+
+static struct store_campaign campaign(uint64_t planned)
+{
+    return (struct store_campaign){
+        .impl = "implicit-gemm", .shape = "1x1x5x4:6x1x1", .tile = "64x64", .layer = "conv1",
+        .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = UINT64_MAX - 3,
+        .planned = planned, .hang_factor = 10, .kernels_hash = 0x8000000000000001u,
+        .population = 79000, .warp_insns = 6000, .thread_insns = 192000, .workspace_bytes = 640,
+        .n_epsilons = EPSILONS, .epsilons = epsilons, .dim = {1, 6, 5, 4},
+        .n_launches = 2, .launches = launches, .input_floats = 10, .filter_floats = 7,
+        .golden_floats = GOLDEN, .input = input, .filter = filter, .golden = golden};
+}
+
+/* Injection number n, made up but legal; its arrays live in scratch. */
+struct scratch {
+    struct store_diff diffs[GOLDEN];
+    struct store_label labels[EPSILONS];
+};
+
+static struct store_injection injection(uint64_t n, struct scratch *x)
+{
+    static const char *const domains[] = {"in_range", "in_range+out_of_range", "random", "nan"};
+    struct rng r;
+    rng_init(&r, 7, n);
+    struct store_injection i = {
+        .number = n, .launch = (uint32_t)rng_below(&r, 2), .warp = (uint32_t)rng_below(&r, 8),
+        .lane = (uint32_t)rng_below(&r, 32), .insn = (uint32_t)rng_below(&r, 300),
+        .lanes = 1 + (uint32_t)rng_below(&r, 32), .cta = rng_below(&r, 4),
+        .nth = rng_below(&r, 1u << 20), .bits = 32, .before = rng_u64(&r), .after = rng_u64(&r),
+        .outcome = (enum outcome)rng_below(&r, N_OUTCOMES)};
+    i.ptx_line = (int)i.insn + 10;
+    i.source_line = (int)i.insn / 3;
+    if (i.outcome == OUTCOME_DUE) {
+        i.trap = (enum trap_kind)(1 + rng_below(&r, N_TRAPS - 1));
+        i.trap_launch = i.launch;
+        i.trap_cta = i.cta;
+        i.trap_insn = i.insn + 5;
+        i.trap_address = rng_u64(&r);
+    }
+    if (i.outcome == OUTCOME_SDC) {
+        uint64_t share = 1 + rng_below(&r, 20);
+        for (uint32_t e = 0; e < GOLDEN; e++)
+            if (rng_below(&r, share) == 0)
+                x->diffs[i.n_diffs++] = (struct store_diff){e, rng_u32(&r)};
+        if (!i.n_diffs)
+            x->diffs[i.n_diffs++] = (struct store_diff){GOLDEN - 1, 0x7fc00000};
+        i.max_abs_error = n % 5 ? rng_unit(&r) : (double)INFINITY;
+        for (size_t e = 0; e < EPSILONS; e++)
+            x->labels[e] = n % 3 == 0 && e == 2
+                               ? (struct store_label){.pattern = -1, .domain = ""}
+                               : (struct store_label){i.n_diffs, 1 + rng_below(&r, i.n_diffs),
+                                                      (int)rng_below(&r, N_PATTERNS),
+                                                      domains[rng_below(&r, 4)]};
+        i.diffs = x->diffs;
+        i.labels = x->labels;
+    }
+    return i;
+}
+
+static int fill(struct store *s, uint64_t from, uint64_t to, uint64_t commit_every, struct diag *d)
+{
+    struct scratch x;
+    int rc = OK;
+    for (uint64_t n = from; rc == OK && n < to; n++) {
+        struct store_injection i = injection(n, &x);
+        rc = store_add(s, &i, d);
+        if (rc == OK && commit_every && n % commit_every == 0)
+            rc = store_commit(s, d);
+    }
+    return rc;
+}
+
+static void assert_ok(int rc, const struct diag *d)
+{
+    if (rc != OK)
+        fail_msg("%s: %s", d->file, d->msg);
+}
+
+static void make(const char *path, uint64_t n, uint64_t commit_every)
+{
+    struct diag d = {0};
+    struct store *s;
+    struct store_campaign c = campaign(n);
+    unlink(path);
+    assert_ok(store_create(&s, path, &c, &d), &d);
+    assert_ok(fill(s, 0, n, commit_every, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    struct arena m = {0};
+    struct text x, y;
+    struct diag d = {0};
+    assert_ok(file_read(&x, &m, a, 1 << 30, &d), &d);
+    assert_ok(file_read(&y, &m, b, 1 << 30, &d), &d);
+    assert_int_equal(x.len, y.len);
+    for (size_t i = 0; i < x.len; i++)
+        if (x.ptr[i] != y.ptr[i])
+            fail_msg("%s and %s differ at byte %zu", a, b, i);
+    arena_fini(&m);
+}
+
+static void assert_only_file(const char *path)
+{
+    char beside[160];
+    const char *const suffix[] = {"-wal", "-shm", "-journal"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(beside, sizeof beside, "%s%s", path, suffix[i]);
+        assert_int_not_equal(access(beside, F_OK), 0);
+    }
+}
+
+static void assert_same_injection(const struct store_injection *a, const struct store_injection *b,
+                                  bool with_diffs)
+{
+    assert_int_equal(a->number, b->number);
+    assert_int_equal(a->launch, b->launch);
+    assert_int_equal(a->warp, b->warp);
+    assert_int_equal(a->lane, b->lane);
+    assert_int_equal(a->insn, b->insn);
+    assert_int_equal(a->reg, b->reg);
+    assert_int_equal(a->lanes, b->lanes);
+    assert_int_equal(a->cta, b->cta);
+    assert_int_equal(a->nth, b->nth);
+    assert_int_equal(a->bits, b->bits);
+    assert_int_equal(a->before, b->before);
+    assert_int_equal(a->after, b->after);
+    assert_int_equal(a->ptx_line, b->ptx_line);
+    assert_int_equal(a->source_line, b->source_line);
+    assert_int_equal(a->outcome, b->outcome);
+    assert_int_equal(a->trap, b->trap);
+    assert_int_equal(a->trap_launch, b->trap_launch);
+    assert_int_equal(a->trap_insn, b->trap_insn);
+    assert_int_equal(a->trap_cta, b->trap_cta);
+    assert_int_equal(a->trap_address, b->trap_address);
+    assert_true(a->max_abs_error == b->max_abs_error);
+    assert_int_equal(a->n_diffs, b->n_diffs);
+    if (with_diffs && a->n_diffs)
+        assert_memory_equal(a->diffs, b->diffs, a->n_diffs * sizeof *a->diffs);
+    assert_int_equal(!a->labels, !b->labels);
+    for (size_t e = 0; a->labels && e < EPSILONS; e++) {
+        assert_int_equal(a->labels[e].corrupted, b->labels[e].corrupted);
+        assert_int_equal(a->labels[e].channels, b->labels[e].channels);
+        assert_int_equal(a->labels[e].pattern, b->labels[e].pattern);
+        assert_string_equal(a->labels[e].domain, b->labels[e].domain);
+    }
+}
+
+struct seen {
+    uint64_t n;
+    bool with_diffs;
+};
+
+static int check_injection(void *ctx, const struct store_injection *i)
+{
+    struct seen *seen = ctx;
+    struct scratch x;
+    struct store_injection want = injection(seen->n++, &x);
+    assert_same_injection(&want, i, seen->with_diffs);
+    return OK;
+}
+
+/* ---- Tests ------------------------------------------------------------------------------------- */
+
+static void rows_come_back(void **state)
+{
+    (void)state;
+    const char *path = in_dir("rows.db");
+    struct diag d = {0};
+    struct store *s;
+    struct arena a = {0};
+    uint64_t n;
+    make(path, 500, 0);
+    assert_only_file(path);
+    assert_ok(store_open(&s, path, false, &d), &d);
+    struct store_campaign c = campaign(9999); /* planned may differ */
+    assert_ok(store_same_campaign(s, &c, &d), &d);
+    const struct store_campaign *m = store_campaign(s);
+    assert_int_equal(m->planned, 500);
+    assert_int_equal(m->seed, c.seed);
+    assert_int_equal(m->kernels_hash, c.kernels_hash);
+    assert_int_equal(m->workspace_bytes, 640);
+    assert_int_equal(m->launches[1].population, 70000);
+    assert_string_equal(m->launches[1].label, "multiply");
+    assert_null(store_simulation(s));
+    assert_ok(store_count(s, &n, &d), &d);
+    assert_int_equal(n, 500);
+    for (int with = 0; with < 2; with++) {
+        struct seen seen = {.with_diffs = with};
+        assert_ok(store_each(s, with, check_injection, &seen, &d), &d);
+        assert_int_equal(seen.n, 500);
+    }
+    for (uint64_t k = 0; k < 500; k += 37) {
+        struct store_injection got;
+        struct scratch x;
+        assert_ok(store_get(s, k, &got, &a, &d), &d);
+        struct store_injection want = injection(k, &x);
+        assert_same_injection(&want, &got, true);
+    }
+    struct store_injection got;
+    assert_int_equal(store_get(s, 500, &got, &a, &d), ERR_INPUT);
+    arena_fini(&a);
+    assert_ok(store_close(s, &(struct diag){0}), &d);
+}
+
+static void same_campaign_names_the_difference(void **state)
+{
+    (void)state;
+    struct diag d = {0};
+    struct store *s;
+    assert_ok(store_open(&s, in_dir("rows.db"), false, &d), &d);
+    struct store_campaign c = campaign(500);
+    c.impl = "direct";
+    assert_int_equal(store_same_campaign(s, &c, &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "implementation is 'implicit-gemm', not 'direct'"));
+    float other[10] = {1};
+    c = campaign(500);
+    c.input = other;
+    d = (struct diag){0};
+    assert_int_equal(store_same_campaign(s, &c, &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "input"));
+    store_close(s, NULL);
+}
+
+static void bytes_do_not_depend_on_the_way(void **state)
+{
+    (void)state;
+    const char *plain = in_dir("plain.db"), *other = in_dir("other.db");
+    struct diag d = {0};
+    struct store *s;
+    make(plain, 400, 0);
+    make(other, 400, 1);
+    assert_same_file(plain, other);
+    /* interrupted, then continued */
+    unlink(other);
+    struct store_campaign c = campaign(400);
+    assert_ok(store_create(&s, other, &c, &d), &d);
+    assert_ok(fill(s, 0, 123, 50, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+    assert_only_file(other);
+    assert_ok(store_open(&s, other, true, &d), &d);
+    assert_ok(fill(s, 123, 400, 7, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+    assert_same_file(plain, other);
+    /* first planned small, then extended */
+    make(other, 100, 3);
+    assert_ok(store_open(&s, other, true, &d), &d);
+    assert_ok(store_set_planned(s, 400, &d), &d);
+    assert_ok(fill(s, 100, 400, 0, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+    assert_same_file(plain, other);
+    /* opening a finished one for writing changes nothing */
+    assert_ok(store_open(&s, other, true, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+    assert_int_equal(0, 0);
+    assert_ok(store_open(&s, other, false, &d), &d);
+    struct seen seen = {.with_diffs = true};
+    assert_ok(store_each(s, true, check_injection, &seen, &d), &d);
+    store_close(s, NULL);
+}
+
+static void wrong_rows_are_impossible(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "UPDATE injection SET outcome = 3 WHERE number = 0",
+        "UPDATE injection SET outcome = (outcome + 1) % 3",
+        "UPDATE injection SET trap = 1 WHERE outcome = 0",
+        "UPDATE injection SET n_diffs = 0 WHERE outcome = 1",
+        "UPDATE injection SET launch = 2 WHERE number = 1",
+        "UPDATE injection SET lane = 32 WHERE number = 1",
+        "UPDATE injection SET nth = 'seven' WHERE number = 1",
+        "UPDATE label SET corrupted = 0",
+        "UPDATE label SET channels = corrupted + 1",
+        "UPDATE label SET epsilon = 9",
+        "INSERT INTO label VALUES (999999, 0, 1, 1, 0, 0)",
+        "INSERT INTO campaign SELECT * FROM campaign",
+        "UPDATE campaign SET golden = x'00'",
+        "UPDATE launch SET ctas = 1",
+        "DELETE FROM instruction",
+    };
+    make(in_dir("wrong.db"), 200, 0);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(in_dir("wrong.db"), &db), SQLITE_OK);
+    sqlite3_exec(db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        if (sqlite3_exec(db, wrong[i], NULL, NULL, NULL) != SQLITE_CONSTRAINT)
+            fail_msg("accepted: %s (%s)", wrong[i], sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static void numbers_have_no_gaps(void **state)
+{
+    (void)state;
+    struct diag d = {0};
+    struct store *s;
+    struct scratch x;
+    struct store_campaign c = campaign(10);
+    const char *path = in_dir("gaps.db");
+    assert_ok(store_create(&s, path, &c, &d), &d);
+    struct store_injection i = injection(1, &x);
+    assert_int_equal(store_add(s, &i, &d), ERR_INPUT);
+    store_close(s, NULL);
+    assert_int_equal(store_create(&s, path, &c, &(struct diag){0}), ERR_INPUT); /* exists */
+}
+
+static void refuse(const char *path, const char *why)
+{
+    struct arena a = {0};
+    struct text before, after;
+    struct store *s;
+    struct diag d = {0};
+    assert_ok(file_read(&before, &a, path, 1 << 30, &d), &d);
+    for (int writable = 0; writable < 2; writable++) {
+        d = (struct diag){0};
+        int rc = store_open(&s, path, writable, &d);
+        if (rc == OK || !strstr(d.msg, why))
+            fail_msg("%s: rc %d, '%s' instead of '%s'", path, rc, d.msg, why);
+    }
+    assert_ok(file_read(&after, &a, path, 1 << 30, &(struct diag){0}), &d);
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.ptr, after.ptr, before.len);
+    arena_fini(&a);
+}
+
+static void patch(const char *path, long offset, const void *bytes, size_t n)
+{
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0 && pwrite(fd, bytes, n, offset) == (ssize_t)n);
+    close(fd);
+}
+
+static void other_files_are_left_alone(void **state)
+{
+    (void)state;
+    struct diag d = {0};
+    const char *path = in_dir("strange.db");
+    struct store *s;
+    assert_int_equal(store_open(&s, in_dir("none.db"), false, &d), ERR_IO);
+    assert_int_equal(store_open(&s, dir, false, &(struct diag){0}), ERR_INPUT);
+    assert_ok(file_write(path, "", 0, &(struct diag){0}), &d);
+    refuse(path, "not a Sievert store");
+    char text[4096];
+    memset(text, 'x', sizeof text);
+    assert_ok(file_write(path, text, sizeof text, &(struct diag){0}), &d);
+    refuse(path, "not a Sievert store");
+    make(path, 50, 0);
+    patch(path, 60, (uint8_t[]){0, 0, 0, 99}, 4);
+    refuse(path, "store version 99");
+    make(path, 50, 0);
+    patch(path, 68, "gpkg", 4);
+    refuse(path, "not a Sievert store");
+    make(path, 300, 0);
+    assert_int_equal(truncate(path, 20000), 0);
+    refuse(path, "shorter than its header says");
+}
+
+/* Random damage anywhere: refused, or harmless, but never a crash. */
+static void damage_never_crashes(void **state)
+{
+    (void)state;
+    const char *path = in_dir("damaged.db");
+    struct rng r;
+    unsigned refused = 0;
+    make(in_dir("whole.db"), 200, 0);
+    struct arena a = {0};
+    struct text whole;
+    struct diag d = {0};
+    assert_ok(file_read(&whole, &a, in_dir("whole.db"), 1 << 30, &d), &d);
+    for (unsigned t = 0; t < 300; t++) {
+        rng_init(&r, 99, t);
+        assert_ok(file_write(path, whole.ptr, whole.len, &d), &d);
+        uint64_t junk[8];
+        for (int i = 0; i < 8; i++)
+            junk[i] = rng_u64(&r);
+        size_t n = 1 + rng_below(&r, 64);
+        patch(path, (long)rng_below(&r, whole.len - n), junk, n);
+        struct store *s;
+        struct seen seen = {0};
+        (void)seen;
+        if (store_open(&s, path, false, &(struct diag){0}) != OK) {
+            refused++;
+            continue;
+        }
+        struct store_injection i;
+        struct arena b = {0};
+        for (uint64_t k = 0; k < 200; k++)
+            (void)store_get(s, k, &i, &b, &(struct diag){0});
+        arena_fini(&b);
+        store_close(s, NULL);
+    }
+    assert_true(refused > 20);
+    arena_fini(&a);
+}
+
+static void one_writer(void **state)
+{
+    (void)state;
+    struct diag d = {0};
+    struct store *s, *second;
+    struct store_campaign c = campaign(100);
+    const char *path = in_dir("busy.db");
+    uint64_t n;
+    assert_ok(store_create(&s, path, &c, &d), &d);
+    assert_ok(fill(s, 0, 40, 0, &d), &d);
+    assert_ok(store_commit(s, &d), &d);
+    assert_int_equal(store_open(&second, path, true, &d), ERR_IO);
+    assert_non_null(strstr(d.msg, "another process"));
+    d = (struct diag){0};
+    assert_ok(store_open(&second, path, false, &d), &d); /* readers are welcome */
+    assert_ok(store_count(second, &n, &d), &d);
+    assert_int_equal(n, 40);
+    store_close(second, NULL);
+    assert_ok(fill(s, 40, 100, 0, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+    assert_only_file(path);
+}
+
+/* ---- Kills ------------------------------------------------------------------------------------- */
+
+static _Noreturn void writer(const char *path, uint64_t n)
+{
+    struct diag d = {0};
+    struct store *s;
+    struct store_campaign c = campaign(n);
+    uint64_t have = 0;
+    int rc = access(path, F_OK) == 0 ? store_open(&s, path, true, &d) : store_create(&s, path, &c, &d);
+    if (rc == OK && (rc = store_count(s, &have, &d)) == OK && (rc = fill(s, have, n, 20, &d)) == OK)
+        rc = store_close(s, &d);
+    if (rc != OK)
+        fprintf(stderr, "writer: %s\n", d.msg);
+    _exit(rc == OK ? 0 : 1);
+}
+
+/* Runs a writer and kills it after that long, unless it ended. 1: it ended by itself. */
+static bool run_writer(const char *path, uint64_t n, unsigned microseconds)
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        writer(path, n);
+    usleep(microseconds);
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status))
+        assert_int_equal(WEXITSTATUS(status), 0);
+    return WIFEXITED(status);
+}
+
+static void kills_lose_nothing(void **state)
+{
+    (void)state;
+    enum { KILLS = 200, ROWS = 3000 };
+    const char *plain = in_dir("undisturbed.db"), *path = in_dir("killed.db");
+    struct rng r;
+    unsigned kills = 0, campaigns = 0;
+    rng_init(&r, 1, 0);
+    make(plain, ROWS, 0);
+    while (kills < KILLS) {
+        while (!run_writer(path, ROWS, 500 + (unsigned)rng_below(&r, 9000)))
+            kills++;
+        assert_same_file(plain, path);
+        unlink(path);
+        campaigns++;
+    }
+    print_message("%u kills in %u campaigns\n", kills, campaigns);
+}
+
+/* ---- Failing writes: the disk is full from the N-th write on -------------------------------------- */
+
+static long writes_left;
+
+static ssize_t full_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+    if (writes_left-- <= 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return pwrite(fd, p, n, at);
+}
+
+static int full_fallocate(int fd, off_t at, off_t n)
+{
+    if (writes_left-- <= 0)
+        return ENOSPC;
+    return posix_fallocate(fd, at, n);
+}
+
+static void full_disk_is_one_clear_error(void **state)
+{
+    (void)state;
+    enum { ROWS = 300 };
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    const char *plain = in_dir("roomy.db"), *path = in_dir("full.db");
+    unsigned failures = 0;
+    make(plain, ROWS, 20);
+    vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)full_pwrite);
+    vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)full_pwrite);
+    vfs->xSetSystemCall(vfs, "fallocate", (sqlite3_syscall_ptr)full_fallocate);
+    for (long room = 0;; room += 1 + room / 16) {
+        struct diag d = {0};
+        struct store *s = NULL;
+        struct store_campaign c = campaign(ROWS);
+        uint64_t have;
+        unlink(path);
+        writes_left = room;
+        int rc = store_create(&s, path, &c, &d);
+        if (rc == OK && (rc = fill(s, 0, ROWS, 20, &d)) == OK)
+            rc = store_close(s, &d);
+        else if (s)
+            store_close(s, NULL);
+        writes_left = 1 << 20;
+        if (rc == OK)
+            break;
+        failures++;
+        if (rc != ERR_IO || !strstr(d.msg, "full"))
+            fail_msg("after %ld writes: rc %d, '%s'", room, rc, d.msg);
+        /* with room again, the same command continues */
+        d = (struct diag){0};
+        rc = access(path, F_OK) == 0 ? store_open(&s, path, true, &d) : store_create(&s, path, &c, &d);
+        assert_ok(rc, &d);
+        assert_ok(store_count(s, &have, &d), &d);
+        if (have < ROWS)
+            assert_ok(fill(s, have, ROWS, 20, &d), &d);
+        assert_ok(store_close(s, &d), &d);
+        struct seen seen = {.with_diffs = true};
+        assert_ok(store_open(&s, path, false, &d), &d);
+        assert_ok(store_each(s, true, check_injection, &seen, &d), &d);
+        assert_int_equal(seen.n, ROWS);
+        store_close(s, NULL);
+        if (have < ROWS)
+            assert_same_file(plain, path);
+    }
+    vfs->xSetSystemCall(vfs, NULL, NULL);
+    assert_true(failures > 20);
+    print_message("%u full disks\n", failures);
+}
+
+static void small_rows(void **state)
+{
+    (void)state;
+    enum { ROWS = 20000 };
+    struct diag d = {0};
+    struct store *s;
+    struct stat st, empty;
+    struct scratch x;
+    struct store_campaign c = campaign(ROWS);
+    for (uint64_t n = 0; n <= ROWS; n += ROWS) {
+        const char *path = in_dir(n ? "many.db" : "empty.db");
+        c.planned = n;
+        assert_ok(store_create(&s, path, &c, &d), &d);
+        for (uint64_t k = 0; k < n; k++) { /* masked and DUE */
+            struct store_injection i = injection(k, &x);
+            i.before &= UINT32_MAX;
+            i.after &= UINT32_MAX;
+            if (i.outcome == OUTCOME_SDC)
+                i.outcome = OUTCOME_MASKED;
+            i.n_diffs = 0;
+            i.labels = NULL;
+            assert_ok(store_add(s, &i, &d), &d);
+        }
+        assert_ok(store_close(s, &d), &d);
+        assert_int_equal(stat(path, n ? &st : &empty), 0);
+    }
+    double each = (double)(st.st_size - empty.st_size) / ROWS;
+    print_message("%.1f bytes per masked or DUE injection\n", each);
+    assert_true(each <= 64);
+}
+
+static int check_trial(void *ctx, const struct store_trial *t)
+{
+    uint64_t *n = ctx;
+    assert_int_equal(t->number, *n);
+    assert_int_equal(t->image, *n * 3);
+    assert_int_equal(t->injection, *n % 2 ? (int64_t)*n : -1);
+    assert_int_equal(t->pattern, (int)(*n % 4) - 1);
+    assert_int_equal(t->effect, *n % 3);
+    assert_int_equal(t->answer_faulty, -1);
+    assert_true(t->score_change == (*n % 7 ? 0.5 * (double)*n : (double)INFINITY));
+    ++*n;
+    return OK;
+}
+
+static void simulations(void **state)
+{
+    (void)state;
+    const char *path = in_dir("sim.db");
+    struct diag d = {0};
+    struct store *s;
+    uint64_t n = 0;
+    struct store_simulation sim = {"lenet5.onnx", "fashion-mnist", "conv2", "direct", "model",
+                                   "m.json", 5, 100, 64};
+    assert_ok(store_sim_create(&s, path, &sim, &d), &d);
+    for (uint64_t k = 0; k < 100; k++) {
+        struct store_trial t = {k, k * 3, k % 2 ? (int64_t)k : -1, (int)(k % 4) - 1, k,
+                                (enum effect)(k % 3), 1, -1, 3,
+                                k % 7 ? 0.5 * (double)k : (double)NAN};
+        assert_ok(store_sim_add(s, &t, &d), &d);
+    }
+    assert_ok(store_close(s, &d), &d);
+    assert_ok(store_open(&s, path, false, &d), &d);
+    assert_null(store_campaign(s));
+    assert_string_equal(store_simulation(s)->source, "model");
+    assert_int_equal(store_simulation(s)->images, 64);
+    assert_ok(store_sim_each(s, check_trial, &n, &d), &d);
+    assert_int_equal(n, 100);
+    assert_int_equal(store_each(s, false, check_injection, NULL, &d), ERR_INPUT);
+    store_close(s, NULL);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_init(&r, 2, 3);
+    for (int i = 0; i < GOLDEN; i++)
+        golden[i] = (float)rng_unit(&r);
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_come_back),
+        cmocka_unit_test(same_campaign_names_the_difference),
+        cmocka_unit_test(bytes_do_not_depend_on_the_way),
+        cmocka_unit_test(wrong_rows_are_impossible),
+        cmocka_unit_test(numbers_have_no_gaps),
+        cmocka_unit_test(other_files_are_left_alone),
+        cmocka_unit_test(damage_never_crashes),
+        cmocka_unit_test(one_writer),
+        cmocka_unit_test(kills_lose_nothing),
+        cmocka_unit_test(full_disk_is_one_clear_error),
+        cmocka_unit_test(small_rows),
+        cmocka_unit_test(simulations),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
