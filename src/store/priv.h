@@ -15,7 +15,6 @@ struct store {
     struct arena arena; /* identity, path */
     const char *path;
     bool writable;
-    bool added;         /* rows were added since opening */
     struct timespec last_commit;
     uint64_t count;     /* injections or trials, kept by the writer */
     struct store_campaign *campaign; /* one of these two */

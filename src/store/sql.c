@@ -1,12 +1,15 @@
 #include "store/priv.h"
 
-#include <stdio.h>
+#include <errno.h>
 
 static struct loc place(const struct store *s) { return (struct loc){.file = s->path}; }
 
 int sql_fail(const struct store *s, struct diag *d, const char *doing)
 {
-    int code = sqlite3_errcode(s->db) & 0xff;
+    int code = sqlite3_errcode(s->db) & 0xff, error = sqlite3_system_errno(s->db);
+    if (sqlite3_extended_errcode(s->db) == SQLITE_IOERR_SHMSIZE || /* cannot grow the log's index */
+        (code == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT)))
+        code = SQLITE_FULL;
     switch (code) {
     case SQLITE_FULL:
         return diag_fail(d, ERR_IO, place(s),

@@ -176,6 +176,12 @@ static uint32_t big_endian(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+static bool has_log(const char *path)
+{
+    char log[4096];
+    return snprintf(log, sizeof log, "%s-wal", path) < (int)sizeof log && access(log, F_OK) == 0;
+}
+
 /* Is it ours? Told from SQLite's header by reading alone, so that nothing touches a file that is not. */
 static int check_header(const char *path, off_t *size, struct diag *d)
 {
@@ -197,7 +203,9 @@ static int check_header(const char *path, off_t *size, struct diag *d)
                          "store version %u, but this program knows version %d; it was left as it is",
                          version, VERSION);
     page = page == 1 ? 65536 : page;
-    if (page < 512 || (uint64_t)st.st_size < (uint64_t)page * big_endian(h + 28))
+    /* with a log beside it the file may lag behind its header: SQLite mends that */
+    if (page < 512 ||
+        (!has_log(path) && (uint64_t)st.st_size < (uint64_t)page * big_endian(h + 28)))
         return diag_fail(d, ERR_INPUT, at, "damaged: the file is shorter than its header says; "
                                            "it was left as it is");
     *size = st.st_size;
@@ -276,7 +284,6 @@ int store_commit(struct store *s, struct diag *d)
 int row_added(struct store *s, struct diag *d)
 {
     enum { LOOK_EVERY = 64 }; /* rows; the clock is not free */
-    s->added = true;
     s->count++;
     if (s->count % LOOK_EVERY == 0 && seconds_since(&s->last_commit) >= 1)
         return store_commit(s, d);
@@ -297,7 +304,6 @@ int store_set_planned(struct store *s, uint64_t planned, struct diag *d)
         s->campaign->planned = planned;
     if (rc == OK && s->simulation)
         s->simulation->planned = planned;
-    s->added = true;
     return rc;
 }
 
@@ -320,7 +326,9 @@ static int rewrite(struct store *s, struct diag *d)
     if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", s->path, (long)getpid()) >= (int)sizeof tmp)
         return diag_fail(d, ERR_INPUT, file_loc(s->path), "name too long");
     unlink(tmp);
-    char *sql = sqlite3_mprintf("VACUUM INTO %Q", tmp);
+    /* each VACUUM counts the schema's version up; start from the same */
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+    char *sql = sqlite3_mprintf("PRAGMA schema_version = 1; VACUUM INTO %Q", tmp);
     int rc = sql ? sql_exec(s, sql, "cannot write", d)
                  : diag_fail(d, ERR_NOMEM, file_loc(s->path), "out of memory");
     sqlite3_free(sql);
@@ -363,7 +371,7 @@ int store_close(struct store *s, struct diag *d)
         if (!sqlite3_get_autocommit(s->db))
             rc = sql_exec(s, "COMMIT", "cannot write", d);
         bool plain = leave_log(s);
-        if (rc == OK && plain && s->added && s->count >= planned)
+        if (rc == OK && plain && s->count >= planned)
             rc = rewrite(s, d);
     }
     store_free(s);
