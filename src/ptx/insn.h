@@ -1,0 +1,164 @@
+/* The decoded form that simt and liveness work on: operations from isa.def, operands as registers,
+ * constants, addresses. Nothing of PTX's syntax is left but the mnemonic, for messages. */
+#ifndef PTX_INSN_H
+#define PTX_INSN_H
+
+#include "ptx/ptx.h"
+
+/* What a lane of an operand is. `no` is the absent operand, `p` a predicate. */
+enum ptx_type {
+    PTX_T_no,
+    PTX_T_p,
+    PTX_T_u8, /* memory and conversions only: no register is so narrow */
+    PTX_T_s8,
+    PTX_T_h, /* a half, as its 16 bits */
+    PTX_T_u16,
+    PTX_T_s16,
+    PTX_T_u32,
+    PTX_T_s32,
+    PTX_T_u64,
+    PTX_T_s64,
+    PTX_T_f32,
+    PTX_T_f64,
+};
+
+enum ptx_op {
+#define OP(id, key, out, a, b, c, group, mods, folded, expr) PTX_##id,
+#define SP(id, key, shape, group, folded, doc) PTX_##id,
+#include "ptx/isa.def"
+#undef OP
+#undef SP
+    PTX_N_OPS
+};
+
+/* What an instruction does besides its row's expression. */
+enum ptx_mod {
+    PTX_MOD_FTZ = 1,
+    PTX_MOD_SAT = 2,
+    PTX_MOD_RZ = 4,
+    PTX_MOD_RM = 8,
+    PTX_MOD_RP = 16,
+    PTX_MOD_ROUND = PTX_MOD_RZ | PTX_MOD_RM | PTX_MOD_RP,
+    PTX_MOD_APPROX = 32,
+};
+
+/* How the operands of a special row are written. */
+enum ptx_shape {
+    PTX_SHAPE_LANES, /* OP rows: one value per lane */
+    PTX_SHAPE_MOV_VECTOR,
+    PTX_SHAPE_CVTA,
+    PTX_SHAPE_LD,
+    PTX_SHAPE_ST,
+    PTX_SHAPE_BRA,
+    PTX_SHAPE_NONE,
+    PTX_SHAPE_BAR,
+    PTX_SHAPE_FENCE,
+};
+
+struct ptx_row {
+    const char *key, *meaning; /* meaning: the expression, or words */
+    enum ptx_shape shape;
+    enum ptx_type out, in[3];
+    uint32_t group; /* GROUP_OTHERS, FP32, FP64 or LD: what it is if it writes a general register */
+    uint32_t mods;  /* enum ptx_mod allowed; ROUND stands for all of them */
+    bool folded;
+};
+extern const struct ptx_row ptx_rows[PTX_N_OPS];
+
+int ptx_type_bits(enum ptx_type t); /* 1 for predicates, 0 for none */
+
+enum ptx_space {
+    PTX_SPACE_GENERIC,
+    PTX_SPACE_GLOBAL,
+    PTX_SPACE_SHARED,
+    PTX_SPACE_LOCAL,
+    PTX_SPACE_CONST,
+    PTX_SPACE_PARAM,
+};
+
+/* Special registers, each with its name, the type of its value, and when that is known. */
+enum ptx_special {
+#define X(id, name, type) PTX_SPECIAL_##id,
+#include "ptx/special.def"
+#undef X
+    PTX_N_SPECIALS
+};
+
+enum ptx_operand_kind {
+    PTX_NONE,
+    PTX_REG,     /* index: the register */
+    PTX_IMM,     /* value: bits, of the operand's type */
+    PTX_SPECIAL, /* index: enum ptx_special */
+    PTX_SYMBOL,  /* index: a symbol whose address (plus value) it is */
+};
+struct ptx_operand {
+    enum ptx_operand_kind kind;
+    bool negated; /* predicates: !p */
+    uint32_t index;
+    uint64_t value;
+};
+
+/* Address of a memory operand: base + offset, base a register, a symbol or none. */
+struct ptx_insn {
+    uint16_t op;
+    uint16_t mods;
+    uint8_t space;     /* memory, cvta */
+    uint8_t mem_bits;  /* bits of one element in memory: 8 .. 64 */
+    uint8_t mem_signed; /* loads widen by sign */
+    uint8_t n_dst, n_src;
+    uint8_t bool_op;   /* setp: 0, or 'a' 'o' 'x' with the predicate src[2]; cvta: 't' for .to */
+    bool uniform;
+    int32_t guard; /* predicate register, or -1 */
+    bool guard_negated;
+    int32_t dst[4];  /* registers; -1: discarded (`_`) */
+    struct ptx_operand src[4]; /* stores: the values */
+    struct ptx_operand base;   /* memory: address is base + offset */
+    int64_t offset;
+    uint32_t target;   /* bra: instruction index */
+    uint32_t reconverge; /* bra: instruction index, or PTX_NOWHERE */
+    struct loc at;
+    int source_line;
+    const char *mnemonic;
+};
+#define PTX_NOWHERE UINT32_MAX
+
+/* A register as the kernel declares it: bits 1, 16, 32 or 64. */
+struct ptx_reg {
+    const char *name;
+    uint8_t bits;
+};
+
+enum ptx_symbol_kind { PTX_SYM_PARAM, PTX_SYM_SHARED, PTX_SYM_LOCAL, PTX_SYM_GLOBAL, PTX_SYM_CONST };
+struct ptx_symbol {
+    const char *name;
+    enum ptx_symbol_kind kind;
+    uint64_t address; /* within its space */
+    uint64_t bytes;
+    uint32_t align;
+};
+
+struct ptx_kernel {
+    const char *name;
+    struct loc at;
+    size_t n_insns, n_regs, n_params, n_symbols;
+    struct ptx_insn *insns;
+    struct ptx_reg *regs;
+    struct ptx_param *params;
+    struct ptx_symbol *symbols; /* all that the instructions refer to */
+    uint32_t params_bytes, shared_bytes, local_bytes;
+    uint32_t max_threads; /* .maxntid, .reqntid product; 0: not said */
+    uint64_t hash[2];     /* of the module's text and the kernel's number: equal kernels, equal hash */
+    const bool *leader;   /* per instruction: a basic block starts here */
+    const bool *joins;    /* per instruction: some branch reconverges here */
+};
+
+struct ptx_module {
+    size_t n_kernels;
+    struct ptx_kernel *kernels;
+    const char *version, *target;
+};
+
+/* Blocks, immediate post-dominators; fills leader, joins, reconverge. */
+void ptx_make_cfg(struct ptx_kernel *k, struct arena *a);
+
+#endif

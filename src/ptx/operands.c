@@ -1,0 +1,566 @@
+/* One instruction: guard, mnemonic, operands. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ptx/parser.h"
+
+struct modifiers { /* of a mnemonic, split at its dots */
+    int n;
+    const char *text[16];
+    size_t len[16];
+};
+
+static bool same(const char *text, size_t len, const char *word)
+{
+    return strlen(word) == len && memcmp(text, word, len) == 0;
+}
+
+static int split(struct parser *p, struct token t, struct modifiers *m)
+{
+    const char *s = t.text, *end = t.text + t.len;
+    m->n = 0;
+    while (s < end) {
+        const char *dot = memchr(s, '.', (size_t)(end - s));
+        const char *stop = dot ? dot : end;
+        if (m->n == 16)
+            return diag_fail(p->d, ERR_INPUT, t.at, "instruction '%.*s' has too many modifiers",
+                             (int)t.len, t.text);
+        m->text[m->n] = s;
+        m->len[m->n++] = (size_t)(stop - s);
+        s = dot ? dot + 1 : end;
+    }
+    return OK;
+}
+
+/* ---- Types and modifiers ------------------------------------------------------------------------ */
+static const struct mem_type {
+    const char *word;
+    uint8_t bits, is_signed;
+} mem_types[] = {
+    {"b8", 8, 0},   {"u8", 8, 0},   {"s8", 8, 1},   {"b16", 16, 0}, {"u16", 16, 0}, {"s16", 16, 1},
+    {"f16", 16, 0}, {"b32", 32, 0}, {"u32", 32, 0}, {"s32", 32, 1}, {"f32", 32, 0}, {"f16x2", 32, 0},
+    {"b64", 64, 0}, {"u64", 64, 0}, {"s64", 64, 1}, {"f64", 64, 0},
+};
+
+static const struct mem_type *find_mem_type(const char *text, size_t len)
+{
+    for (size_t i = 0; i < sizeof mem_types / sizeof *mem_types; i++)
+        if (same(text, len, mem_types[i].word))
+            return &mem_types[i];
+    return NULL;
+}
+
+static bool find_space(const char *text, size_t len, uint8_t *out)
+{
+    static const struct {
+        const char *word;
+        enum ptx_space space;
+    } spaces[] = {
+        {"global", PTX_SPACE_GLOBAL}, {"shared", PTX_SPACE_SHARED}, {"shared::cta", PTX_SPACE_SHARED},
+        {"local", PTX_SPACE_LOCAL},   {"const", PTX_SPACE_CONST},   {"param", PTX_SPACE_PARAM},
+    };
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)
+        if (same(text, len, spaces[i].word)) {
+            *out = (uint8_t)spaces[i].space;
+            return true;
+        }
+    return false;
+}
+
+/* Words that change nothing here: caching hints, memory order (all accesses are in order). */
+static bool is_hint(const char *text, size_t len)
+{
+    static const char *const hints[] = {"volatile", "relaxed", "acquire", "release", "acq_rel", "weak",
+                                        "nc",       "ca",      "cg",      "cs",      "lu",      "cv",
+                                        "wb",       "wt",      "cta",     "cluster", "gpu",     "gl",
+                                        "sys",      "mmio",    "sc"};
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+        if (same(text, len, hints[i]))
+            return true;
+    return len >= 4 && (memcmp(text, "L1::", 4) == 0 || memcmp(text, "L2::", 4) == 0);
+}
+
+static uint32_t float_mod(const char *text, size_t len)
+{
+    static const struct {
+        const char *word;
+        uint32_t mod;
+    } mods[] = {
+        {"ftz", PTX_MOD_FTZ},       {"sat", PTX_MOD_SAT}, {"rz", PTX_MOD_RZ},
+        {"rm", PTX_MOD_RM},         {"rp", PTX_MOD_RP},   {"approx", PTX_MOD_APPROX},
+        {"full", PTX_MOD_APPROX},
+    };
+    for (size_t i = 0; i < sizeof mods / sizeof *mods; i++)
+        if (same(text, len, mods[i].word))
+            return mods[i].mod;
+    return 0;
+}
+
+/* ---- Operands ------------------------------------------------------------------------------------ */
+/* The register of that name, or -1. */
+static int64_t find_reg(const struct parser *p, const char *text, size_t len)
+{
+    const struct name *n = names_find(&p->names, text, len);
+    if (n && n->kind == NAME_REG)
+        return n->index;
+    size_t prefix = len;
+    uint64_t number = 0, scale = 1;
+    while (prefix > 0 && text[prefix - 1] >= '0' && text[prefix - 1] <= '9' && len - prefix < 9) {
+        number += (uint64_t)(text[--prefix] - '0') * scale;
+        scale *= 10;
+        if (text[prefix] == '0' && len - prefix > 1)
+            continue; /* a longer number, or a leading zero, which the prefix check refuses */
+        n = names_find(&p->names, text, prefix);
+        if (n && n->kind == NAME_REGS)
+            return number < n->count ? (int64_t)(n->index + number) : -1;
+    }
+    return -1;
+}
+
+static const struct ptx_reg *reg_at(const struct parser *p, int64_t index)
+{
+    return (const struct ptx_reg *)p->regs.items + index;
+}
+
+static int check_width(struct parser *p, const struct token *t, int reg_bits, int bits, bool wider)
+{
+    if (bits == 8)
+        bits = 16, wider = true;
+    if (reg_bits == bits || (wider && reg_bits > bits))
+        return OK;
+    return diag_fail(p->d, ERR_INPUT, t->at, "register '%.*s' has %d bits, the instruction wants %d",
+                     (int)t->len, t->text, reg_bits, bits);
+}
+
+static int parse_dst(struct parser *p, struct ptx_insn *i, int bits, bool wider)
+{
+    struct token t = p->x.token;
+    lex_next(&p->x);
+    if (token_is(&t, "_")) {
+        i->dst[i->n_dst++] = -1;
+        return OK;
+    }
+    int64_t reg = t.kind == TOKEN_WORD ? find_reg(p, t.text, t.len) : -1;
+    if (reg < 0)
+        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is not a register", (int)t.len, t.text);
+    i->dst[i->n_dst++] = (int32_t)reg;
+    return check_width(p, &t, reg_at(p, reg)->bits, bits, wider);
+}
+
+static int immediate(struct parser *p, enum ptx_type type, struct ptx_operand *o)
+{
+    int bits = ptx_type_bits(type);
+    bool minus = false, inverted = false;
+    while (parse_punct(p, '-') || parse_punct(p, '+') || parse_punct(p, '~')) {
+        minus ^= parse_punct(p, '-');
+        inverted ^= parse_punct(p, '~');
+        lex_next(&p->x);
+    }
+    struct token t = p->x.token;
+    uint64_t v = t.integer;
+    bool is_float = type == PTX_T_f32 || type == PTX_T_f64;
+    if (t.kind == TOKEN_INT && !is_float) {
+        v = minus ? 0 - v : v;
+        v = inverted ? ~v : v;
+    } else if (t.kind == TOKEN_F64 && bits == 32) {
+        double wide;
+        memcpy(&wide, &v, sizeof wide);
+        float narrow = (float)(minus ? -wide : wide);
+        uint32_t as_bits;
+        memcpy(&as_bits, &narrow, sizeof narrow);
+        v = as_bits;
+    } else if (t.kind == TOKEN_F64 && bits == 64) {
+        v ^= (uint64_t)minus << 63;
+    } else if (t.kind == TOKEN_F32 && bits == 32) {
+        v ^= (uint64_t)minus << 31;
+    } else {
+        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' cannot be an operand here", (int)t.len,
+                         t.text);
+    }
+    lex_next(&p->x);
+    *o = (struct ptx_operand){.kind = PTX_IMM, .value = bits < 64 ? v & ((1ull << bits) - 1) : v};
+    return OK;
+}
+
+static int parse_operand(struct parser *p, struct ptx_operand *o, enum ptx_type type, bool wider)
+{
+    int bits = ptx_type_bits(type);
+    bool negated = type == PTX_T_p && parse_punct(p, '!');
+    if (negated)
+        lex_next(&p->x);
+    struct token t = p->x.token;
+    if (t.kind != TOKEN_WORD)
+        return immediate(p, type, o);
+    int64_t reg = find_reg(p, t.text, t.len);
+    const struct name *n;
+    lex_next(&p->x);
+    if (reg >= 0) {
+        *o = (struct ptx_operand){.kind = PTX_REG, .negated = negated, .index = (uint32_t)reg};
+        return check_width(p, &t, reg_at(p, reg)->bits, bits, wider);
+    }
+    n = names_find(&p->specials, t.text, t.len);
+    if (n) {
+        *o = (struct ptx_operand){.kind = PTX_SPECIAL, .index = n->index};
+        static const uint8_t special_bits[] = {
+#define X(id, name, type) sizeof(#type) == 4 && #type[1] == '6' ? 64 : 32,
+#include "ptx/special.def"
+#undef X
+        };
+        return check_width(p, &t, special_bits[n->index], bits, wider);
+    }
+    n = names_find(&p->names, t.text, t.len);
+    if (n && n->kind == NAME_SYMBOL && (bits == 64 || bits == 32)) {
+        *o = (struct ptx_operand){.kind = PTX_SYMBOL, .index = n->index};
+        if (parse_punct(p, '+')) {
+            int64_t offset;
+            lex_next(&p->x);
+            if (parse_integer(p, &offset) != OK)
+                return ERR_INPUT;
+            o->value = (uint64_t)offset;
+        }
+        return OK;
+    }
+    return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is not declared", (int)t.len, t.text);
+}
+
+/* [base], [base+offset], [offset] */
+static int parse_address(struct parser *p, struct ptx_insn *i)
+{
+    if (parse_expect(p, '[') != OK)
+        return ERR_INPUT;
+    struct token t = p->x.token;
+    if (t.kind == TOKEN_WORD) {
+        int64_t reg = find_reg(p, t.text, t.len);
+        const struct name *n = names_find(&p->names, t.text, t.len);
+        lex_next(&p->x);
+        if (reg >= 0 && (reg_at(p, reg)->bits == 64 || reg_at(p, reg)->bits == 32))
+            i->base = (struct ptx_operand){.kind = PTX_REG, .index = (uint32_t)reg};
+        else if (n && n->kind == NAME_SYMBOL)
+            i->base = (struct ptx_operand){.kind = PTX_SYMBOL, .index = n->index};
+        else
+            return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is neither a register nor a variable",
+                             (int)t.len, t.text);
+        if (parse_punct(p, '+'))
+            lex_next(&p->x);
+        else if (!parse_punct(p, '-'))
+            return parse_expect(p, ']');
+    }
+    if (parse_integer(p, &i->offset) != OK)
+        return ERR_INPUT;
+    return parse_expect(p, ']');
+}
+
+/* ---- Shapes -------------------------------------------------------------------------------------- */
+static int comma(struct parser *p) { return parse_expect(p, ','); }
+
+static int parse_lanes(struct parser *p, struct ptx_insn *i)
+{
+    const struct ptx_row *row = &ptx_rows[i->op];
+    bool wider = strncmp(row->key, "cvt.", 4) == 0;
+    if (parse_dst(p, i, ptx_type_bits(row->out), wider) != OK)
+        return ERR_INPUT;
+    if (strncmp(row->key, "setp.", 5) == 0 && parse_punct(p, '|')) {
+        lex_next(&p->x);
+        if (parse_dst(p, i, 1, false) != OK)
+            return ERR_INPUT;
+    }
+    for (; i->n_src < 3 && row->in[i->n_src] != PTX_T_no; i->n_src++)
+        if (comma(p) != OK ||
+            parse_operand(p, &i->src[i->n_src], row->in[i->n_src], wider) != OK)
+            return ERR_INPUT;
+    for (int n = 0; n < i->n_src; n++)
+        if (i->src[n].negated)
+            return diag_fail(p->d, ERR_INPUT, i->at, "'%s' takes no negated predicate", i->mnemonic);
+    if (i->bool_op && (comma(p) != OK || parse_operand(p, &i->src[i->n_src++], PTX_T_p, false) != OK))
+        return ERR_INPUT;
+    return OK;
+}
+
+/* The modifiers of ld and st into i; *vec is the number of elements. */
+static int memory_modifiers(struct parser *p, struct ptx_insn *i, const struct modifiers *m, int *vec)
+{
+    *vec = 1;
+    for (int k = 1; k < m->n; k++) {
+        const struct mem_type *type = find_mem_type(m->text[k], m->len[k]);
+        if (type && k == m->n - 1) {
+            i->mem_bits = type->bits;
+            i->mem_signed = type->is_signed;
+        } else if (same(m->text[k], m->len[k], "v2")) {
+            *vec = 2;
+        } else if (same(m->text[k], m->len[k], "v4")) {
+            *vec = 4;
+        } else if (!find_space(m->text[k], m->len[k], &i->space) && !is_hint(m->text[k], m->len[k])) {
+            return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s': '.%.*s' is not supported",
+                             i->mnemonic, (int)m->len[k], m->text[k]);
+        }
+    }
+    if (!i->mem_bits)
+        return diag_fail(p->d, ERR_INPUT, i->at, "instruction '%s' has no type", i->mnemonic);
+    return OK;
+}
+
+static enum ptx_type bits_type(int bits)
+{
+    return bits == 64 ? PTX_T_u64 : bits == 32 ? PTX_T_u32 : PTX_T_u16;
+}
+
+/* {x, y, ..} or x: n destinations or sources */
+static int parse_vector(struct parser *p, struct ptx_insn *i, int n, int bits, bool destinations)
+{
+    bool braces = parse_punct(p, '{');
+    if (n > 1 && !braces)
+        return parse_fail(p, "'%s' wants %d registers in braces", i->mnemonic, n);
+    if (braces)
+        lex_next(&p->x);
+    for (int k = 0; k < n; k++) {
+        if (k && comma(p) != OK)
+            return ERR_INPUT;
+        int rc = destinations ? parse_dst(p, i, bits, true)
+                              : parse_operand(p, &i->src[i->n_src++], bits_type(bits), true);
+        if (rc != OK)
+            return rc;
+    }
+    return braces ? parse_expect(p, '}') : OK;
+}
+
+/* Constant addresses in the parameter block are checked once, here. */
+static int check_param_access(struct parser *p, const struct ptx_insn *i, int vec)
+{
+    if (i->space != PTX_SPACE_PARAM || i->base.kind != PTX_SYMBOL)
+        return OK;
+    const struct ptx_symbol *s = (const struct ptx_symbol *)p->symbols.items + i->base.index;
+    int64_t bytes = (int64_t)i->mem_bits / 8 * vec;
+    if (s->kind != PTX_SYM_PARAM || i->offset < 0 || i->offset + bytes > (int64_t)s->bytes ||
+        (s->address + (uint64_t)i->offset) % (uint64_t)bytes != 0)
+        return diag_fail(p->d, ERR_INPUT, i->at, "access of %d bytes at offset %lld is not within '%s'",
+                         (int)bytes, (long long)i->offset, s->name);
+    return OK;
+}
+
+static int parse_ld(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    int vec;
+    if (memory_modifiers(p, i, m, &vec) != OK || parse_vector(p, i, vec, i->mem_bits, true) != OK ||
+        comma(p) != OK || parse_address(p, i) != OK)
+        return ERR_INPUT;
+    return check_param_access(p, i, vec);
+}
+
+static int parse_st(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    int vec;
+    if (memory_modifiers(p, i, m, &vec) != OK)
+        return ERR_INPUT;
+    if (i->space == PTX_SPACE_CONST || i->space == PTX_SPACE_PARAM)
+        return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s' is not supported here",
+                         i->mnemonic);
+    if (parse_address(p, i) != OK || comma(p) != OK)
+        return ERR_INPUT;
+    return parse_vector(p, i, vec, i->mem_bits, false);
+}
+
+static int parse_cvta(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    int bits = 0;
+    for (int k = 1; k < m->n; k++) {
+        if (same(m->text[k], m->len[k], "to"))
+            i->bool_op = 't';
+        else if (same(m->text[k], m->len[k], "u64"))
+            bits = 64;
+        else if (same(m->text[k], m->len[k], "u32"))
+            bits = 32;
+        else if (!find_space(m->text[k], m->len[k], &i->space))
+            return diag_fail(p->d, ERR_INPUT, i->at, "unknown instruction '%s'", i->mnemonic);
+    }
+    if (bits != 64 || i->space == PTX_SPACE_GENERIC)
+        return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s' is not supported",
+                         i->mnemonic);
+    i->n_src = 1;
+    if (parse_dst(p, i, bits, false) != OK || comma(p) != OK)
+        return ERR_INPUT;
+    return parse_operand(p, &i->src[0], PTX_T_u64, false);
+}
+
+/* mov.b64 {lo, hi}, x;  mov.b64 x, {lo, hi}; and 32 of 16, 64 of four 16 */
+static int parse_mov_vector(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    const struct mem_type *type = m->n == 2 ? find_mem_type(m->text[1], m->len[1]) : NULL;
+    if (!type || type->bits < 32)
+        return diag_fail(p->d, ERR_INPUT, i->at, "instruction '%s' takes no vector", i->mnemonic);
+    i->mem_bits = type->bits;
+    bool unpack = parse_punct(p, '{');
+    i->op = unpack ? PTX_MOV_UNPACK : PTX_MOV_PACK;
+    if (!unpack && (parse_dst(p, i, type->bits, false) != OK || comma(p) != OK))
+        return ERR_INPUT;
+    if (parse_expect(p, '{') != OK)
+        return ERR_INPUT;
+    struct lexer ahead = p->x;
+    int n = 1;
+    while (ahead.token.kind == TOKEN_WORD || (ahead.token.kind == TOKEN_PUNCT && ahead.token.punct == ','))
+        n += ahead.token.kind == TOKEN_PUNCT, lex_next(&ahead);
+    if ((n != 2 && n != 4) || type->bits / n < 16)
+        return diag_fail(p->d, ERR_INPUT, i->at, "'%s' with a vector of %d", i->mnemonic, n);
+    for (int k = 0; k < n; k++) {
+        if (k && comma(p) != OK)
+            return ERR_INPUT;
+        int rc = unpack ? parse_dst(p, i, type->bits / n, false)
+                        : parse_operand(p, &i->src[i->n_src++], bits_type(type->bits / n), false);
+        if (rc != OK)
+            return rc;
+    }
+    if (parse_expect(p, '}') != OK || !unpack)
+        return p->d->code;
+    i->n_src = 1;
+    return comma(p) != OK ? ERR_INPUT : parse_operand(p, &i->src[0], bits_type(type->bits), false);
+}
+
+static int parse_bra(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    i->uniform = m->n == 2 && same(m->text[1], m->len[1], "uni");
+    if (m->n > 2 || (m->n == 2 && !i->uniform))
+        return diag_fail(p->d, ERR_INPUT, i->at, "unknown instruction '%s'", i->mnemonic);
+    if (p->x.token.kind != TOKEN_WORD)
+        return parse_fail(p, "a label must follow '%s'", i->mnemonic);
+    struct label_use *use = list_add(&p->uses, &p->scratch, sizeof *use);
+    *use = (struct label_use){p->x.token, (uint32_t)p->insns.n};
+    lex_next(&p->x);
+    return OK;
+}
+
+/* bar.sync a {, b}; barrier.sync the same; bar.warp.sync mask does nothing: warps are in lockstep. */
+static int parse_bar(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    int k = m->n > 1 && same(m->text[1], m->len[1], "cta") ? 2 : 1;
+    bool warp = m->n > k && same(m->text[k], m->len[k], "warp");
+    k += warp;
+    bool sync = m->n > k && same(m->text[k], m->len[k], "sync");
+    k += sync;
+    if (m->n > k && same(m->text[k], m->len[k], "aligned"))
+        k++;
+    if (!sync || k != m->n)
+        return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s' is not supported",
+                         i->mnemonic);
+    if (warp)
+        i->op = PTX_FENCE;
+    if (parse_operand(p, &i->src[i->n_src++], PTX_T_u32, false) != OK)
+        return ERR_INPUT;
+    if (!warp && parse_punct(p, ',')) {
+        lex_next(&p->x);
+        return parse_operand(p, &i->src[i->n_src++], PTX_T_u32, false);
+    }
+    return OK;
+}
+
+static int parse_shape(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    switch (ptx_rows[i->op].shape) {
+    case PTX_SHAPE_LANES: return parse_lanes(p, i);
+    case PTX_SHAPE_MOV_VECTOR: return parse_mov_vector(p, i, m);
+    case PTX_SHAPE_CVTA: return parse_cvta(p, i, m);
+    case PTX_SHAPE_LD: return parse_ld(p, i, m);
+    case PTX_SHAPE_ST: return parse_st(p, i, m);
+    case PTX_SHAPE_BRA: return parse_bra(p, i, m);
+    case PTX_SHAPE_BAR: return parse_bar(p, i, m);
+    case PTX_SHAPE_FENCE:
+    case PTX_SHAPE_NONE: return OK;
+    }
+    return OK;
+}
+
+/* ---- Mnemonics ------------------------------------------------------------------------------------ */
+/* The row whose key is the mnemonic without the modifiers that rows list in `mods`; -1 if none. */
+static int find_lanes_row(const struct parser *p, const struct modifiers *m, struct ptx_insn *i)
+{
+    char key[64];
+    size_t n = 0;
+    uint32_t mods = 0;
+    bool setp = same(m->text[0], m->len[0], "setp");
+    for (int k = 0; k < m->n; k++) {
+        uint32_t mod = k > 0 ? float_mod(m->text[k], m->len[k]) : 0;
+        if (k > 0 && same(m->text[k], m->len[k], "rn"))
+            continue;
+        if (mod) {
+            mods |= mod;
+            continue;
+        }
+        if (setp && (same(m->text[k], m->len[k], "and") || same(m->text[k], m->len[k], "or") ||
+                     same(m->text[k], m->len[k], "xor"))) {
+            i->bool_op = (uint8_t)m->text[k][0];
+            continue;
+        }
+        if (n + m->len[k] + 2 > sizeof key)
+            return -1;
+        if (k > 0)
+            key[n++] = '.';
+        memcpy(key + n, m->text[k], m->len[k]);
+        n += m->len[k];
+    }
+    const struct name *row = names_find(&p->rows, key, n);
+    if (!row || ptx_rows[row->index].shape != PTX_SHAPE_LANES || mods & ~ptx_rows[row->index].mods)
+        return -1;
+    i->mods = (uint16_t)mods;
+    return (int)row->index;
+}
+
+static int find_row(struct parser *p, struct token t, const struct modifiers *m, struct ptx_insn *i)
+{
+    bool vector_mov = same(m->text[0], m->len[0], "mov") &&
+                      (parse_punct(p, '{') || (memchr(t.text, '{', (size_t)(p->x.end - t.text)) &&
+                                               memchr(t.text, '{', (size_t)(p->x.end - t.text)) <
+                                                   memchr(t.text, ';', (size_t)(p->x.end - t.text))));
+    const struct name *row = vector_mov ? NULL : names_find(&p->rows, t.text, t.len);
+    int op = row && ptx_rows[row->index].shape == PTX_SHAPE_LANES ? (int)row->index : -1;
+    if (op < 0 && !vector_mov)
+        op = find_lanes_row(p, m, i);
+    if (op < 0) {
+        row = names_find(&p->rows, m->text[0], m->len[0]);
+        op = row ? (int)row->index : -1;
+    }
+    if (op < 0)
+        return diag_fail(p->d, ERR_UNSUPPORTED, t.at, "instruction '%.*s' is not supported", (int)t.len,
+                         t.text);
+    i->op = (uint16_t)op;
+    return OK;
+}
+
+static int parse_guard(struct parser *p, struct ptx_insn *i)
+{
+    lex_next(&p->x);
+    i->guard_negated = parse_punct(p, '!');
+    if (i->guard_negated)
+        lex_next(&p->x);
+    struct token t = p->x.token;
+    int64_t reg = t.kind == TOKEN_WORD ? find_reg(p, t.text, t.len) : -1;
+    if (reg < 0 || reg_at(p, reg)->bits != 1)
+        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is not a predicate", (int)t.len, t.text);
+    i->guard = (int32_t)reg;
+    lex_next(&p->x);
+    return OK;
+}
+
+int parse_instruction(struct parser *p)
+{
+    struct ptx_insn i = {.guard = -1,
+                         .dst = {-1, -1, -1, -1},
+                         .target = PTX_NOWHERE,
+                         .reconverge = PTX_NOWHERE,
+                         .source_line = p->source_line};
+    struct modifiers m;
+    if (parse_punct(p, '@') && parse_guard(p, &i) != OK)
+        return ERR_INPUT;
+    struct token t = p->x.token;
+    if (t.kind != TOKEN_WORD)
+        return parse_fail(p, "an instruction was expected, not '%.*s'", (int)t.len, t.text);
+    if (p->insns.n >= UINT32_MAX / 2)
+        return parse_fail(p, "too many instructions");
+    lex_next(&p->x);
+    i.at = (struct loc){p->x.name, t.at.line, t.at.col};
+    i.mnemonic = arena_strndup(p->a, t.text, t.len);
+    if (split(p, t, &m) != OK || find_row(p, t, &m, &i) != OK || parse_shape(p, &i, &m) != OK)
+        return p->d->code;
+    if (parse_expect(p, ';') != OK)
+        return ERR_INPUT;
+    *(struct ptx_insn *)list_add(&p->insns, p->a, sizeof i) = i;
+    return OK;
+}

@@ -1,0 +1,321 @@
+/* The steps of threaded code: one per row of isa.def from its expression, memory, and the little ones
+ * that lowering puts between them. Compiled once per kind of processor (SIMT_LANES names the table);
+ * the vector code is the compiler's, from plain loops over 32 lanes. */
+#pragma GCC diagnostic ignored "-Wconversion" /* expressions of isa.def convert on purpose */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wtype-limits"
+
+#include <fenv.h>
+
+#include "simt/lanes/types.h"
+#include "simt/priv.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define AT(ptr) __builtin_assume_aligned((ptr), 64)
+#define STEP(name)                                                                                    \
+    static const struct code *name(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
+#define NEXT return i[1].fn(w, i + 1, r, mask)
+#ifdef __clang__
+#define LANES _Pragma("clang loop vectorize(assume_safety)") for (int l = 0; l < SIMT_LANES; l++)
+#else
+#define LANES _Pragma("GCC ivdep") for (int l = 0; l < SIMT_LANES; l++)
+#endif
+
+/* ---- The write seam: results reach registers here, and by full-mask writes in place --------------- */
+ALWAYS_INLINE void blend(const struct warp *w, uint8_t *dst, size_t size)
+{
+    if (size == 2) {
+        const u16 *from = AT(w->tmp), *m = AT(w->lanes16);
+        u16 *to = AT(dst);
+        LANES to[l] = (from[l] & m[l]) | (to[l] & ~m[l]);
+    } else if (size == 4) {
+        const u32 *from = AT(w->tmp), *m = AT(w->lanes32);
+        u32 *to = AT(dst);
+        LANES to[l] = (from[l] & m[l]) | (to[l] & ~m[l]);
+    } else {
+        const u64 *from = AT(w->tmp), *m = AT(w->lanes64);
+        u64 *to = AT(dst);
+        LANES to[l] = (from[l] & m[l]) | (to[l] & ~m[l]);
+    }
+}
+
+ALWAYS_INLINE void *result(struct warp *w, uint8_t *dst, uint32_t mask)
+{
+    return mask == SIMT_FULL_MASK ? dst : w->tmp;
+}
+
+ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
+{
+    u32 *to = (u32 *)dst;
+    *to = (value & mask) | (*to & ~mask);
+}
+
+/* ---- OP rows ---------------------------------------------------------------------------------------- */
+#define OPERAND_TYPES(ta, tb, tc)                                                                     \
+    typedef ta A __attribute__((unused));                                                             \
+    enum { W = 8 * sizeof(A) };                                                                       \
+    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
+    (void)pa, (void)pb, (void)pc, (void)W;
+#define OPERANDS(ta, tb, tc)                                                                          \
+    ta a = GET_##ta(pa, l);                                                                           \
+    tb b = GET_##tb(pb, l);                                                                           \
+    tc c = GET_##tc(pc, l);                                                                           \
+    (void)a, (void)b, (void)c;
+
+#define BODY_VALUE(out, ta, tb, tc, expr)                                                             \
+    OPERAND_TYPES(ta, tb, tc)                                                                         \
+    typedef out O;                                                                                    \
+    O *to = AT(result(w, r + i->d, mask));                                                            \
+    LANES                                                                                             \
+    {                                                                                                 \
+        OPERANDS(ta, tb, tc)                                                                          \
+        to[l] = CANONICAL_##out((O)(expr));                                                           \
+    }                                                                                                 \
+    if (mask != SIMT_FULL_MASK)                                                                       \
+        blend(w, r + i->d, sizeof(O));                                                                \
+    NEXT;
+#define BODY_MASK(out, ta, tb, tc, expr) /* a predicate from values */                               \
+    OPERAND_TYPES(ta, tb, tc)                                                                         \
+    uint32_t m = 0;                                                                                   \
+    LANES                                                                                             \
+    {                                                                                                 \
+        OPERANDS(ta, tb, tc)                                                                          \
+        m |= (expr) ? 1u << l : 0;                                                                    \
+    }                                                                                                 \
+    write_mask(r + i->d, m, mask);                                                                    \
+    NEXT;
+#define BODY_LOGIC(out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
+    const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                             \
+    (void)a, (void)b;                                                                                 \
+    write_mask(r + i->d, (expr), mask);                                                               \
+    NEXT;
+#define BODY_u16(a) BODY_VALUE
+#define BODY_s16(a) BODY_VALUE
+#define BODY_h(a) BODY_VALUE
+#define BODY_u32(a) BODY_VALUE
+#define BODY_s32(a) BODY_VALUE
+#define BODY_u64(a) BODY_VALUE
+#define BODY_s64(a) BODY_VALUE
+#define BODY_f32(a) BODY_VALUE
+#define BODY_f64(a) BODY_VALUE
+#define BODY_p(a) BODY_P_##a
+#define BODY_P_p BODY_LOGIC
+#define BODY_P_u16 BODY_MASK
+#define BODY_P_s16 BODY_MASK
+#define BODY_P_u32 BODY_MASK
+#define BODY_P_s32 BODY_MASK
+#define BODY_P_u64 BODY_MASK
+#define BODY_P_s64 BODY_MASK
+#define BODY_P_f32 BODY_MASK
+#define BODY_P_f64 BODY_MASK
+
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
+    STEP(step_##id)                                                                                   \
+    {                                                                                                 \
+        BODY_##out(ta)(out, ta, tb, tc, expr)                                                         \
+    }
+#define SP(id, key, shape, group, folded, doc)
+#include "ptx/isa.def"
+#undef OP
+#undef SP
+
+/* Vector element k of a step: destination and source. */
+ALWAYS_INLINE uint8_t *element_d(uint8_t *r, const struct code *i, int k)
+{
+    return r + (k ? i->dv[k - 1] : i->d);
+}
+ALWAYS_INLINE const uint8_t *element_a(const uint8_t *r, const struct code *i, int k)
+{
+    return r + (k ? i->av[k - 1] : i->a);
+}
+
+ALWAYS_INLINE u64 read_lane(const uint8_t *slot, int bits, int l)
+{
+    return bits == 64   ? ((const u64 *)slot)[l]
+           : bits == 32 ? ((const u32 *)slot)[l]
+                        : ((const u16 *)slot)[l];
+}
+
+ALWAYS_INLINE void put_lane(uint8_t *slot, int bits, int l, u64 v)
+{
+    if (bits == 64)
+        ((u64 *)slot)[l] = v;
+    else if (bits == 32)
+        ((u32 *)slot)[l] = (u32)v;
+    else
+        ((u16 *)slot)[l] = (u16)v;
+}
+
+#include "simt/lanes/memory.h"
+
+/* ---- Steps that lowering adds ------------------------------------------------------------------------- */
+STEP(step_stop)
+{
+    (void)w, (void)r, (void)mask;
+    return i;
+}
+
+static void set_lanes(struct warp *w, uint32_t mask)
+{
+    w->mask_of_lanes = mask;
+    u64 *m64 = AT(w->lanes64);
+    u32 *m32 = AT(w->lanes32);
+    u16 *m16 = AT(w->lanes16);
+    LANES m32[l] = mask >> l & 1 ? ~0u : 0;
+    LANES m64[l] = mask >> l & 1 ? ~0ull : 0;
+    LANES m16[l] = mask >> l & 1 ? 0xffff : 0;
+}
+
+/* @p or @!p (x) before steps; imm: how many steps to skip if no lane is left. */
+STEP(step_guard)
+{
+    uint32_t pred = *(const u32 *)(r + i->a);
+    uint32_t inner = mask & (i->x ? ~pred : pred);
+    w->masked_off += (uint64_t)__builtin_popcount(mask & ~inner);
+    if (!inner)
+        i += i->imm;
+    else if (inner != mask) {
+        if (inner != w->mask_of_lanes)
+            set_lanes(w, inner);
+        mask = inner;
+    }
+    NEXT;
+}
+
+STEP(step_guard_end)
+{
+    mask = w->path_mask;
+    if (mask != SIMT_FULL_MASK && mask != w->mask_of_lanes)
+        set_lanes(w, mask);
+    NEXT;
+}
+
+/* setp's second half: d = a op c, dv[0] = !a op c; x: 'a' 'o' 'x' or 0; y: c negated; n: destinations */
+STEP(step_pred_combine)
+{
+    uint32_t a = *(const u32 *)(r + i->a), c = *(const u32 *)(r + i->c);
+    uint32_t not_a = ~a;
+    c = i->y ? ~c : c;
+    if (i->x == 'a')
+        a &= c, not_a &= c;
+    else if (i->x == 'o')
+        a |= c, not_a |= c;
+    else if (i->x == 'x')
+        a ^= c, not_a ^= c;
+    write_mask(r + i->d, a, mask);
+    if (i->n > 1)
+        write_mask(r + i->dv[0], not_a, mask);
+    NEXT;
+}
+
+STEP(step_ftz)
+{
+    const u32 *a = AT(r + i->a);
+    u32 *to = AT(result(w, r + i->d, mask));
+    LANES to[l] = a[l] & 0x7f800000u ? a[l] : a[l] & 0x80000000u;
+    if (mask != SIMT_FULL_MASK)
+        blend(w, r + i->d, 4);
+    NEXT;
+}
+
+STEP(step_sat32)
+{
+    const f32 *a = AT(r + i->a);
+    f32 *to = AT(result(w, r + i->d, mask));
+    LANES to[l] = a[l] > 0 ? (a[l] < 1 ? a[l] : 1) : 0; /* NaN gives +0 */
+    if (mask != SIMT_FULL_MASK)
+        blend(w, r + i->d, 4);
+    NEXT;
+}
+
+STEP(step_sat64)
+{
+    const f64 *a = AT(r + i->a);
+    f64 *to = AT(result(w, r + i->d, mask));
+    LANES to[l] = a[l] > 0 ? (a[l] < 1 ? a[l] : 1) : 0;
+    if (mask != SIMT_FULL_MASK)
+        blend(w, r + i->d, 8);
+    NEXT;
+}
+
+/* x: the rounding that the steps until the next one of these use */
+STEP(step_round)
+{
+    fesetround(i->x == PTX_MOD_RZ   ? FE_TOWARDZERO
+               : i->x == PTX_MOD_RM ? FE_DOWNWARD
+               : i->x == PTX_MOD_RP ? FE_UPWARD
+                                    : FE_TONEAREST);
+    NEXT;
+}
+
+/* Address of a generic pointer from one of its window's (x: 0) or back (1); imm: base of the window */
+STEP(step_add_u64)
+{
+    const u64 *a = AT(r + i->a);
+    u64 *to = AT(result(w, r + i->d, mask));
+    u64 add = (u64)i->imm;
+    LANES to[l] = a[l] + add;
+    if (mask != SIMT_FULL_MASK)
+        blend(w, r + i->d, 8);
+    NEXT;
+}
+
+/* x: bits of a whole, n parts */
+STEP(step_pack)
+{
+    int part = i->x / i->n;
+    for (int l = 0; l < SIMT_LANES; l++) {
+        u64 v = 0;
+        for (int k = 0; k < i->n; k++)
+            v |= read_lane(element_a(r, i, k), part, l) << (k * part);
+        if (mask >> l & 1)
+            put_lane(r + i->d, i->x, l, v);
+    }
+    NEXT;
+}
+
+STEP(step_unpack)
+{
+    int part = i->x / i->n;
+    for (int l = 0; l < SIMT_LANES; l++) {
+        u64 v = read_lane(r + i->a, i->x, l);
+        for (int k = 0; k < i->n; k++)
+            if (mask >> l & 1)
+                put_lane(element_d(r, i, k), part, l, v >> (k * part));
+    }
+    NEXT;
+}
+
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+#define TABLE_(x) simt_lanes_##x
+#define TABLE(x) TABLE_(x)
+const struct lanes TABLE(SIMT_LANES_NAME) = {
+    .name = STRING(SIMT_LANES_NAME),
+    .op =
+        {
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr) [PTX_##id] = step_##id,
+#define SP(id, key, shape, group, folded, doc)
+#include "ptx/isa.def"
+#undef OP
+#undef SP
+        },
+    .load = {load_slow, load_slow, load_slow, load_slow, load_slow, load_slow},
+    .store = {store_slow, store_slow, store_slow, store_slow, store_slow, store_slow},
+    .load32 = {load32_generic, load32_global, load32_shared, load_slow, load_slow, load32_param},
+    .load64 = {load64_generic, load64_global, load64_shared, load_slow, load_slow, load64_param},
+    .store32 = {store32_generic, store32_global, store32_shared, store_slow, store_slow, store_slow},
+    .store64 = {store64_generic, store64_global, store64_shared, store_slow, store_slow, store_slow},
+    .ftz = step_ftz,
+    .sat32 = step_sat32,
+    .sat64 = step_sat64,
+    .round = step_round,
+    .pred_combine = step_pred_combine,
+    .pack = step_pack,
+    .unpack = step_unpack,
+    .add_u64 = step_add_u64,
+    .guard = step_guard,
+    .guard_end = step_guard_end,
+    .stop = step_stop,
+    .set_lanes = set_lanes,
+};

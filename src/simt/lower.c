@@ -1,0 +1,450 @@
+/* Decoded instructions -> threaded code: registers and constants get places in the warp's register
+ * file, modifiers and odd widths become steps of their own. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "simt/priv.h"
+
+enum { N_TEMPS = 4, TEMP_BYTES = 8 * SIMT_LANES };
+
+struct constant {
+    uint64_t value;
+    int bits;
+    uint32_t slot;
+};
+
+struct lowering {
+    const struct ptx_kernel *k;
+    const struct lanes *lanes;
+    struct program *p;
+    struct arena scratch;
+    uint32_t temps; /* slot of the first temporary */
+    struct constant *constants;
+    size_t n_constants, max_constants;
+    struct code *code; /* being written */
+    size_t n_code, max_code;
+    bool hooked;
+    uint32_t insn;
+};
+
+/* ---- Places ---------------------------------------------------------------------------------------- */
+static uint32_t slot_bytes(int bits) { return bits == 1 ? 4 : (uint32_t)bits / 8 * SIMT_LANES; }
+
+static uint32_t take(struct program *p, int bits)
+{
+    uint32_t align = bits == 1 ? 4 : 64;
+    uint32_t at = (p->file_bytes + align - 1) / align * align;
+    p->file_bytes = at + slot_bytes(bits);
+    return at;
+}
+
+/* Widths apart, so that predicates pack. Slot 0 is a trash place for discarded results. */
+static void place_registers(struct lowering *x)
+{
+    struct program *p = x->p;
+    p->slot = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->slot);
+    take(p, 64);
+    x->temps = p->file_bytes;
+    for (int i = 0; i < N_TEMPS; i++)
+        take(p, 64);
+    for (uint32_t i = 0; i < PTX_N_SPECIALS; i++)
+        p->special[i] = 0;
+    p->zero_from = p->file_bytes;
+    static const int widths[] = {64, 32, 16, 1};
+    for (int w = 0; w < 4; w++)
+        for (size_t i = 0; i < x->k->n_regs; i++)
+            if (x->k->regs[i].bits == widths[w])
+                p->slot[i] = take(p, widths[w]);
+    p->zero_to = p->file_bytes;
+}
+
+static uint32_t temp(const struct lowering *x, int n) { return x->temps + (uint32_t)n * TEMP_BYTES; }
+
+static uint32_t constant(struct lowering *x, uint64_t value, int bits)
+{
+    for (size_t i = 0; i < x->n_constants; i++)
+        if (x->constants[i].value == value && x->constants[i].bits == bits)
+            return x->constants[i].slot;
+    if (x->n_constants == x->max_constants) {
+        size_t max = x->max_constants ? 2 * x->max_constants : 64;
+        struct constant *more = arena_array(&x->scratch, max, sizeof *more);
+        if (x->n_constants)
+            memcpy(more, x->constants, x->n_constants * sizeof *more);
+        x->constants = more;
+        x->max_constants = max;
+    }
+    uint32_t slot = take(x->p, bits);
+    x->constants[x->n_constants++] = (struct constant){value, bits, slot};
+    return slot;
+}
+
+static uint32_t special(struct lowering *x, uint32_t index)
+{
+    static const uint8_t bits[] = {
+#define X(id, name, type) sizeof(#type) == 4 && #type[1] == '6' ? 64 : 32,
+#include "ptx/special.def"
+#undef X
+    };
+    if (!x->p->special[index])
+        x->p->special[index] = take(x->p, bits[index]);
+    return x->p->special[index];
+}
+
+static uint64_t symbol_address(const struct lowering *x, const struct ptx_operand *o)
+{
+    const struct ptx_symbol *s = &x->k->symbols[o->index];
+    bool dynamic = s->kind == PTX_SYM_SHARED && s->bytes == 0;
+    return (dynamic ? x->k->shared_bytes : s->address) + o->value;
+}
+
+static uint32_t dst_slot(const struct lowering *x, const struct ptx_insn *i, int n)
+{
+    return i->dst[n] < 0 ? 0 : x->p->slot[i->dst[n]];
+}
+
+/* Where the operand's lanes are, and their width in *bits. */
+static uint32_t operand_slot(struct lowering *x, const struct ptx_operand *o, int *bits)
+{
+    switch (o->kind) {
+    case PTX_REG: *bits = x->k->regs[o->index].bits; return x->p->slot[o->index];
+    case PTX_SPECIAL:
+        *bits = o->index == PTX_SPECIAL_GRIDID ? 64 : 32;
+        return special(x, o->index);
+    case PTX_SYMBOL: return constant(x, symbol_address(x, o), *bits);
+    case PTX_IMM: return constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
+    case PTX_NONE: break;
+    }
+    return 0;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------------ */
+static struct code *emit(struct lowering *x, simt_step_fn *fn)
+{
+    if (x->n_code == x->max_code) {
+        size_t max = x->max_code ? 2 * x->max_code : 256;
+        struct code *more = arena_array(&x->scratch, max, sizeof *more);
+        if (x->n_code)
+            memcpy(more, x->code, x->n_code * sizeof *more);
+        x->code = more;
+        x->max_code = max;
+    }
+    struct code *c = &x->code[x->n_code++];
+    *c = (struct code){.fn = fn, .insn = x->insn};
+    return c;
+}
+
+static void emit_op(struct lowering *x, enum ptx_op op, uint32_t d, uint32_t a)
+{
+    struct code *c = emit(x, x->lanes->op[op]);
+    c->d = d;
+    c->a = a;
+}
+
+/* The step that changes an integer's width. */
+static void emit_convert(struct lowering *x, int to, int from, bool is_signed, uint32_t d, uint32_t a)
+{
+    static const enum ptx_op u[3][3] = {{PTX_CVT_U16_U16, PTX_CVT_U32_U16, PTX_CVT_U64_U16},
+                                        {PTX_CVT_U16_U32, PTX_CVT_U32_U32, PTX_CVT_U64_U32},
+                                        {PTX_CVT_U16_U64, PTX_CVT_U32_U64, PTX_CVT_U64_U64}};
+    static const enum ptx_op s[3][3] = {{PTX_CVT_S16_S16, PTX_CVT_S32_S16, PTX_CVT_S64_S16},
+                                        {PTX_CVT_S16_S32, PTX_CVT_S32_S32, PTX_CVT_S64_S32},
+                                        {PTX_CVT_S16_S64, PTX_CVT_S32_S64, PTX_CVT_S64_S64}};
+    emit_op(x, (is_signed ? s : u)[from / 32][to / 32], d, a);
+}
+
+static bool is_float(enum ptx_type t) { return t == PTX_T_f32 || t == PTX_T_f64; }
+
+/* An operand of a row: brought to the row's width, denormals flushed if the instruction says so. */
+static uint32_t lower_operand(struct lowering *x, const struct ptx_insn *i, int n)
+{
+    enum ptx_type type = ptx_rows[i->op].in[n];
+    int bits = ptx_type_bits(type), have = bits;
+    uint32_t slot = operand_slot(x, &i->src[n], &have);
+    if (have > bits && bits > 1) {
+        emit_convert(x, bits, have, false, temp(x, n), slot);
+        slot = temp(x, n);
+    }
+    if (i->mods & PTX_MOD_FTZ && bits == 32 && (is_float(type) || ptx_rows[i->op].group == GROUP_FP32)) {
+        struct code *c = emit(x, x->lanes->ftz);
+        c->a = slot;
+        c->d = slot = temp(x, n);
+    }
+    return slot;
+}
+
+static void emit_round(struct lowering *x, int mode) { emit(x, x->lanes->round)->x = (uint8_t)mode; }
+
+static void lower_row(struct lowering *x, const struct ptx_insn *i)
+{
+    const struct ptx_row *row = &ptx_rows[i->op];
+    uint32_t in[3] = {0};
+    for (int n = 0; n < 3 && row->in[n] != PTX_T_no; n++)
+        in[n] = lower_operand(x, i, n);
+    int bits = ptx_type_bits(row->out);
+    int have = i->dst[0] < 0 ? bits : x->k->regs[i->dst[0]].bits;
+    bool combine = i->bool_op || i->n_dst > 1;
+    uint32_t d = have > bits || combine ? temp(x, 3) : dst_slot(x, i, 0);
+    if (i->mods & PTX_MOD_ROUND)
+        emit_round(x, i->mods & PTX_MOD_ROUND);
+    struct code *c = emit(x, x->lanes->op[i->op]);
+    c->d = d;
+    c->a = in[0];
+    c->b = in[1];
+    c->c = in[2];
+    if (i->mods & PTX_MOD_ROUND)
+        emit_round(x, 0);
+    if (i->mods & PTX_MOD_FTZ && row->out != PTX_T_p && bits == 32 &&
+        (is_float(row->out) || row->group == GROUP_FP32)) {
+        c = emit(x, x->lanes->ftz);
+        c->d = c->a = d;
+    }
+    if (i->mods & PTX_MOD_SAT && is_float(row->out)) {
+        c = emit(x, bits == 64 ? x->lanes->sat64 : x->lanes->sat32);
+        c->d = c->a = d;
+    }
+    if (combine) {
+        int one = 1;
+        const struct ptx_operand *o = &i->src[i->n_src - 1];
+        uint32_t other = i->bool_op ? operand_slot(x, o, &one) : 0;
+        c = emit(x, x->lanes->pred_combine);
+        c->d = dst_slot(x, i, 0);
+        c->a = d;
+        c->c = other;
+        c->x = i->bool_op;
+        c->y = o->negated;
+        c->n = i->n_dst;
+        c->dv[0] = i->n_dst > 1 ? dst_slot(x, i, 1) : 0;
+    } else if (have > bits) {
+        bool is_signed = row->out == PTX_T_s16 || row->out == PTX_T_s32 || row->out == PTX_T_s64;
+        emit_convert(x, have, bits, is_signed, dst_slot(x, i, 0), d);
+    }
+}
+
+/* 64-bit lanes of the base address. */
+static uint32_t lower_base(struct lowering *x, const struct ptx_insn *i)
+{
+    int bits = 64;
+    if (i->base.kind == PTX_NONE)
+        return constant(x, 0, 64);
+    uint32_t slot = operand_slot(x, &i->base, &bits);
+    if (bits == 32) {
+        emit_convert(x, 64, 32, false, temp(x, 3), slot);
+        slot = temp(x, 3);
+    }
+    return slot;
+}
+
+static void lower_ld(struct lowering *x, const struct ptx_insn *i)
+{
+    uint32_t base = lower_base(x, i);
+    int have = i->dst[0] < 0 ? (i->mem_bits < 16 ? 16 : i->mem_bits) : x->k->regs[i->dst[0]].bits;
+    simt_step_fn *const *table = have != i->mem_bits ? x->lanes->load
+                                 : have == 32        ? x->lanes->load32
+                                 : have == 64        ? x->lanes->load64
+                                                     : x->lanes->load;
+    struct code *c = emit(x, table[i->space]);
+    c->a = base;
+    c->imm = i->offset;
+    c->n = i->n_dst;
+    c->c = (uint32_t)have;
+    c->x = (uint8_t)(i->mem_bits | (i->mem_signed ? 128 : 0));
+    c->y = i->space;
+    c->d = dst_slot(x, i, 0);
+    for (int n = 1; n < i->n_dst; n++)
+        c->dv[n - 1] = dst_slot(x, i, n);
+}
+
+static void lower_st(struct lowering *x, const struct ptx_insn *i)
+{
+    uint32_t base = lower_base(x, i), slot[4] = {0};
+    int have = i->mem_bits < 16 ? 16 : i->mem_bits;
+    for (int n = 0; n < i->n_src; n++)
+        slot[n] = operand_slot(x, &i->src[n], &have);
+    simt_step_fn *const *table = have != i->mem_bits ? x->lanes->store
+                                 : have == 32        ? x->lanes->store32
+                                 : have == 64        ? x->lanes->store64
+                                                     : x->lanes->store;
+    struct code *c = emit(x, table[i->space]);
+    c->b = base;
+    c->imm = i->offset;
+    c->n = i->n_src;
+    c->c = (uint32_t)have;
+    c->x = i->mem_bits;
+    c->y = i->space;
+    c->a = slot[0];
+    for (int n = 1; n < i->n_src; n++)
+        c->av[n - 1] = slot[n];
+}
+
+static void lower_cvta(struct lowering *x, const struct ptx_insn *i)
+{
+    int bits = 64;
+    uint64_t window = i->space == PTX_SPACE_SHARED  ? SIMT_SHARED_WINDOW
+                      : i->space == PTX_SPACE_LOCAL ? SIMT_LOCAL_WINDOW
+                                                    : 0;
+    uint32_t a = operand_slot(x, &i->src[0], &bits);
+    struct code *c = emit(x, x->lanes->add_u64);
+    c->a = a;
+    c->d = dst_slot(x, i, 0);
+    c->imm = (int64_t)(i->bool_op == 't' ? 0 - window : window);
+}
+
+static void lower_mov_vector(struct lowering *x, const struct ptx_insn *i)
+{
+    bool pack = i->op == PTX_MOV_PACK;
+    int n = pack ? i->n_src : i->n_dst;
+    uint32_t slot[4] = {0};
+    for (int k = 0; k < i->n_src; k++) {
+        int bits = pack ? i->mem_bits / n : i->mem_bits;
+        slot[k] = operand_slot(x, &i->src[k], &bits);
+    }
+    struct code *c = emit(x, pack ? x->lanes->pack : x->lanes->unpack);
+    c->x = i->mem_bits;
+    c->n = (uint8_t)n;
+    c->a = slot[0];
+    c->d = dst_slot(x, i, 0);
+    for (int k = 1; k < n; k++) {
+        c->av[k - 1] = slot[k];
+        c->dv[k - 1] = pack ? 0 : dst_slot(x, i, k);
+    }
+}
+
+static void lower_stop(struct lowering *x, enum stop_kind kind)
+{
+    emit(x, x->lanes->stop)->kind = (uint8_t)kind;
+}
+
+static void lower_plain(struct lowering *x, const struct ptx_insn *i)
+{
+    switch (ptx_rows[i->op].shape) {
+    case PTX_SHAPE_LANES: lower_row(x, i); break;
+    case PTX_SHAPE_MOV_VECTOR: lower_mov_vector(x, i); break;
+    case PTX_SHAPE_CVTA: lower_cvta(x, i); break;
+    case PTX_SHAPE_LD: lower_ld(x, i); break;
+    case PTX_SHAPE_ST: lower_st(x, i); break;
+    case PTX_SHAPE_FENCE:
+    default: break;
+    }
+}
+
+static const struct code *hook_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
+{
+    if (!simt_call_hook(w, i->insn, mask))
+        return i;
+    return i[1].fn(w, i + 1, r, mask);
+}
+
+static const struct code *access_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
+{
+    simt_call_access(w, i, mask);
+    return i[1].fn(w, i + 1, r, mask);
+}
+
+static bool is_control(const struct ptx_insn *i)
+{
+    return i->op == PTX_BRA || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP ||
+           i->op == PTX_BAR;
+}
+
+static bool touches_global(const struct ptx_insn *i)
+{
+    return (i->op == PTX_LD || i->op == PTX_ST) &&
+           (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_GENERIC);
+}
+
+static void lower_insn(struct lowering *x, const struct ptx_insn *i)
+{
+    if (is_control(i)) {
+        for (int n = 0; n < i->n_src; n++) { /* bar's constants get their places */
+            int bits = 32;
+            operand_slot(x, &i->src[n], &bits);
+        }
+        lower_stop(x, i->op == PTX_BRA    ? STOP_BRANCH
+                      : i->op == PTX_BAR  ? STOP_BARRIER
+                      : i->op == PTX_TRAP ? STOP_TRAP
+                                          : STOP_RETURN);
+        return;
+    }
+    size_t guard = x->n_code;
+    if (i->guard >= 0) {
+        struct code *c = emit(x, x->lanes->guard);
+        c->a = x->p->slot[i->guard];
+        c->x = i->guard_negated;
+    }
+    if (x->hooked && touches_global(i)) {
+        uint32_t base = lower_base(x, i);
+        struct code *c = emit(x, access_step);
+        c->a = base;
+        c->imm = i->offset;
+    }
+    lower_plain(x, i);
+    if (x->hooked) {
+        struct code *c = emit(x, hook_step);
+        c->kind = STOP_UNHOOK;
+    }
+    if (i->guard >= 0) {
+        emit(x, x->lanes->guard_end);
+        x->code[guard].imm = (int64_t)(x->n_code - guard - 1);
+    }
+}
+
+static void lower_kernel(struct lowering *x, bool hooked)
+{
+    struct program *p = x->p;
+    size_t n = x->k->n_insns, *entry = arena_array(&x->scratch, n, sizeof *entry);
+    x->hooked = hooked;
+    x->code = NULL;
+    x->n_code = x->max_code = 0;
+    p->entry[hooked] = arena_array(&p->arena, n + 1, sizeof *p->entry[hooked]);
+    p->body[hooked] = arena_array(&p->arena, n + 1, sizeof *p->body[hooked]);
+    for (x->insn = 0; x->insn < n; x->insn++) {
+        entry[x->insn] = x->n_code;
+        if (x->k->joins[x->insn])
+            lower_stop(x, STOP_JOIN);
+        lower_insn(x, &x->k->insns[x->insn]);
+    }
+    p->code[hooked] = arena_array(&p->arena, x->n_code, sizeof *p->code[hooked]);
+    memcpy(p->code[hooked], x->code, x->n_code * sizeof *x->code);
+    for (size_t i = 0; i < n; i++) {
+        p->entry[hooked][i] = p->code[hooked] + entry[i];
+        p->body[hooked][i] = p->entry[hooked][i] + x->k->joins[i];
+    }
+}
+
+static void fill_image(struct lowering *x)
+{
+    struct program *p = x->p;
+    p->file_bytes = (p->file_bytes + 63) / 64 * 64;
+    p->image = arena_alloc(&p->arena, p->file_bytes);
+    for (size_t i = 0; i < x->n_constants; i++) {
+        const struct constant *c = &x->constants[i];
+        uint32_t lane_bytes = c->bits == 1 ? 4 : (uint32_t)c->bits / 8;
+        for (uint32_t l = 0; l < slot_bytes(c->bits) / lane_bytes; l++)
+            memcpy(p->image + c->slot + l * lane_bytes, &c->value, lane_bytes);
+    }
+}
+
+struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes)
+{
+    struct program *p = calloc(1, sizeof *p);
+    if (!p)
+        abort();
+    struct lowering x = {.k = k, .lanes = lanes, .p = p};
+    p->hash[0] = k->hash[0];
+    p->hash[1] = k->hash[1];
+    p->n_insns = k->n_insns;
+    place_registers(&x);
+    lower_kernel(&x, false);
+    lower_kernel(&x, true);
+    fill_image(&x);
+    arena_fini(&x.scratch);
+    return p;
+}
+
+void simt_program_free(struct program *p)
+{
+    if (!p)
+        return;
+    arena_fini(&p->arena);
+    free(p);
+}

@@ -1,0 +1,134 @@
+/* Inside of simt: threaded code, warps, CTAs. See docs/SIMT.md. */
+#ifndef SIMT_PRIV_H
+#define SIMT_PRIV_H
+
+#include "base/arena.h"
+#include "ptx/insn.h"
+#include "simt/simt.h"
+
+#define SIMT_FULL_MASK 0xffffffffu
+
+/* Generic addresses of shared and local memory. */
+#define SIMT_SHARED_WINDOW 0x7fff00000000u
+#define SIMT_LOCAL_WINDOW 0x7ffe00000000u
+#define SIMT_WINDOW_BYTES 0x40000000u
+
+struct warp;
+struct code;
+
+/* One step of threaded code: do i, then call the next step (a tail call), until one returns: control
+ * steps return themselves, a trap returns NULL. r: the warp's registers. */
+typedef const struct code *simt_step_fn(struct warp *w, const struct code *i, uint8_t *r,
+                                        uint32_t mask);
+
+/* d a b c: byte offsets into the warp's register file, where constants and special registers have
+ * places too. */
+struct code {
+    simt_step_fn *fn;
+    uint32_t d, a, b, c;
+    int64_t imm;
+    uint32_t insn;  /* index into the kernel */
+    uint8_t kind;   /* enum stop_kind, of control steps */
+    uint8_t n;      /* vector elements; otherwise what the step needs */
+    uint8_t x, y;
+    uint32_t dv[3], av[3]; /* vector elements after the first */
+};
+
+/* Why threaded code returned to the scheduler. */
+enum stop_kind { STOP_BRANCH, STOP_JOIN, STOP_BARRIER, STOP_RETURN, STOP_TRAP, STOP_UNHOOK };
+
+/* Memory as a step sees it: address - base must be at most size - bytes. */
+struct window {
+    uint8_t *data;
+    uint64_t base, size;
+};
+
+/* A part of a warp's lanes that walks together; the parts make a tree. */
+struct path {
+    uint32_t pc;         /* instruction to run next; of a parent: where its children meet */
+    uint32_t reconverge; /* ends and waits for its siblings there, or PTX_NOWHERE */
+    uint32_t mask;
+    int8_t parent;   /* slot, or -1 */
+    uint8_t children;
+    int8_t barrier;  /* waits at this one, or -1 */
+};
+enum { SIMT_MAX_PATHS = 64, SIMT_BARRIERS = 16 };
+
+struct cta;
+struct warp {
+    /* Lane masks for steps under a partial mask: all ones where the lane is in mask_of_lanes. */
+    _Alignas(64) uint16_t lanes16[SIMT_LANES];
+    _Alignas(64) uint32_t lanes32[SIMT_LANES];
+    _Alignas(64) uint64_t lanes64[SIMT_LANES];
+    _Alignas(64) uint8_t tmp[8 * SIMT_LANES];
+    _Alignas(64) uint64_t address[SIMT_LANES];
+    uint32_t mask_of_lanes;
+    struct window global, shared, local, param, constant; /* local: size of one lane */
+    uint64_t local_stride;
+    uint64_t *written; /* global memory: a bit per chunk */
+    uint64_t masked_off; /* thread instructions of guarded steps that did not happen */
+    struct simt_trap *trap;
+    struct cta *cta;
+    uint8_t *regs;
+    uint32_t index, live;
+    uint32_t path_mask; /* of the path that runs */
+    uint64_t used_paths;
+    struct path paths[SIMT_MAX_PATHS];
+    uint32_t started_at; /* instruction at which the present run of code began */
+};
+
+/* The steps for one kind of processor: src/simt/lanes compiled for it. */
+struct lanes {
+    const char *name;
+    simt_step_fn *op[PTX_N_OPS]; /* OP rows */
+    simt_step_fn *load[6], *store[6];         /* by space, any type */
+    simt_step_fn *load32[6], *store32[6];     /* 32-bit elements in 32-bit registers */
+    simt_step_fn *load64[6], *store64[6];
+    simt_step_fn *ftz, *sat32, *sat64, *round;
+    simt_step_fn *pred_combine;
+    simt_step_fn *pack, *unpack, *add_u64;
+    simt_step_fn *guard, *guard_end, *stop;
+    void (*set_lanes)(struct warp *w, uint32_t mask); /* lanes16.. for a partial mask */
+};
+/* A simulator that uses these steps, for comparing them; simt_new chooses the best the processor has. */
+struct simt *simt_new_for(const struct lanes *lanes);
+bool simt_lanes_usable(const struct lanes *lanes);
+extern const struct lanes simt_lanes_avx512, simt_lanes_avx2, simt_lanes_portable;
+
+/* A kernel as threaded code: plain, and with a hook step after each instruction. */
+struct program {
+    struct arena arena;
+    uint64_t hash[2];
+    size_t n_insns;
+    uint32_t file_bytes; /* register file of one warp */
+    struct code *code[2];                /* [hooked] */
+    const struct code **entry[2];        /* instruction -> its first step (JOIN included) */
+    const struct code **body[2];         /* the same after JOIN */
+    uint32_t *slot;                      /* register -> offset */
+    uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
+    uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
+    uint32_t zero_from, zero_to;         /* registers: zeroed when a CTA starts */
+};
+struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes);
+void simt_program_free(struct program *p);
+
+struct cta {
+    struct simt *s;
+    const struct simt_launch *launch;
+    const struct ptx_kernel *kernel;
+    const struct program *program;
+    const struct simt_hook *hook;
+    uint64_t number;
+    uint32_t n_warps, n_threads;
+    uint64_t issued, limit;
+    uint32_t live;                       /* threads that have not ended */
+    uint32_t arrived[SIMT_BARRIERS], expected[SIMT_BARRIERS]; /* threads; expected 0: all live */
+    bool hooked;
+    struct simt_trap trap;
+};
+
+/* Called by hook steps. Returns false when the hook wants no more. */
+bool simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);
+void simt_call_access(struct warp *w, const struct code *i, uint32_t mask);
+
+#endif

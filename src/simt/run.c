@@ -1,0 +1,609 @@
+/* Runs launches: CTAs one after another, warps round-robin between barriers, paths of a warp that
+ * diverged one after another until they meet at the immediate post-dominator. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simt/mem.h"
+#include "simt/priv.h"
+
+enum { MAX_THREADS = 1024, N_PROGRAMS = 16 };
+
+struct simt {
+    const struct lanes *lanes;
+    struct program *programs[N_PROGRAMS]; /* of kernels run lately, newest first */
+    struct warp *warps;
+    uint8_t *regs, *shared, *local;
+    size_t n_warps, regs_bytes, shared_bytes, local_bytes;
+};
+
+bool simt_lanes_usable(const struct lanes *lanes)
+{
+    __builtin_cpu_init();
+    if (lanes == &simt_lanes_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512cd");
+    if (lanes == &simt_lanes_avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("bmi2");
+    return true;
+}
+
+static const struct lanes *best_lanes(void)
+{
+    return simt_lanes_usable(&simt_lanes_avx512) ? &simt_lanes_avx512
+           : simt_lanes_usable(&simt_lanes_avx2) ? &simt_lanes_avx2
+                                                 : &simt_lanes_portable;
+}
+
+struct simt *simt_new_for(const struct lanes *lanes)
+{
+    struct simt *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    s->lanes = lanes;
+    return s;
+}
+
+struct simt *simt_new(void) { return simt_new_for(best_lanes()); }
+
+void simt_free(struct simt *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < N_PROGRAMS; i++)
+        simt_program_free(s->programs[i]);
+    free(s->warps);
+    free(s->regs);
+    free(s->shared);
+    free(s->local);
+    free(s);
+}
+
+/* ---- Launches ------------------------------------------------------------------------------------------ */
+uint64_t simt_n_ctas(const struct simt_launch *l)
+{
+    return (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
+}
+
+static uint64_t n_threads(const struct simt_launch *l)
+{
+    return (uint64_t)l->block[0] * l->block[1] * l->block[2];
+}
+
+int simt_check_launch(const struct simt_launch *l, struct diag *d)
+{
+    const struct ptx_kernel *k = l->kernel;
+    for (int i = 0; i < 3; i++)
+        if (l->grid[i] == 0 || l->grid[i] > 0x7fffffffu || l->block[i] == 0 || l->block[i] > MAX_THREADS)
+            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                             "kernel '%s': grid %u,%u,%u of blocks %u,%u,%u: sizes must be positive, a "
+                             "block's at most %d",
+                             k->name, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1],
+                             l->block[2], MAX_THREADS);
+    if (n_threads(l) > MAX_THREADS)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel '%s': blocks of %llu threads, at most %d",
+                         k->name, (unsigned long long)n_threads(l), MAX_THREADS);
+    if (k->max_threads && n_threads(l) > k->max_threads)
+        return diag_fail(d, ERR_INPUT, k->at, "kernel '%s': blocks of %llu threads, it allows %u",
+                         k->name, (unsigned long long)n_threads(l), k->max_threads);
+    if (l->dynamic_shared > 256u << 10 || k->shared_bytes > (256u << 10) - l->dynamic_shared)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "kernel '%s': %u + %u bytes of shared memory, at most 256 KiB", k->name,
+                         k->shared_bytes, l->dynamic_shared);
+    if (k->params_bytes && !l->params)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel '%s': parameters are missing", k->name);
+    return OK;
+}
+
+/* ---- Preparation --------------------------------------------------------------------------------------- */
+static const struct program *program_for(struct simt *s, const struct ptx_kernel *k)
+{
+    struct program *found = NULL;
+    int at = 0;
+    for (; at < N_PROGRAMS - 1 && s->programs[at]; at++)
+        if (s->programs[at]->hash[0] == k->hash[0] && s->programs[at]->hash[1] == k->hash[1])
+            break;
+    found = s->programs[at];
+    if (!found || found->hash[0] != k->hash[0] || found->hash[1] != k->hash[1]) {
+        simt_program_free(found);
+        found = simt_lower(k, s->lanes);
+    }
+    memmove(s->programs + 1, s->programs, (size_t)at * sizeof *s->programs);
+    s->programs[0] = found;
+    return found;
+}
+
+/* At least `bytes` at *p, aligned for vectors; contents are lost when it grows. */
+static void reserve(uint8_t **p, size_t *have, size_t bytes)
+{
+    if (*p && *have >= bytes)
+        return;
+    free(*p);
+    *have = (bytes + 63) / 64 * 64 + 64;
+    *p = aligned_alloc(64, *have);
+    if (!*p)
+        abort();
+    memset(*p, 0, *have);
+}
+
+static void set_all(uint8_t *regs, uint32_t slot, uint32_t value)
+{
+    for (uint32_t l = 0; slot && l < SIMT_LANES; l++)
+        memcpy(regs + slot + 4 * l, &value, 4);
+}
+
+static void set_lane(uint8_t *regs, uint32_t slot, uint32_t l, uint32_t value)
+{
+    if (slot)
+        memcpy(regs + slot + 4 * l, &value, 4);
+}
+
+/* Special registers that do not change from CTA to CTA. */
+static void set_fixed(const struct program *p, const struct simt_launch *l, uint32_t warp, uint8_t *r)
+{
+    const uint32_t *s = p->special;
+    uint64_t threads = n_threads(l);
+    for (uint32_t n = 0; n < 3; n++) {
+        set_all(r, s[PTX_SPECIAL_NTID_X + n], l->block[n]);
+        set_all(r, s[PTX_SPECIAL_NCTAID_X + n], l->grid[n]);
+    }
+    set_all(r, s[PTX_SPECIAL_WARPID], warp);
+    set_all(r, s[PTX_SPECIAL_NWARPID], (uint32_t)((threads + 31) / 32));
+    set_all(r, s[PTX_SPECIAL_NSMID], 1);
+    set_all(r, s[PTX_SPECIAL_DYNAMIC_SMEM], l->dynamic_shared);
+    set_all(r, s[PTX_SPECIAL_TOTAL_SMEM], l->dynamic_shared + l->kernel->shared_bytes);
+    for (uint32_t lane = 0; lane < SIMT_LANES; lane++) {
+        uint32_t t = warp * SIMT_LANES + lane, below = (1u << lane) - 1;
+        set_lane(r, s[PTX_SPECIAL_TID_X], lane, t % l->block[0]);
+        set_lane(r, s[PTX_SPECIAL_TID_Y], lane, t / l->block[0] % l->block[1]);
+        set_lane(r, s[PTX_SPECIAL_TID_Z], lane, t / l->block[0] / l->block[1]);
+        set_lane(r, s[PTX_SPECIAL_LANEID], lane, lane);
+        set_lane(r, s[PTX_SPECIAL_LANEMASK_EQ], lane, 1u << lane);
+        set_lane(r, s[PTX_SPECIAL_LANEMASK_LT], lane, below);
+        set_lane(r, s[PTX_SPECIAL_LANEMASK_LE], lane, below << 1 | 1);
+        set_lane(r, s[PTX_SPECIAL_LANEMASK_GE], lane, ~below);
+        set_lane(r, s[PTX_SPECIAL_LANEMASK_GT], lane, ~(below << 1 | 1));
+    }
+}
+
+static void prepare_warp(struct cta *c, struct simt_mem *m, uint32_t index)
+{
+    struct simt *s = c->s;
+    const struct ptx_kernel *k = c->kernel;
+    struct warp *w = &s->warps[index];
+    *w = (struct warp){.index = index, .cta = c, .trap = &c->trap};
+    w->regs = s->regs + (size_t)index * c->program->file_bytes;
+    w->global = (struct window){m->data, simt_mem_view(m).base, m->size};
+    w->shared = (struct window){s->shared, 0, k->shared_bytes + c->launch->dynamic_shared};
+    w->local_stride = k->local_bytes;
+    w->local = (struct window){s->local + (size_t)index * SIMT_LANES * k->local_bytes, 0, k->local_bytes};
+    w->param = (struct window){(uint8_t *)(uintptr_t)c->launch->params, 0, k->params_bytes};
+    w->written = m->written;
+    memcpy(w->regs, c->program->image, c->program->file_bytes);
+    set_fixed(c->program, c->launch, index, w->regs);
+}
+
+static void prepare(struct cta *c, struct simt_mem *m)
+{
+    struct simt *s = c->s;
+    const struct ptx_kernel *k = c->kernel;
+    c->n_threads = (uint32_t)n_threads(c->launch);
+    c->n_warps = (c->n_threads + SIMT_LANES - 1) / SIMT_LANES;
+    reserve(&s->regs, &s->regs_bytes, (size_t)c->n_warps * c->program->file_bytes);
+    reserve(&s->shared, &s->shared_bytes, (size_t)k->shared_bytes + c->launch->dynamic_shared);
+    reserve(&s->local, &s->local_bytes, (size_t)c->n_warps * SIMT_LANES * k->local_bytes);
+    if (s->n_warps < c->n_warps) {
+        free(s->warps);
+        s->warps = aligned_alloc(64, (c->n_warps * sizeof *s->warps + 63) / 64 * 64);
+        if (!s->warps)
+            abort();
+        s->n_warps = c->n_warps;
+    }
+    for (uint32_t i = 0; i < c->n_warps; i++)
+        prepare_warp(c, m, i);
+}
+
+static void begin_cta(struct cta *c, uint64_t number)
+{
+    struct simt *s = c->s;
+    const struct simt_launch *l = c->launch;
+    const struct program *p = c->program;
+    uint32_t id[3] = {(uint32_t)(number % l->grid[0]), (uint32_t)(number / l->grid[0] % l->grid[1]),
+                      (uint32_t)(number / l->grid[0] / l->grid[1])};
+    c->number = number;
+    c->issued = 0;
+    c->live = c->n_threads;
+    c->hooked = c->hook && (c->hook->step || c->hook->access);
+    memset(c->arrived, 0, sizeof c->arrived);
+    memset(c->expected, 0, sizeof c->expected);
+    memset(s->shared, 0, (size_t)c->kernel->shared_bytes + l->dynamic_shared);
+    memset(s->local, 0, (size_t)c->n_warps * SIMT_LANES * c->kernel->local_bytes);
+    for (uint32_t i = 0; i < c->n_warps; i++) {
+        struct warp *w = &s->warps[i];
+        uint32_t left = c->n_threads - i * SIMT_LANES;
+        w->live = left >= SIMT_LANES ? SIMT_FULL_MASK : (1u << left) - 1;
+        w->used_paths = 1;
+        w->paths[0] = (struct path){.reconverge = PTX_NOWHERE, .mask = w->live, .parent = -1, .barrier = -1};
+        memset(w->regs + p->zero_from, 0, p->zero_to - p->zero_from);
+        for (uint32_t n = 0; n < 3; n++)
+            set_all(w->regs, p->special[PTX_SPECIAL_CTAID_X + n], id[n]);
+    }
+}
+
+/* ---- Paths of a warp ------------------------------------------------------------------------------------- */
+static struct path *add_path(struct warp *w, struct path path)
+{
+    assert(~w->used_paths != 0);
+    int slot = __builtin_ctzll(~w->used_paths);
+    w->used_paths |= 1ull << slot;
+    w->paths[slot] = path;
+    if (path.parent >= 0)
+        w->paths[path.parent].children++;
+    return &w->paths[slot];
+}
+
+static bool is_ready(const struct path *p) { return p->children == 0 && p->barrier < 0; }
+
+/* The path to run next: the newest slot that can; NULL if all wait. */
+static struct path *ready_path(struct warp *w)
+{
+    for (uint64_t used = w->used_paths; used;) {
+        int slot = 63 - __builtin_clzll(used);
+        if (is_ready(&w->paths[slot]))
+            return &w->paths[slot];
+        used &= ~(1ull << slot);
+    }
+    return NULL;
+}
+
+/* The path is over: its lanes ended or reached the meeting point. A parent whose children are all over
+ * goes on with the lanes still alive; without any it is over, too. */
+static void end_path(struct warp *w, struct path *p)
+{
+    for (;;) {
+        int8_t parent = p->parent;
+        w->used_paths &= ~(1ull << (p - w->paths));
+        if (parent < 0)
+            return;
+        p = &w->paths[parent];
+        p->children--;
+        if (p->children > 0)
+            return;
+        p->mask &= w->live;
+        if (p->mask)
+            return;
+    }
+}
+
+static void end_threads(struct cta *c, struct warp *w, struct path *p, uint32_t lanes)
+{
+    w->live &= ~lanes;
+    c->live -= (uint32_t)__builtin_popcount(lanes);
+    p->mask &= ~lanes;
+}
+
+/* Lanes `taken` of p go to i->target, the others on; they meet at i->reconverge. */
+static struct path *diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
+                            uint32_t taken)
+{
+    uint32_t others = p->mask & ~taken, meet = i->reconverge, next = insn + 1;
+    struct path child = {.reconverge = meet, .parent = (int8_t)(p - w->paths), .barrier = -1};
+    bool same = meet == PTX_NOWHERE || p->reconverge == meet;
+    if (same) {
+        child.parent = p->parent;
+        child.reconverge = p->reconverge;
+    } else {
+        p->pc = meet;
+    }
+    uint32_t mask[2] = {taken, others}, pc[2] = {i->target, next};
+    bool reuse = same;
+    struct path *last = p;
+    for (int side = 0; side < 2; side++) {
+        if (pc[side] == meet)
+            continue; /* waits in the parent */
+        child.mask = mask[side];
+        child.pc = pc[side];
+        if (reuse) {
+            p->mask = child.mask;
+            p->pc = child.pc;
+            reuse = false;
+        } else {
+            last = add_path(w, child);
+        }
+    }
+    return last;
+}
+
+/* ---- Barriers ---------------------------------------------------------------------------------------------- */
+static void release(struct cta *c, int barrier)
+{
+    for (uint32_t i = 0; i < c->n_warps; i++) {
+        struct warp *w = &c->s->warps[i];
+        for (uint64_t used = w->used_paths; used; used &= used - 1) {
+            struct path *p = &w->paths[__builtin_ctzll(used)];
+            if (p->barrier == barrier)
+                p->barrier = -1;
+        }
+    }
+    c->arrived[barrier] = c->expected[barrier] = 0;
+}
+
+/* After an arrival, or threads that ended: barriers that nothing waits for any more. */
+static void check_barriers(struct cta *c)
+{
+    for (int b = 0; b < SIMT_BARRIERS; b++)
+        if (c->arrived[b] && c->arrived[b] >= (c->expected[b] ? c->expected[b] : c->live))
+            release(c, b);
+}
+
+static uint32_t operand_value(const struct cta *c, const struct warp *w, const struct ptx_operand *o)
+{
+    if (o->kind != PTX_REG)
+        return (uint32_t)o->value;
+    const uint32_t *lanes = (const uint32_t *)(const void *)(w->regs + c->program->slot[o->index]);
+    return lanes[__builtin_ctz(w->path_mask)];
+}
+
+static void arrive(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i)
+{
+    uint32_t id = operand_value(c, w, &i->src[0]) % SIMT_BARRIERS;
+    if (i->n_src > 1)
+        c->expected[id] = operand_value(c, w, &i->src[1]);
+    p->barrier = (int8_t)id;
+    c->arrived[id] += (uint32_t)__builtin_popcount(p->mask);
+    check_barriers(c);
+}
+
+/* ---- Hooks ----------------------------------------------------------------------------------------------------- */
+uint64_t simt_lane_get(const struct simt_reg *r, int lane)
+{
+    switch (r->bits) {
+    case 1: return ((const uint32_t *)r->lanes)[0] >> lane & 1;
+    case 16: return ((const uint16_t *)r->lanes)[lane];
+    case 32: return ((const uint32_t *)r->lanes)[lane];
+    default: return ((const uint64_t *)r->lanes)[lane];
+    }
+}
+
+void simt_lane_set(const struct simt_reg *r, int lane, uint64_t value)
+{
+    switch (r->bits) {
+    case 1: {
+        uint32_t *mask = r->lanes;
+        *mask = (*mask & ~(1u << lane)) | (uint32_t)(value & 1) << lane;
+        break;
+    }
+    case 16: ((uint16_t *)r->lanes)[lane] = (uint16_t)value; break;
+    case 32: ((uint32_t *)r->lanes)[lane] = (uint32_t)value; break;
+    default: ((uint64_t *)r->lanes)[lane] = value; break;
+    }
+}
+
+bool simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
+{
+    struct cta *c = w->cta;
+    const struct ptx_insn *i = &c->kernel->insns[insn];
+    if (!c->hook->step)
+        return true;
+    struct simt_step step = {.kernel = c->kernel,
+                             .insn = insn,
+                             .cta = c->number,
+                             .warp = w->index,
+                             .mask = mask,
+                             .issued = c->issued + (insn - w->started_at)};
+    for (int n = 0; n < i->n_dst; n++)
+        if (i->dst[n] >= 0)
+            step.dst[step.n_dst++] = (struct simt_reg){c->kernel->regs[i->dst[n]].bits,
+                                                       w->regs + c->program->slot[i->dst[n]]};
+    return c->hook->step(c->hook->ctx, &step);
+}
+
+/* The access that the next step is about to make, where it lies in mapped pages. */
+void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
+{
+    struct cta *c = w->cta;
+    const struct ptx_insn *i = &c->kernel->insns[step->insn];
+    const uint64_t *base = (const uint64_t *)(const void *)(w->regs + step->a);
+    uint32_t n = i->op == PTX_ST ? i->n_src : i->n_dst;
+    struct simt_access access = {.store = i->op == PTX_ST, .bytes = i->mem_bits / 8u * n};
+    if (!c->hook->access)
+        return;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        uint64_t at = base[l] + (uint64_t)step->imm, offset = at - w->global.base;
+        if (offset <= w->global.size && w->global.size - offset >= access.bytes) {
+            access.mask |= 1u << l;
+            access.address[l] = at;
+        }
+    }
+    if (access.mask)
+        c->hook->access(c->hook->ctx, &access);
+}
+
+/* ---- The run loop ------------------------------------------------------------------------------------------------ */
+static void trap(struct cta *c, const struct warp *w, enum trap_kind kind, uint32_t insn)
+{
+    c->trap.kind = kind;
+    c->trap.insn = insn;
+    c->trap.lane = (uint32_t)__builtin_ctz(w->path_mask);
+}
+
+/* Control step `stop` of path p. False if the warp must stop: trap, barrier, no lane left. */
+static inline bool control(struct cta *c, struct warp *w, struct path **path, const struct code *stop)
+{
+    struct path *p = *path;
+    const struct ptx_insn *i = &c->kernel->insns[stop->insn];
+    uint32_t lanes = p->mask;
+    if (i->guard >= 0) {
+        uint32_t pred;
+        memcpy(&pred, w->regs + c->program->slot[i->guard], 4);
+        lanes &= i->guard_negated ? ~pred : pred;
+        w->masked_off += (uint64_t)__builtin_popcount(p->mask & ~lanes);
+    }
+    if (c->hooked && lanes && !simt_call_hook(w, stop->insn, lanes))
+        c->hooked = false;
+    p->pc = stop->insn + 1;
+    switch ((enum stop_kind)stop->kind) {
+    case STOP_BRANCH:
+        if (lanes == p->mask)
+            p->pc = i->target;
+        else if (lanes)
+            *path = diverge(w, p, i, stop->insn, lanes);
+        return true;
+    case STOP_BARRIER:
+        if (lanes && lanes != p->mask) { /* the others go on: they are a path of their own */
+            struct path rest = *p;
+            rest.mask = p->mask & ~lanes;
+            p->mask = lanes;
+            add_path(w, rest);
+        }
+        if (lanes)
+            arrive(c, w, p, i);
+        break;
+    case STOP_RETURN:
+        end_threads(c, w, p, lanes);
+        if (!p->mask)
+            end_path(w, p);
+        check_barriers(c);
+        break;
+    case STOP_TRAP:
+        if (lanes)
+            trap(c, w, TRAP_INVALID_PC, stop->insn);
+        break;
+    case STOP_JOIN:
+    case STOP_UNHOOK: break;
+    }
+    return false;
+}
+
+static void count(struct cta *c, struct warp *w, struct simt_counts *n, uint32_t steps)
+{
+    c->issued += steps;
+    n->warp_insns += steps;
+    n->thread_insns += (uint64_t)steps * (uint64_t)__builtin_popcount(w->path_mask);
+}
+
+/* Run the warp until all its paths wait or it has none, or a trap. */
+static inline void run_warp(struct cta *c, struct warp *w, struct simt_counts *counts)
+{
+    const struct program *program = c->program;
+    bool at_barrier = false;
+    struct path *p = ready_path(w);
+    while (p) {
+        const struct code *start = program->entry[c->hooked][p->pc];
+        uint32_t mask = p->mask;
+        if (start->kind == STOP_JOIN && start->fn == c->s->lanes->stop) {
+            if (p->reconverge == p->pc) {
+                end_path(w, p);
+                p = ready_path(w);
+                continue;
+            }
+            start++;
+        }
+    resume:
+        w->path_mask = mask;
+        w->started_at = start->insn;
+        if (mask != SIMT_FULL_MASK && mask != w->mask_of_lanes)
+            c->s->lanes->set_lanes(w, mask);
+        const struct code *stop = start->fn(w, start, w->regs, mask);
+        if (!stop) { /* a memory step filled in the trap */
+            count(c, w, counts, c->trap.insn - w->started_at);
+            return;
+        }
+        if (stop->kind == STOP_JOIN) {
+            count(c, w, counts, stop->insn - w->started_at);
+            p->pc = stop->insn;
+            if (p->reconverge != stop->insn) {
+                start = stop + 1;
+                goto resume;
+            }
+            continue;
+        }
+        if (stop->kind == STOP_UNHOOK) {
+            count(c, w, counts, stop->insn - w->started_at + 1);
+            c->hooked = false;
+            start = program->body[0][stop->insn + 1];
+            if (program->body[0][stop->insn + 1] != program->entry[0][stop->insn + 1]) {
+                p->pc = stop->insn + 1;
+                continue;
+            }
+            goto resume;
+        }
+        uint32_t steps = stop->insn - w->started_at + 1;
+        bool more = control(c, w, &p, stop);
+        count(c, w, counts, steps);
+        if (c->trap.kind != TRAP_NONE)
+            return;
+        if (c->issued > c->limit) {
+            trap(c, w, TRAP_HANG, stop->insn);
+            return;
+        }
+        at_barrier = stop->kind == STOP_BARRIER;
+        if (!more)
+            p = at_barrier && !ready_path(w) ? NULL : ready_path(w);
+    }
+}
+
+static bool any_ready(struct cta *c)
+{
+    for (uint32_t i = 0; i < c->n_warps; i++)
+        if (ready_path(&c->s->warps[i]))
+            return true;
+    return false;
+}
+
+static void run_cta(struct cta *c, struct simt_counts *counts)
+{
+    while (c->live > 0) {
+        for (uint32_t i = 0; i < c->n_warps && c->trap.kind == TRAP_NONE; i++) {
+            run_warp(c, &c->s->warps[i], counts);
+            if (c->trap.kind != TRAP_NONE)
+                c->trap.warp = i;
+        }
+        if (c->trap.kind != TRAP_NONE)
+            return;
+        if (c->live > 0 && !any_ready(c)) {
+            struct warp *w = c->s->warps;
+            while (!w->live)
+                w++;
+            struct path *p = &w->paths[__builtin_ctzll(w->used_paths)];
+            for (uint64_t used = w->used_paths; p->barrier < 0; used &= used - 1)
+                p = &w->paths[__builtin_ctzll(used)];
+            w->path_mask = p->mask;
+            trap(c, w, TRAP_BARRIER_DEADLOCK, p->pc - 1);
+            c->trap.warp = w->index;
+        }
+    }
+}
+
+void simt_run(struct simt *s, struct simt_mem *m, const struct simt_launch *l, uint64_t first,
+              uint64_t n, const struct simt_run_options *options, struct simt_result *result)
+{
+    static const struct simt_run_options plain;
+    const struct simt_run_options *o = options ? options : &plain;
+    struct cta c = {.s = s,
+                    .launch = l,
+                    .kernel = l->kernel,
+                    .program = program_for(s, l->kernel),
+                    .hook = o->hook};
+    *result = (struct simt_result){0};
+    prepare(&c, m);
+    for (uint64_t i = 0; i < n && c.trap.kind == TRAP_NONE; i++) {
+        c.limit = o->cta_limit ? o->cta_limit[i] : o->limit ? o->limit : 1ull << 40;
+        if (c.hook && c.hook->cta_begin)
+            c.hook->cta_begin(c.hook->ctx, first + i);
+        begin_cta(&c, first + i);
+        run_cta(&c, &result->counts);
+        if (c.hook && c.hook->cta_end && c.trap.kind == TRAP_NONE)
+            c.hook->cta_end(c.hook->ctx, first + i, c.issued);
+    }
+    for (uint32_t i = 0; i < c.n_warps; i++)
+        result->counts.thread_insns -= s->warps[i].masked_off;
+    if (c.trap.kind != TRAP_NONE) {
+        c.trap.cta = c.number;
+        c.trap.at = l->kernel->insns[c.trap.insn].at;
+        result->trap = c.trap;
+    }
+}
