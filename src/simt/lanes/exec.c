@@ -146,7 +146,7 @@ ALWAYS_INLINE void put_lane(uint8_t *slot, int bits, int l, u64 v)
         ((u16 *)slot)[l] = (u16)v;
 }
 
-#include "simt/lanes/memory.h"
+#include "simt/lanes/priv_memory.h"
 
 /* ---- Steps that lowering adds ------------------------------------------------------------------------- */
 STEP(step_stop)
