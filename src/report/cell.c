@@ -124,6 +124,30 @@ static json_t *per_inference(const struct tally *t, const struct estimate *per_f
     return json_estimate(&e);
 }
 
+/* {pattern: [trials, critical]} */
+static json_t *by_pattern(const struct critical *c)
+{
+    json_t *o = json_object();
+    for (int i = 0; i < N_PATTERNS; i++)
+        if (c->pattern_trials[i])
+            json_object_set_new(o, vocab_word(&vocab_patterns, i),
+                                json_pack("[o, o]", integer(c->pattern_trials[i]),
+                                          integer(c->pattern_critical[i])));
+    return o;
+}
+
+/* Model minus truth, where both were tried. */
+static json_t *difference(const struct tally *t)
+{
+    double p;
+    if (!t->direct.has_given_sdc || !t->model.has_given_sdc)
+        return json_null();
+    struct estimate e = estimate_difference(&t->model.given_sdc, &t->direct.given_sdc, &p);
+    json_t *o = json_estimate(&e);
+    json_object_set_new(o, "p", json_number(p));
+    return o;
+}
+
 static json_t *critical(const struct tally *t, const struct critical *c, const char *store)
 {
     if (!c->known)
@@ -133,11 +157,11 @@ static json_t *critical(const struct tally *t, const struct critical *c, const c
     snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
     for (int i = 0; i < N_EFFECTS; i++)
         json_object_set_new(effects, vocab_word(&vocab_effects, i), integer(c->effect[i]));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "store",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "store",
                      store ? json_text(store) : json_null(), "seed", seed, "trials",
                      integer(c->trials), "planned", integer(c->planned), "images",
                      integer(c->images), "clusters", integer(c->clusters), "effects", effects,
-                     "given_sdc", c->has_given_sdc ? json_estimate(&c->given_sdc) : json_null(),
+                     "patterns", by_pattern(c), "given_sdc", c->has_given_sdc ? json_estimate(&c->given_sdc) : json_null(),
                      "given_fault", json_estimate(&c->given_fault), "per_inference",
                      per_inference(t, &c->given_fault));
 }
@@ -206,9 +230,10 @@ json_t *cell_json(const struct tally *t, double confidence)
     json_object_set_new(o, "due_reasons", shares(&vocab_traps, t->trap, t->n, confidence));
     json_object_set_new(o, "sdc_per_inference", per_inference(t, &sdc));
     json_object_set_new(o, "critical",
-                        json_pack("{s:o, s:o}", "direct",
+                        json_pack("{s:o, s:o, s:o}", "direct",
                                   critical(t, &t->direct, t->cell.sim_direct), "model",
-                                  critical(t, &t->model, t->cell.sim_model)));
+                                  critical(t, &t->model, t->cell.sim_model), "difference",
+                                  difference(t)));
     json_object_set_new(o, "epsilons", epsilons(t, confidence));
     json_object_set_new(o, "errors", magnitudes(t));
     json_object_set_new(o, "lines", lines(t));

@@ -36,6 +36,18 @@ struct estimate estimate_product(double k_a, double n_a, double k_b, double n_b,
     return with_interval(p, n, confidence);
 }
 
+struct estimate estimate_difference(const struct estimate *a, const struct estimate *b, double *p)
+{
+    double d = a->value - b->value;
+    *p = stats_weighted_difference(1, a->value, a->variance, 1, b->value, b->variance);
+    return (struct estimate){
+        .value = d,
+        .lo = d - hypot(a->value - a->lo, b->hi - b->value),
+        .hi = d + hypot(a->hi - a->value, b->value - b->lo),
+        .variance = a->variance + b->variance,
+    };
+}
+
 struct estimate estimate_sum(const double *w, const struct estimate *e, size_t n)
 {
     struct estimate s = {0};

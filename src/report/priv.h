@@ -19,6 +19,8 @@ struct estimate estimate_share(double k, double n, double confidence);
 struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double confidence);
 /* P(A and B) from independent estimates: k_a of n_a, and k_b of n_b of B given A. */
 struct estimate estimate_product(double k_a, double n_a, double k_b, double n_b, double confidence);
+/* a - b, its interval by MOVER, and in *p the two-sided p-value that they are equal. */
+struct estimate estimate_difference(const struct estimate *a, const struct estimate *b, double *p);
 /* sum of w[i] * e[i]: the interval by MOVER (Zou and Donner, Statistics in Medicine 2008), which
  * needs no normality of each and stays positive. */
 struct estimate estimate_sum(const double *w, const struct estimate *e, size_t n);
@@ -28,6 +30,7 @@ struct critical {
     bool known;
     uint64_t trials, planned, images, seed;
     uint64_t effect[N_EFFECTS];
+    uint64_t pattern_trials[N_PATTERNS], pattern_critical[N_PATTERNS];
     uint64_t clusters;         /* injections whose error was tried; 0 for a model */
     bool has_given_sdc;        /* false if there was no SDC to try */
     struct estimate given_sdc; /* P(critical | SDC) */

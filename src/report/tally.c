@@ -191,6 +191,17 @@ static struct sdc *find_sdc(struct tally *t, int64_t number)
     return lo < t->n_sdc && (int64_t)t->sdc[lo].number == number ? &t->sdc[lo] : NULL;
 }
 
+static int count_pattern(struct trials *r, const struct store_trial *trial, int pattern)
+{
+    if (pattern >= N_PATTERNS)
+        return bad(r->d, r->file, "unknown pattern", trial->number);
+    if (pattern >= 0) {
+        r->c->pattern_trials[pattern]++;
+        r->c->pattern_critical[pattern] += trial->effect == EFFECT_CRITICAL;
+    }
+    return OK;
+}
+
 static int count_trial(void *ctx, const struct store_trial *trial)
 {
     struct trials *r = ctx;
@@ -199,7 +210,7 @@ static int count_trial(void *ctx, const struct store_trial *trial)
     r->c->trials++;
     r->c->effect[trial->effect]++;
     if (!r->direct)
-        return OK;
+        return count_pattern(r, trial, trial->pattern);
     struct sdc *s = find_sdc(r->t, trial->injection);
     if (!s)
         return diag_fail(r->d, ERR_INPUT, (struct loc){.file = r->file},
@@ -209,7 +220,7 @@ static int count_trial(void *ctx, const struct store_trial *trial)
                          r->t->cell.campaign);
     s->trials++;
     s->critical += trial->effect == EFFECT_CRITICAL;
-    return OK;
+    return count_pattern(r, trial, s->pattern);
 }
 
 /* Injections are the clusters: the trials of one SDC on several images are not independent. Where the

@@ -193,6 +193,11 @@ function recolour(to) {
   charts.forEach(e => { if (e.chart) draw(e); });
 }
 
+/* The next 1, 2, 4, 6 or 8 times a power of ten. */
+function niceAbove(x) {
+  const ten = 10 ** Math.floor(Math.log10(x || 1));
+  return [1, 2, 4, 6, 8, 10].find(k => k * ten >= x) * ten;
+}
 const axis = (title, more) => ({title: {display: true, text: title}, ...more});
 const rowHeight = (n, legend = 40) => 62 + legend + 30 * n;
 
@@ -294,7 +299,7 @@ function summary() {
   const box = el("section", {class: "summary", id: "summary"},
     el("p", {class: "headline"}, report.summary.headline), el("ul", {}, ...points));
   if (network.entries.length > 1)
-    box.append(el("div", {class: "pair"},
+    box.append(el("div", {class: "pair wide"},
       rankChart(network.entries, `${what}, whole network, with ${shortPercent(report.confidence)} intervals`),
       rankTable("Ranking over the whole network", network.entries)));
   return box;
@@ -377,7 +382,21 @@ function criticalOf(layer, cells) {
         ...sources.map(s => range((c.critical[s] || {}).given_fault)), number(c.population, amount)]))),
     entries.length > 1 ? el("div", {class: "pair"}, rankChart(entries, `${what}, layer ${layer}`),
       rankTable(`Ranking for layer ${layer}`, entries, layer)) : null,
-    testsOf(layer));
+    byPattern(cells), testsOf(layer));
+}
+
+/* How often an error of each pattern changed the answer. */
+function byPattern(cells) {
+  const tried = cells.flatMap(c => ["direct", "model"].filter(s => c.critical[s]).map(s => [c, s]));
+  const rows = Object.keys(report.words.patterns).filter(p => tried.some(([c, s]) => c.critical[s].patterns[p]));
+  if (!rows.length) return null;
+  return el("details", {class: "minor"}, el("summary", {}, "By spatial pattern"),
+    table("Share of trials that were critical, and how many there were",
+      ["Pattern", ...tried.map(([c, s]) => `${c.impl}, ${s}`)], rows.map(p => [text(p), ...tried.map(([c, s]) => {
+        const k = c.critical[s].patterns[p];
+        return k ? {show: [percent(k[1] / k[0]), " ", el("small", {}, "of " + count(k[0]))], sort: k[1] / k[0]}
+          : {show: "–", sort: null};
+      })])));
 }
 
 function testsOf(layer) {
@@ -483,6 +502,39 @@ function layersPart() {
     ...layers.map(layerPart));
 }
 
+/* ---- The models against the injections they were built from ------------------------------------------------------ */
+function modelsPart() {
+  const both = report.cells.filter(c => c.critical.difference);
+  if (!both.length) return null;
+  const alpha = ranking.alpha, of = (c, s) => c.critical[s].given_sdc;
+  const most = niceAbove(Math.max(...both.flatMap(c => [of(c, "direct").value, of(c, "model").value])));
+  const shown = [...new Set(both.map(c => c.impl))];
+  const figure = chart("P(critical | SDC): errors of the injections against errors drawn from the model; on the line " +
+    "they agree", 420, () => ({
+    type: "scatter",
+    data: {datasets: [...shown.map(impl => { const i = impls.indexOf(impl), hue = HUES[i % HUES.length];
+      const mine = both.filter(c => c.impl === impl);
+      return {label: impl, data: mine.map(c => ({x: of(c, "direct").value, y: of(c, "model").value})),
+        say: mine.map(c => `${c.layer} ${impl}: ${percent(of(c, "direct").value)} by injections, ` +
+          `${percent(of(c, "model").value)} by model`), borderColor: hue, backgroundColor: hue, pointRadius: 6,
+        borderWidth: 2, pointStyle: MARKS[i % MARKS.length]}; }),
+      {label: "agreement", data: [{x: 0, y: 0}, {x: most, y: most}], showLine: true, pointRadius: 0, pointHitRadius: 0,
+        borderColor: theme.soft, borderDash: [5, 5], borderWidth: 1.5, pointStyle: "line"}]},
+    options: {scales: {x: axis("by injections", {min: 0, max: most, ticks: {callback: shortPercent}}),
+        y: axis("by model", {min: 0, max: most, ticks: {callback: shortPercent}})},
+      plugins: {legend: {position: "bottom"}, tooltip: {callbacks: {label: c => c.dataset.say[c.dataIndex]}}}},
+  }));
+  return section("models", "Do the error models tell the truth?",
+    soft("The same rate twice: with the very errors of the injections, and with errors drawn from the model built of ",
+      "them. p is that of no difference, not corrected for the number of rows."),
+    el("div", {class: "pair wide"}, figure,
+      table("P(critical | SDC), with intervals", ["Layer", "Implementation", "By injections", "By model", "Difference",
+        "p", "Verdict"], both.map(c => { const d = c.critical.difference;
+        return [text(c.layer), implName(c.impl), range(of(c, "direct")), range(of(c, "model")),
+          range(d, x => (x > 0 ? "+" : x < 0 ? "−" : "") + percent(Math.abs(x))), number(d.p, pvalue),
+          text(d.p > alpha ? "no significant difference" : d.value > 0 ? "model too severe" : "model too mild", true)]; }))));
+}
+
 /* ---- Where it comes from -------------------------------------------------------------------------------------- */
 function provenance() {
   const cells = report.cells;
@@ -530,7 +582,7 @@ const p0 = report.cells[0].provenance;
 const facts = [report.network && report.network + (report.dataset ? " on " + report.dataset : ""),
   known(report.golden_accuracy) && "fault-free accuracy " + percent(report.golden_accuracy), p0.fault,
   `${layers.length} layer${layers.length > 1 ? "s" : ""} × ${impls.length} implementation${impls.length > 1 ? "s" : ""}`];
-const parts = [summary(), network.entries.length > 1 ? tradeOff() : null, layersPart()];
+const parts = [summary(), network.entries.length > 1 ? tradeOff() : null, layersPart(), modelsPart()];
 const tests = testsOf(null);
 if (tests && layers.length > 1) parts[0].append(tests);
 parts.push(provenance(), words());

@@ -1,0 +1,140 @@
+"""check_report.py report.html report.json FOLDER: the page in chromium, against the document."""
+import json
+import sys
+
+from chromium import Chromium
+
+html, document, folder = sys.argv[1:4]
+with open(document, encoding="utf-8") as f:
+    report = json.load(f)
+failures = []
+
+
+def check(ok, what):
+    if not ok:
+        failures.append(what)
+        print("FAILED:", what)
+
+
+def table(caption):
+    """The table whose caption starts so, as rows of [shown, value]."""
+    return browser.js(f"""(() => {{
+        const t = [...document.querySelectorAll("table")].find(
+            t => t.caption.textContent.startsWith({json.dumps(caption)}));
+        return t && [...t.tBodies[0].rows].map(r => [...r.cells].map(
+            c => [c.textContent, c.dataset.value ?? null]));
+    }})()""")
+
+
+def check_table(caption, expected):
+    rows = table(caption)
+    check(rows is not None and len(rows) == len(expected), f"{caption}: number of rows")
+    for row, want in zip(rows or [], expected):
+        for column, value in want.items():
+            got = row[column][1]
+            same = got == value if isinstance(value, str) else (
+                got is not None and abs(float(got) - value) <= 1e-9 * abs(value))
+            check(same, f"{caption}: column {column} has {got}, the document {value}")
+
+
+def check_numbers():
+    cells = report["cells"]
+    layers = list(dict.fromkeys(c["layer"] for c in cells))
+    first = [c for c in cells if c["layer"] == layers[0]]
+    check_table("Outcomes", [{0: c["impl"], 1: c["outcomes"]["masked"]["share"],
+                              2: c["outcomes"]["SDC"]["share"], 3: c["outcomes"]["DUE"]["share"]}
+                             for c in first])
+    check_table("Critical rates", [{1: c["critical"]["direct"]["given_sdc"]["value"],
+                                    2: c["critical"]["model"]["given_sdc"]["value"],
+                                    3: c["critical"]["direct"]["given_fault"]["value"],
+                                    5: c["population"]}
+                                   for c in first])
+    entries = report["ranking"]["network"]["entries"]
+    check_table("Ranking over the whole network",
+                [{0: e["rank"], 1: e["impl"], 2: e["value"] / entries[0]["value"]}
+                 for e in entries])
+    check_table("Campaigns", [{0: c["layer"], 3: c["provenance"]["store"], 6: c["population"],
+                               8: c["provenance"]["injections"]} for c in cells])
+
+
+def check_charts(where):
+    blank = browser.js("""(() => {
+        const blank = [];
+        for (const c of document.querySelectorAll(".chart canvas")) {
+            const g = c.getContext("2d"), d = g.getImageData(0, 0, c.width, c.height).data;
+            const colours = new Set();
+            for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) colours.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]);
+            if (colours.size < 4) blank.push(c.getAttribute("aria-label"));
+        }
+        return blank;
+    })()""")
+    check(not blank, f"{where}: empty charts {blank}")
+    check(browser.js("document.querySelectorAll('.chart canvas').length") >= 10, f"{where}: charts")
+    marks = browser.js("""[...document.querySelectorAll(".chart canvas")].map(c =>
+        Chart.getChart(c).data.datasets.reduce((n, d) => n + d.data.length, 0))""")
+    check(marks and min(marks) > 0, f"{where}: charts without marks")
+
+
+def check_console():
+    for e in browser.events:
+        if e.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded",
+                               "Runtime.consoleAPICalled"):
+            check(False, f"console: {json.dumps(e['params'])[:900]}")
+
+
+def check_sorting():
+    sort = """(() => {
+        const t = [...document.querySelectorAll("table")].find(t => t.caption.textContent.startsWith("Outcomes"));
+        t.tHead.querySelectorAll("button")[1].click();
+        return [...t.tBodies[0].rows].map(r => +r.cells[1].dataset.value);
+    })()"""
+    up, down = browser.js(sort), browser.js(sort)
+    check(up == sorted(up) and down == up[::-1] and up[0] != up[-1], f"sorting: {up}, {down}")
+
+
+def check_keyboard():
+    browser.js("document.querySelector('.skip').focus()")
+    seen = set()
+    for _ in range(60):
+        for kind in ("keyDown", "keyUp"):
+            browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab",
+                         windowsVirtualKeyCode=9)
+        seen.add(browser.js("document.activeElement.tagName"))
+    check({"A", "BUTTON", "SELECT", "SUMMARY"} <= seen, f"keyboard reaches only {seen}")
+
+
+browser = Chromium()
+try:
+    browser.view(1280, 900, dark=False)
+    browser.open(html)
+    check(browser.js("document.title").startswith("</script>"), "the title is text")
+    check(browser.js("document.querySelectorAll('main b').length") > 0, "the page is there")
+    check_console()
+    if failures:
+        sys.exit(1)
+    check_numbers()
+    check_charts("light")
+    browser.screenshot(folder + "/light.png")
+    check_sorting()
+    check_keyboard()
+    browser.view(1280, 900, dark=True)
+    check(browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)",
+          "dark scheme")
+    check_charts("dark")
+    browser.screenshot(folder + "/dark.png")
+    browser.view(390, 844, dark=False)
+    wide = browser.js("document.documentElement.scrollWidth")
+    check(wide <= 390, f"phone: the page is {wide} pixels wide")
+    check_charts("phone")
+    browser.screenshot(folder + "/phone.png")
+    browser.pdf(folder + "/print.pdf")
+    requests = [e["params"]["request"]["url"] for e in browser.events
+                if e.get("method") == "Network.requestWillBeSent"]
+    outside = [u for u in requests if not u.startswith(("file://", "data:", "about:"))]
+    check(not outside, f"requests: {outside}")
+    check(sum(u.startswith("file://") for u in requests) == 1, f"files asked for: {requests}")
+    check_console()
+finally:
+    browser.close()
+print("report in chromium:", "FAILED" if failures else "passed")
+sys.exit(1 if failures else 0)
