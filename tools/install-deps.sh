@@ -6,7 +6,7 @@
 set -eu
 
 # package | why
-packages='
+packages=$(cat <<'LIST'
 gcc|C compiler (12 or later); the shipped build
 make|the commands of the README
 cmake|the build
@@ -34,15 +34,17 @@ ocl-icd-opencl-dev|oracle: the OpenCL loader
 opencl-headers|oracle: the OpenCL headers
 libonnx-testdata|oracle: ONNX's own tests of its operators
 python3-numpy|oracle: reads and writes .npy
-'
-train='
+LIST
+)
+train=$(cat <<'LIST'
 python3-torch|trains the networks
 python3-onnx|writes them as ONNX
 libopenblas0-pthread|makes PyTorch fast
-'
+LIST
+)
 case "${1-}" in
-  --list) printf '%s%s' "$packages" "$train" | sed '/^$/d' | awk -F'|' '{printf "%-22s %s\n",$1,$2}'; exit ;;
-  --train) packages+=$train ;;
+  --list) printf '%s\n' "$packages" "$train" | sed '/^$/d' | awk -F'|' '{printf "%-22s %s\n",$1,$2}'; exit ;;
+  --train) packages+=$'\n'$train ;;
   '') ;;
   *) echo "usage: $0 [--list | --train]" >&2; exit 2 ;;
 esac
