@@ -78,8 +78,8 @@ static int read_idx(struct idx *out, struct arena *a, const char *path, unsigned
     int rc = read_header(out, f, path, rank, d);
     if (rc == OK)
         rc = read_items(out, a, f, path, max, d);
-    gzclose(f);
-    return rc;
+    int closed = gzclose(f); /* tells that a stream was cut in its trailer */
+    return rc == OK && closed != Z_OK ? truncated(path, d) : rc;
 }
 
 static bool exists(const char *path)

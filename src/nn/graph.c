@@ -9,8 +9,7 @@
 
 #include "nn/threads.h"
 
-/* All values of a net together: a hostile file cannot ask for more. */
-static const size_t MAX_BYTES = (size_t)4 << 30;
+static const size_t DEFAULT_MAX_BYTES = (size_t)4 << 30;
 
 /* ---- Messages, attributes, values: what build functions use -------------------------------------- */
 
@@ -153,10 +152,10 @@ static int shape_value(struct nn *net, struct nn_value *v, int type, int rank, c
     v->n = 1;
     for (int k = 0; k < rank; k++) {
         v->dim[k] = dim[k];
-        if (__builtin_mul_overflow(v->n, dim[k], &v->n) || v->n > MAX_BYTES / sizeof(int64_t))
+        if (__builtin_mul_overflow(v->n, dim[k], &v->n) || v->n > net->max_bytes / sizeof(int64_t))
             return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = net->path},
                              "value '%.60s' would have more than %zu elements", v->name,
-                             MAX_BYTES / sizeof(int64_t));
+                             net->max_bytes / sizeof(int64_t));
     }
     return OK;
 }
@@ -164,10 +163,10 @@ static int shape_value(struct nn *net, struct nn_value *v, int type, int rank, c
 static int value_memory(struct nn *net, struct nn_value *v, struct diag *d)
 {
     size_t bytes = v->n * (v->type == ONNX_FLOAT ? sizeof(float) : sizeof(int64_t));
-    if (bytes > MAX_BYTES - net->bytes)
+    if (net->bytes > net->max_bytes || bytes > net->max_bytes - net->bytes)
         return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = net->path},
-                         "value '%.60s': the network needs more than %zu GiB", v->name,
-                         MAX_BYTES >> 30);
+                         "value '%.60s': the network needs more than %zu MiB", v->name,
+                         net->max_bytes >> 20);
     net->bytes += bytes;
     if (v->type == ONNX_FLOAT)
         v->f = arena_alloc(&net->arena, bytes);
@@ -286,8 +285,7 @@ static int input_shape(struct nn *net, struct nn_value *v, const struct onnx_inp
     return rc != OK ? rc : value_memory(net, v, d);
 }
 
-static int add_inputs(struct builder *b, size_t batch, size_t n_bound, const struct nn_bound *bound,
-                      struct diag *d)
+static int add_inputs(struct builder *b, const struct graph_options *o, struct diag *d)
 {
     struct nn *net = b->net;
     net->inputs = arena_alloc(&net->arena, b->graph.n_inputs * sizeof *net->inputs);
@@ -297,11 +295,11 @@ static int add_inputs(struct builder *b, size_t batch, size_t n_bound, const str
         if (v)
             continue; /* old files list initialisers as inputs too */
         const struct onnx_tensor *t = NULL;
-        for (size_t j = 0; j < n_bound && !t; j++)
-            t = strcmp(bound[j].name, in->name) == 0 ? bound[j].tensor : NULL;
+        for (size_t j = 0; j < o->n_bound && !t; j++)
+            t = strcmp(o->bound[j].name, in->name) == 0 ? o->bound[j].tensor : NULL;
         int rc = define(&v, b, in->name, d);
         if (rc == OK)
-            rc = t ? known_value(net, v, t, d) : input_shape(net, v, in, batch, d);
+            rc = t ? known_value(net, v, t, d) : input_shape(net, v, in, o->batch, d);
         if (rc != OK)
             return rc;
         if (!t)
@@ -497,8 +495,7 @@ static void find_convs(struct builder *b)
 
 /* ---- Loading ------------------------------------------------------------------------------------------ */
 
-static int load(struct builder *b, const char *path, size_t batch, size_t n_bound,
-                const struct nn_bound *bound, struct diag *d)
+static int load(struct builder *b, const char *path, const struct graph_options *o, struct diag *d)
 {
     struct nn *net = b->net;
     struct loc at = {.file = path};
@@ -524,7 +521,7 @@ static int load(struct builder *b, const char *path, size_t batch, size_t n_boun
 
     rc = add_consts(b, d);
     if (rc == OK)
-        rc = add_inputs(b, batch, n_bound, bound, d);
+        rc = add_inputs(b, o, d);
     for (size_t k = 0; rc == OK && k < b->graph.n_nodes; k++)
         rc = add_node(b, &b->graph.nodes[k], d);
     if (rc == OK)
@@ -534,15 +531,15 @@ static int load(struct builder *b, const char *path, size_t batch, size_t n_boun
     return rc;
 }
 
-int graph_load(struct nn **out, const char *path, size_t batch, size_t n_bound,
-               const struct nn_bound *bound, struct diag *d)
+int graph_load(struct nn **out, const char *path, const struct graph_options *o, struct diag *d)
 {
     struct nn *net = calloc(1, sizeof *net);
     if (!net)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
     struct builder b = {.net = net};
+    net->max_bytes = o->max_bytes ? o->max_bytes : DEFAULT_MAX_BYTES;
     int threads = threads_one();
-    int rc = load(&b, path, batch, n_bound, bound, d);
+    int rc = load(&b, path, o, d);
     threads_restore(threads);
     arena_fini(&b.scratch);
     if (rc != OK)

@@ -53,7 +53,7 @@ struct nn {
     struct arena arena;
     const char *path;
     int64_t opset;
-    size_t bytes; /* of all values: capped */
+    size_t bytes, max_bytes; /* of all values: a hostile file cannot ask for more */
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     struct cleanup *cleanup;
@@ -77,9 +77,14 @@ struct nn_bound {
     const char *name;
     const struct onnx_tensor *tensor;
 };
-/* As nn_load, for any number of inputs and outputs; bound inputs become known. batch 0: the file's. */
-int graph_load(struct nn **out, const char *path, size_t batch, size_t n_bound,
-               const struct nn_bound *bound, struct diag *d);
+struct graph_options {
+    size_t batch;     /* 0: the file's, 1 if it leaves it open */
+    size_t n_bound;
+    const struct nn_bound *bound;
+    size_t max_bytes; /* of all values together; 0: 4 GiB */
+};
+/* As nn_load, for any number of inputs and outputs; bound inputs become known. */
+int graph_load(struct nn **out, const char *path, const struct graph_options *o, struct diag *d);
 /* Run all steps on what the inputs hold. */
 int graph_run(struct nn *net, struct diag *d);
 

@@ -26,7 +26,7 @@ int graph_run(struct nn *net, struct diag *d)
 int nn_load(struct nn **out, const char *path, size_t batch, struct diag *d)
 {
     struct nn *net;
-    int rc = graph_load(&net, path, batch, 0, NULL, d);
+    int rc = graph_load(&net, path, &(struct graph_options){.batch = batch}, d);
     if (rc != OK)
         return rc;
     struct loc at = {.file = path};

@@ -101,7 +101,7 @@ static int attempt(struct test *t, const bool *open, bool *good, struct diag *d)
     for (size_t k = 0; k < t->n_in; k++)
         if (!open[k])
             t->bound[n++] = (struct nn_bound){t->graph.inputs[k].name, &t->in[k]};
-    int rc = graph_load(&net, t->model, 0, n, t->bound, d);
+    int rc = graph_load(&net, t->model, &(struct graph_options){.n_bound = n, .bound = t->bound}, d);
     if (rc != OK)
         return rc;
     size_t v = 0;
