@@ -81,8 +81,9 @@ typedef int conv_supports(const struct conv_problem *p, struct diag *d);
 typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                          struct diag *d);
 conv_supports any_shape, implicit_precomp_gemm_supports, winograd_2x2_nonfused_supports,
-    winograd_4x4_nonfused_supports;
+    winograd_4x4_nonfused_supports, winograd_fused_supports;
 conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_precomp_gemm_plan,
-    winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan;
+    winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_fused_plan,
+    winograd_4x4_fused_plan;
 
 #endif
