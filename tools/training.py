@@ -5,6 +5,7 @@ import gzip
 import os
 import struct
 import time
+from collections import OrderedDict
 
 import numpy as np
 import onnx
@@ -27,6 +28,10 @@ def fashion(part):
     images = idx(part + "-images-idx3-ubyte.gz").astype(np.float32) / np.float32(255)
     labels = idx(part + "-labels-idx1-ubyte.gz").astype(np.int64)
     return torch.from_numpy(images[:, None]), torch.from_numpy(labels)
+
+
+def named(layers):
+    return OrderedDict(layers)
 
 
 def start(seed):
