@@ -54,6 +54,12 @@ void conv_data_of(struct conv_data *data, const char *shape, uint64_t seed)
 
 void conv_data_fini(struct conv_data *data) { arena_fini(&data->arena); }
 
+static double relative(double difference, double norm)
+{
+    const double error = sqrt(norm > 0 ? difference / norm : difference);
+    return isnan(error) ? INFINITY : error;
+}
+
 double conv_data_error(const struct conv_data *data)
 {
     double difference = 0, norm = 0;
@@ -62,8 +68,18 @@ double conv_data_error(const struct conv_data *data)
         difference += e * e;
         norm += data->expected[i] * data->expected[i];
     }
-    const double error = sqrt(norm > 0 ? difference / norm : difference);
-    return isnan(error) ? INFINITY : error;
+    return relative(difference, norm);
+}
+
+double conv_error(const float *out, const float *expected, size_t n)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double e = (double)out[i] - (double)expected[i];
+        difference += e * e;
+        norm += (double)expected[i] * (double)expected[i];
+    }
+    return relative(difference, norm);
 }
 
 static int between(struct rng *r, int least, int most)

@@ -24,6 +24,8 @@ void conv_data_fini(struct conv_data *data);
 void conv_data_of(struct conv_data *data, const char *shape, uint64_t seed);
 /* ||out - expected|| / ||expected||, or ||out|| where expected is all zero; NaN counts as infinite. */
 double conv_data_error(const struct conv_data *data);
+/* The same of any two. */
+double conv_error(const float *out, const float *expected, size_t n);
 
 /* A problem that conv_check accepts, from r: every feature has a fair share. */
 struct rng;
