@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { MAX_PROGRAMS = 128 };
 
@@ -13,6 +14,7 @@ struct native {
     cl_context context;
     cl_command_queue queue;
     char name[128];
+    double seconds; /* of the kernels of the last run */
     int n_programs;
     const struct kernel_file *file[MAX_PROGRAMS];
     cl_program program[MAX_PROGRAMS];
@@ -92,6 +94,15 @@ static cl_program program_of(struct native *n, const struct kernel_file *file)
     return p;
 }
 
+double native_kernel_seconds(const struct native *n) { return n->seconds; }
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static bool launch(struct native *n, const struct plan_launch *l, const cl_mem *buffer)
 {
     cl_program program = program_of(n, l->file);
@@ -106,8 +117,12 @@ static bool launch(struct native *n, const struct plan_launch *l, const cl_mem *
     }
     const size_t local[3] = {l->threads, 1, 1};
     const size_t global[3] = {l->grid[0] * l->threads, l->grid[1], l->grid[2]};
+    clFinish(n->queue);
+    double start = cpu_seconds();
     if (e == CL_SUCCESS)
         e = clEnqueueNDRangeKernel(n->queue, kernel, 3, NULL, global, local, 0, NULL, NULL);
+    clFinish(n->queue);
+    n->seconds += cpu_seconds() - start;
     clReleaseKernel(kernel);
     return fine(e, l->label);
 }
@@ -133,6 +148,7 @@ bool native_run(struct native *n, const struct conv_plan *plan, const float *inp
 {
     cl_mem buffer[PLAN_MAX_BUFFERS] = {0};
     const uint64_t *elems = plan->buffer_elems;
+    n->seconds = 0;
     bool ok = make_buffers(n, plan, buffer) &&
               fine(clEnqueueWriteBuffer(n->queue, buffer[BUFFER_INPUT], CL_TRUE, 0,
                                         elems[BUFFER_INPUT] * 4, input, 0, NULL, NULL), "input") &&
