@@ -9,6 +9,8 @@
 
 #include "base/file.h"
 
+/* A tensor has at most 2^32 elements of 8 bytes; no file needs to be larger. */
+static const size_t MAX_BYTES = (size_t)1 << 35;
 static const unsigned char MAGIC[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
 struct header {
@@ -38,9 +40,9 @@ static const char *find_key(const char *dict, const char *key)
 
 static bool parse_descr(struct header *h, const char *p)
 {
-    if (!p || (*p != '\'' && *p != '"'))
+    if (!p || (*p != '\'' && *p != '"') || strlen(p) < 5)
         return false;
-    if (p[1] != '<' && p[1] != '>' && p[1] != '=' && p[1] != '|')
+    if (p[1] != '<' && p[1] != '>' && p[1] != '=')
         return false;
     h->swap = p[1] == '>';
     h->kind = p[2];
@@ -62,7 +64,7 @@ static bool parse_shape(struct header *h, const char *p)
         if (end == p || *p == '-' || h->rank == TENSOR_MAX_RANK || v > SIZE_MAX / 2)
             return false;
         h->dim[h->rank++] = (size_t)v;
-        p = end;
+        p = end + (*end == 'L'); /* as Python 2 wrote long integers */
     }
 }
 
@@ -112,7 +114,7 @@ int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag 
 {
     struct text t;
     struct loc at = {.file = path};
-    int rc = file_read(&t, a, path, (size_t)1 << 36, d);
+    int rc = file_read(&t, a, path, MAX_BYTES, d);
     if (rc != OK)
         return rc;
     const unsigned char *p = (const unsigned char *)t.ptr;
@@ -137,6 +139,8 @@ int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag 
         return diag_fail(d, ERR_INPUT, at, "malformed header (at most %d dimensions)",
                          TENSOR_MAX_RANK);
     h.fortran = strncmp(order, "True", 4) == 0;
+    if (!h.fortran && strncmp(order, "False", 5) != 0)
+        return diag_fail(d, ERR_INPUT, at, "malformed header: fortran_order is neither True nor False");
 
     size_t n = 1, bytes = 0;
     for (int i = 0; i < h.rank; i++)
@@ -146,7 +150,13 @@ int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag 
         return diag_fail(d, ERR_INPUT, at, "truncated: %zu elements of %d bytes expected, %zu bytes there",
                          n, h.bytes, t.len - start - header_len);
     *out = tensor_new(a, h.rank, h.dim);
+    if (!out->data)
+        return diag_fail(d, ERR_INPUT, at, "%zu elements are too many", n);
     const unsigned char *data = p + start + header_len;
+    if (h.bytes == 4 && !h.swap && !h.fortran) {
+        memcpy(out->data, data, bytes);
+        return OK;
+    }
     for (size_t i = 0; i < n; i++)
         out->data[i] = load_element(data + (size_t)h.bytes * (h.fortran ? fortran_index(&h, i) : i), &h);
     return OK;
