@@ -127,6 +127,8 @@ int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_pr
     plan->buffer_elems[BUFFER_OUTPUT] =
         (uint64_t)p->n * (uint64_t)p->k * (uint64_t)(conv_out_h(p) * conv_out_w(p));
     int status = impl->supports(p, &why);
+    if (status == OK && tile && *tile && !*impl->tiles)
+        status = diag_fail(&why, ERR_INPUT, DIAG_NOWHERE, "has no tiles to choose from");
     if (status == OK)
         status = impl->plan(plan, p, tile ? tile : "", &why);
     if (status == OK)

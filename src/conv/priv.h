@@ -67,6 +67,9 @@ struct tile {
 int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t n, uint64_t batch,
                 struct diag *d);
 
+/* ERR_INPUT: there is no tile of that name. */
+int no_tile(const char *name, struct diag *d);
+
 /* Launches gemm/sgemm.cl: batch products c = a b of row-major matrices, c of m x n, a of m x k. Sets the
  * plan's tile. */
 struct sgemm {
@@ -81,9 +84,10 @@ typedef int conv_supports(const struct conv_problem *p, struct diag *d);
 typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                          struct diag *d);
 conv_supports any_shape, implicit_precomp_gemm_supports, winograd_2x2_nonfused_supports,
-    winograd_4x4_nonfused_supports, winograd_fused_supports;
+    winograd_4x4_nonfused_supports, winograd_fused_supports, direct_tiled_supports,
+    direct_1x1_supports, direct_depthwise_supports;
 conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_precomp_gemm_plan,
     winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_fused_plan,
-    winograd_4x4_fused_plan;
+    winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan;
 
 #endif

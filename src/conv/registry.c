@@ -15,6 +15,14 @@ static const char tiles[] =
 
 static const struct conv_impl impls[] = {
     {"direct", "DIRECT", "one thread per output, no reuse", "any shape", "", any_shape, direct_plan},
+    {"direct-tiled", "DIRECT", "square tiles staged in shared memory, 8 channels per thread",
+     "square filters 3, 5, 7, 9, 11; stride 1 or 2, dilation 1", "8x8,16x16,32x32",
+     direct_tiled_supports, direct_tiled_plan},
+    {"direct-1x1", "DIRECT", "16 or 32 channels of 1 or 2 pixels per thread",
+     "1x1 filters, no padding", "16x1,16x2,32x1,32x2", direct_1x1_supports, direct_1x1_plan},
+    {"direct-depthwise", "DIRECT", "8x8 pixels of 16 channels, each from one input channel",
+     "one input channel per group; 3x3 or 5x5, stride 1 or 2, dilation 1", "",
+     direct_depthwise_supports, direct_depthwise_plan},
     {"gemm", "GEMM", "im2col and SGEMM, image by image", "any shape", TILES, any_shape, gemm_plan},
     {"implicit-gemm", "IMPLICIT_GEMM", "tiles of a virtual column matrix, indices made in the loop",
      "any shape", TILES, any_shape, implicit_gemm_plan},

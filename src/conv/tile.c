@@ -23,6 +23,11 @@ static uint64_t cost(const struct tile *t, uint64_t m, uint64_t n, uint64_t batc
     return div_up(groups, PROCESSORS) * (bm * bn + LOAD * (bm + bn));
 }
 
+int no_tile(const char *name, struct diag *d)
+{
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them", name);
+}
+
 int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t n, uint64_t batch,
                 struct diag *d)
 {
@@ -36,8 +41,7 @@ int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t 
             best = &tiles[i];
     }
     if (*name)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them",
-                         name);
+        return no_tile(name, d);
     *out = best;
     return OK;
 }

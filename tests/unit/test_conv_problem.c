@@ -151,6 +151,10 @@ static void test_unsupported(void **state)
     assert_int_equal(conv_find(&impl, "implicit-gemm", NULL), OK);
     assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "7x7x7", &d), ERR_INPUT);
     assert_non_null(strstr(d.msg, "no tile '7x7x7'"));
+    d = (struct diag){0};
+    assert_int_equal(conv_find(&impl, "direct", NULL), OK);
+    assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "32x32x8", &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "no tiles"));
     arena_fini(&a);
 }
 
