@@ -85,7 +85,8 @@ static inline void fix_campaign(const char *path, const char *layer, const char 
         struct store_diff diff[FIX_ELEMS];
         struct store_label label[2] = {{0}};
         struct store_injection in = {.number = i, .insn = (uint32_t)row[i].line, .lanes = 1, .bits = 32, .before = 1, .after = 3,
-                                     .ptx_line = 10, .source_line = row[i].line,
+                                     .ptx_line = row[i].line,
+                                     .source_line = 100 + row[i].line,
                                      .outcome = row[i].outcome, .trap = row[i].trap};
         if (row[i].outcome == OUTCOME_SDC) {
             in.n_diffs = fix_place(index, &row[i], &rng);

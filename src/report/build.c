@@ -26,19 +26,27 @@ static struct contender contender(const struct tally *t, double confidence, stru
     };
 }
 
-static int add_cell(json_t *cells, struct contender *c, const struct report_cell *cell,
-                    double confidence, size_t max_bytes, struct arena *a, struct diag *d)
+struct building {
+    const struct report_input *in;
+    double confidence;
+    json_t *cells, *sources;
+    struct arena *a;
+};
+
+static int add_cell(struct building *b, struct contender *c, const struct report_cell *cell,
+                    struct diag *d)
 {
     struct tally t;
     json_t *pictures = NULL;
-    int rc = tally_read(&t, cell, confidence, a, d);
+    int rc = tally_read(&t, cell, b->confidence, b->a, d);
     if (rc == OK)
-        rc = picture_cell(&pictures, &t, max_bytes, d);
+        rc = picture_cell(&pictures, &t, PICTURE_BYTES / b->in->n_cells, d);
     if (rc == OK) {
-        json_t *o = cell_json(&t, confidence);
+        json_t *o = cell_json(&t, b->confidence);
+        json_object_set_new(o, "lines", lines_json(&t, b->in->sources, b->sources));
         json_object_set_new(o, "pictures", pictures);
-        json_array_append_new(cells, o);
-        *c = contender(&t, confidence, a);
+        json_array_append_new(b->cells, o);
+        *c = contender(&t, b->confidence, b->a);
     }
     tally_fini(&t);
     return rc;
@@ -88,27 +96,31 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "nothing to report: no campaigns were given");
     struct arena a = {0};
     struct contender *c = arena_array(&a, in->n_cells, sizeof *c);
-    json_t *cells = json_array(), *rank = NULL;
+    struct building b = {in, confidence, json_array(), json_array(), &a};
+    json_t *rank = NULL;
     int rc = OK;
     for (size_t i = 0; i < in->n_cells && rc == OK; i++)
-        rc = add_cell(cells, &c[i], &in->cells[i], confidence, PICTURE_BYTES / in->n_cells, &a, d);
+        rc = add_cell(&b, &c[i], &in->cells[i], d);
     if (rc == OK)
         rc = rank_cells(&rank, c, in->n_cells, confidence, d);
     if (rc == OK) {
         *out = head(in, confidence);
-        json_object_set(*out, "cells", cells);
+        json_object_set(*out, "cells", b.cells);
+        json_object_set(*out, "sources", b.sources);
         json_object_set(*out, "ranking", rank);
         json_object_set_new(*out, "summary", summarise(*out));
         json_object_set_new(*out, "picture_scale", picture_scale());
         json_object_set_new(*out, "words", words());
     }
-    json_decref(cells);
+    json_decref(b.cells);
+    json_decref(b.sources);
     json_decref(rank);
     arena_fini(&a);
     return rc;
 }
 
-int report_campaign(json_t **out, const char *store, double confidence, struct diag *d)
+int report_campaign(json_t **out, const char *store, double confidence,
+                    const struct report_sources *sources, struct diag *d)
 {
     struct arena a = {0};
     struct report_cell cell = {.campaign = store};
@@ -120,6 +132,7 @@ int report_campaign(json_t **out, const char *store, double confidence, struct d
         .commands = commands,
         .n_cells = 1,
         .cells = &cell,
+        .sources = sources,
     };
     int rc = report_build(out, &in, d);
     arena_fini(&a);

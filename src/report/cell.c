@@ -196,19 +196,6 @@ static json_t *provenance(const struct tally *t)
                      t->cell.model ? json_text(t->cell.model) : json_null());
 }
 
-static json_t *lines(const struct tally *t)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < t->n_lines; i++) {
-        const struct line_tally *l = &t->lines[i];
-        json_array_append_new(list, json_pack("[i, i, o, o, o]", (int)l->launch, l->line,
-                                              integer(l->outcome[OUTCOME_MASKED]),
-                                              integer(l->outcome[OUTCOME_SDC]),
-                                              integer(l->outcome[OUTCOME_DUE])));
-    }
-    return list;
-}
-
 json_t *cell_json(const struct tally *t, double confidence)
 {
     const struct store_campaign *c = t->campaign;
@@ -236,6 +223,5 @@ json_t *cell_json(const struct tally *t, double confidence)
                                   difference(t)));
     json_object_set_new(o, "epsilons", epsilons(t, confidence));
     json_object_set_new(o, "errors", magnitudes(t));
-    json_object_set_new(o, "lines", lines(t));
     return o;
 }

@@ -26,7 +26,7 @@ json_t *json_text(const char *s)
         unsigned char c = (unsigned char)s[i];
         /* 0xC2 0x80..0x9F are the C1 controls: terminals obey some of them. */
         bool c1 = c >= 0x80 && c < 0xA0 && i > 0 && (unsigned char)s[i - 1] == 0xC2;
-        copy[i] = c < 0x20 || c == 0x7F ? '?' : c1 ? (char)0xBF : (char)c;
+        copy[i] = c == '\t' ? ' ' : c < 0x20 || c == 0x7F ? '?' : c1 ? (char)0xBF : (char)c;
     }
     copy[len] = 0;
     j = json_string(copy);

@@ -56,12 +56,16 @@ struct sdc {
     uint64_t corrupted; /* at the first epsilon */
     int pattern;        /* at the first epsilon, or -1 */
     double max_abs_error;
+    uint32_t launch;
+    int ptx_line;
     uint32_t trials, critical; /* direct simulation */
 };
+/* Faults that struck one line of a launch's PTX. */
 struct line_tally {
     uint32_t launch;
-    int line; /* of the kernel's source, 0: unknown */
+    int ptx_line, source_line; /* 0: unknown */
     uint64_t outcome[N_OUTCOMES];
+    double critical; /* sum over its SDCs of the share of direct trials that were critical */
 };
 
 struct tally {
@@ -72,7 +76,7 @@ struct tally {
     struct sdc *sdc;           /* ascending by number */
     size_t n_sdc;
     struct epsilon_tally *eps; /* campaign->n_epsilons of them */
-    struct line_tally *lines;  /* ascending by launch, line */
+    struct line_tally *lines;  /* ascending by launch, PTX line */
     size_t n_lines;
     struct critical direct, model;
 };
@@ -89,7 +93,12 @@ json_t *json_text(const char *s);
 json_t *json_estimate(const struct estimate *e);
 json_t *json_share(uint64_t k, uint64_t n, double confidence);
 
+/* The line of a launch, or NULL. */
+struct line_tally *tally_line(const struct tally *t, uint32_t launch, int ptx_line);
+
 json_t *cell_json(const struct tally *t, double confidence);
+/* Faults by source line; adds the files to sources, the document's list of them. */
+json_t *lines_json(const struct tally *t, const struct report_sources *from, json_t *sources);
 
 /* What the ranking needs of a cell once its store is closed. Strings belong to the caller. */
 struct contender {

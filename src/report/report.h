@@ -17,6 +17,18 @@ struct report_cell {
     const char *sim_direct; /* store of trials */
     const char *sim_model;
 };
+
+/* Where the kernels came from, to show faults beside their source; either function may return NULL.
+ * What they return must stay valid until the report is built. */
+struct store_campaign;
+struct report_sources {
+    void *ctx;
+    /* The PTX that a launch of a campaign ran. */
+    const char *(*ptx)(void *ctx, const struct store_campaign *c, size_t launch);
+    /* A source file, by the name it has in that PTX. */
+    const char *(*file)(void *ctx, const char *name);
+};
+
 struct report_input {
     const char *title, *network, *dataset;
     double golden_accuracy; /* of the network on the images used, NAN if unknown */
@@ -24,11 +36,13 @@ struct report_input {
     const char *const *commands; /* to make everything again; NULL-terminated */
     size_t n_cells;
     const struct report_cell *cells;
+    const struct report_sources *sources; /* may be NULL */
 };
 
 int report_build(json_t **out, const struct report_input *in, struct diag *d);
 /* The same for one campaign store: `sievert report run.db`. */
-int report_campaign(json_t **out, const char *store, double confidence, struct diag *d);
+int report_campaign(json_t **out, const char *store, double confidence,
+                    const struct report_sources *sources, struct diag *d);
 
 void report_terminal(FILE *to, const json_t *report, bool colour);
 int report_csv(const char *path, const json_t *report, struct diag *d);

@@ -50,26 +50,43 @@ static int count_domain(struct epsilon_tally *e, const char *name, struct arena 
     return OK;
 }
 
-static int count_line(struct tally *t, const struct store_injection *i, struct diag *d)
+/* Where the line is among those of t, or where it belongs. */
+static size_t line_place(const struct tally *t, uint32_t launch, int ptx_line)
 {
-    int line = i->source_line > 0 ? i->source_line : 0;
     size_t lo = 0, hi = t->n_lines;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         const struct line_tally *l = &t->lines[mid];
-        if (l->launch < i->launch || (l->launch == i->launch && l->line < line))
+        if (l->launch < launch || (l->launch == launch && l->ptx_line < ptx_line))
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (lo == t->n_lines || t->lines[lo].launch != i->launch || t->lines[lo].line != line) {
+    return lo;
+}
+
+struct line_tally *tally_line(const struct tally *t, uint32_t launch, int ptx_line)
+{
+    size_t i = line_place(t, launch, ptx_line);
+    bool found = i < t->n_lines && t->lines[i].launch == launch && t->lines[i].ptx_line == ptx_line;
+    return found ? &t->lines[i] : NULL;
+}
+
+static int count_line(struct tally *t, const struct store_injection *i, struct diag *d)
+{
+    struct line_tally *line = tally_line(t, i->launch, i->ptx_line);
+    if (!line) {
+        size_t at = line_place(t, i->launch, i->ptx_line);
         if (!grow((void **)&t->lines, t->n_lines, sizeof *t->lines))
             return no_memory(d);
-        memmove(t->lines + lo + 1, t->lines + lo, (t->n_lines - lo) * sizeof *t->lines);
-        t->lines[lo] = (struct line_tally){.launch = i->launch, .line = line};
+        line = &t->lines[at];
+        memmove(line + 1, line, (t->n_lines - at) * sizeof *line);
+        *line = (struct line_tally){.launch = i->launch,
+                                    .ptx_line = i->ptx_line,
+                                    .source_line = i->source_line > 0 ? i->source_line : 0};
         t->n_lines++;
     }
-    t->lines[lo].outcome[i->outcome]++;
+    line->outcome[i->outcome]++;
     return OK;
 }
 
@@ -102,6 +119,8 @@ static int count_sdc(struct reading *r, const struct store_injection *i)
         .corrupted = first ? first->corrupted : i->n_diffs,
         .pattern = first && first->corrupted ? first->pattern : -1,
         .max_abs_error = i->max_abs_error,
+        .launch = i->launch,
+        .ptx_line = i->ptx_line,
     };
     return OK;
 }
@@ -234,6 +253,7 @@ static void estimate_direct(struct tally *t, double confidence)
         if (t->sdc[i].trials == 0)
             continue;
         double v = (double)t->sdc[i].critical / (double)t->sdc[i].trials;
+        tally_line(t, t->sdc[i].launch, t->sdc[i].ptx_line)->critical += v;
         c->clusters++;
         sum += v;
         sum2 += v * v;

@@ -159,10 +159,52 @@ static void patterns_and_magnitudes(void **state)
     char *decades = json_dumps(doc_at(c, "errors.decades"), JSON_COMPACT);
     assert_string_equal(decades, "[[-5,1],[-1,1],[0,1],[1,1]]");
     free(decades);
-    char *lines = json_dumps(doc_at(c, "lines"), JSON_COMPACT); /* launch, line, masked, SDC, DUE */
-    assert_string_equal(lines, "[[0,4,2,0,0],[0,5,0,2,1],[0,6,2,3,0]]");
-    free(lines);
     json_decref(doc);
+}
+
+/* PTX lines 4, 5, 6 are source lines 104, 105, 106; line 5 is of another file. */
+static const char *ptx_of(void *ctx, const struct store_campaign *c, size_t launch)
+{
+    (void)ctx;
+    assert_string_equal(c->impl, "direct");
+    assert_int_equal(launch, 0);
+    return "\t.file\t1 \"a/main.cl\"\n"
+           ".loc 1 104 7\n"
+           "\n"
+           "add.s32 %r1, %r2, %r3; // line 4\n"
+           "\t.loc\t2 105 1 // and 5\n"
+           ".loc 1 106 1 // and 6\n"
+           ".file 2 \"./a/inlined.h\"\n";
+}
+static const char *file_of(void *ctx, const char *name)
+{
+    (void)ctx;
+    return strcmp(name, "a/main.cl") == 0 ? "first\n\tsecond </script>\n\nfourth" : NULL;
+}
+
+static void source_lines(void **state)
+{
+    (void)state;
+    static const struct report_sources sources = {.ptx = ptx_of, .file = file_of};
+    struct report_input in = {.n_cells = 1, .cells = &ten_cell, .sources = &sources};
+    json_t *doc = NULL, *plain = build(&ten_cell, 1);
+    MUST(report_build(&doc, &in, d));
+    /* file, line, masked, SDC, DUE, critical: injections 1 and 3 (shares 1 and 1/2) struck line 105 */
+    char *got = json_dumps(doc_at(json_array_get(doc_at(doc, "cells"), 0), "lines"),
+                           JSON_COMPACT | JSON_REAL_PRECISION(6));
+    assert_string_equal(got, "[[0,104,2,0,0,0.0],[0,106,2,3,0,0.0],[1,105,0,2,1,1.5]]");
+    free(got);
+    got = json_dumps(doc_at(doc, "sources"), JSON_COMPACT);
+    assert_string_equal(got, "[{\"name\":\"a/main.cl\",\"lines\":[\"first\","
+                             "\" second </script>\",\"\",\"fourth\"]},"
+                             "{\"name\":\"a/inlined.h\",\"lines\":[]}]");
+    free(got);
+    got = json_dumps(doc_at(json_array_get(doc_at(plain, "cells"), 0), "lines"),
+                     JSON_COMPACT | JSON_REAL_PRECISION(6));
+    assert_string_equal(got, "[[-1,104,2,0,0,0.0],[-1,105,0,2,1,1.5],[-1,106,2,3,0,0.0]]");
+    free(got);
+    json_decref(doc);
+    json_decref(plain);
 }
 
 static void critical_rates(void **state)
@@ -502,7 +544,7 @@ static void one_campaign(void **state)
 {
     (void)state;
     json_t *doc = NULL;
-    MUST(report_campaign(&doc, DIR "ten.db", 0, d));
+    MUST(report_campaign(&doc, DIR "ten.db", 0, NULL, d));
     const json_t *c = json_array_get(doc_at(doc, "cells"), 0);
     assert_string_equal(doc_text(c, "layer"), "conv1");
     check_share(c, "outcomes.SDC", 5, 10);
@@ -546,7 +588,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outcomes_and_provenance), cmocka_unit_test(patterns_and_magnitudes),
-        cmocka_unit_test(critical_rates),          cmocka_unit_test(few_trials),
+        cmocka_unit_test(source_lines),            cmocka_unit_test(few_trials),
+        cmocka_unit_test(critical_rates),
         cmocka_unit_test(ranks),                   cmocka_unit_test(holm_corrects),
         cmocka_unit_test(falls_back),              cmocka_unit_test(pictures),
         cmocka_unit_test(hostile_names),           cmocka_unit_test(page_asks_for_nothing),
