@@ -150,7 +150,7 @@ static int parse_words(struct campaign_options *out, const struct inject_args *o
 static int print_result(struct cli *cli, const char *store, double confidence)
 {
     json_t *doc;
-    int rc = report_campaign(&doc, store, confidence, &cli->diag);
+    int rc = report_campaign(&doc, store, confidence, NULL, &cli->diag);
     if (rc != OK)
         return rc;
     if (cli->json) {

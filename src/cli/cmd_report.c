@@ -52,6 +52,7 @@ int run_report(struct cli *cli, void *args)
 {
     struct report_args *o = args;
     const char *what = cli->operands[0];
+    const struct report_sources sources = study_sources(&cli->arena);
     struct stat st;
     json_t *doc;
     if (o->confidence <= 0 || o->confidence >= 1)
@@ -59,7 +60,7 @@ int run_report(struct cli *cli, void *args)
                          o->confidence);
     bool is_folder = stat(what, &st) == 0 && S_ISDIR(st.st_mode);
     int rc = is_folder ? load_study(&doc, cli, what)
-                       : report_campaign(&doc, what, o->confidence, &cli->diag);
+                       : report_campaign(&doc, what, o->confidence, &sources, &cli->diag);
     if (rc != OK)
         return rc;
     if (o->html)

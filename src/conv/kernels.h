@@ -13,5 +13,7 @@ struct kernel_file {
 const struct kernel_file *kernel_files(size_t *n);
 /* NULL if there is none of that name. */
 const struct kernel_file *kernel_file_find(const char *name);
+/* Text of a source file, "gemm/tile.h"; NULL if there is none of that name. */
+const char *kernel_source(const char *name);
 
 #endif

@@ -85,6 +85,7 @@ int study_report(const char *folder, struct diag *d)
         goto out;
 
     const json_t *rows = json_object_get(manifest, "cells");
+    const struct report_sources sources = study_sources(&a);
     const char *config_file = json_string_value(json_object_get(manifest, "config_file"));
     struct report_input in = {
         .title = config.title,
@@ -92,6 +93,7 @@ int study_report(const char *folder, struct diag *d)
         .dataset = config.dataset,
         .commands = commands(&a, config_file ? config_file : "STUDY.yaml", folder),
         .n_cells = json_array_size(rows),
+        .sources = &sources,
     };
     struct report_cell *cells = arena_array(&a, in.n_cells, sizeof *cells);
     for (size_t i = 0; i < in.n_cells; i++) {

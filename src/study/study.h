@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "conv/conv.h"
 #include "model/model.h"
+#include "report/report.h"
 
 struct study_progress {
     const char *step;             /* "conv1 direct: injections" */
@@ -31,6 +32,9 @@ int study_run(const struct study_options *options, struct diag *d);
 
 /* Make the three reports of a study's folder again. */
 int study_report(const char *out_dir, struct diag *d);
+
+/* How a report finds the kernels of campaigns, and their sources. Its memory is in a. */
+struct report_sources study_sources(struct arena *a);
 
 /* A convolution layer of a network, with what it reads when the network sees one image. In a. */
 struct study_layer {
