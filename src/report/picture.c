@@ -256,37 +256,48 @@ static bool worse(const struct sdc *x, const struct sdc *y)
     return ex > ey;
 }
 
-/* Typical of each pattern is the injection of median cardinality, the commonest pattern first; last
- * comes the worst of all. Returns how many. */
-static size_t choose(struct choice out[static N_PATTERNS + 1], const struct tally *t)
+/* The worst of sorted SDCs of one pattern, whose last ones have the most corrupted values. */
+static const struct sdc *worst_of(const struct sdc *const *sorted, size_t n)
 {
-    const struct sdc **sorted = calloc(t->n_sdc + 1, sizeof *sorted), *worst = NULL;
-    size_t n = 0, k = 0;
-    for (size_t i = 0; sorted && i < t->n_sdc; i++) {
-        if (t->sdc[i].pattern < 0)
-            continue;
-        sorted[n++] = &t->sdc[i];
-        if (!worst || worse(&t->sdc[i], worst))
-            worst = &t->sdc[i];
-    }
+    const struct sdc *worst = sorted[n - 1];
+    for (size_t i = n - 1; i-- > 0 && sorted[i]->corrupted == worst->corrupted;)
+        if (!worse(worst, sorted[i]))
+            worst = sorted[i];
+    return worst;
+}
+
+/* Typical of each pattern is the injection of median cardinality, the commonest pattern first; then
+ * come the worst of each, in the same order, where they are others. Returns how many. */
+static size_t choose(struct choice out[static 2 * N_PATTERNS], const struct tally *t)
+{
+    const struct sdc **sorted = calloc(t->n_sdc + 1, sizeof *sorted);
+    struct choice worst[N_PATTERNS];
+    size_t n = 0, k = 0, w = 0;
+    for (size_t i = 0; sorted && i < t->n_sdc; i++)
+        if (t->sdc[i].pattern >= 0)
+            sorted[n++] = &t->sdc[i];
     if (n)
         qsort(sorted, n, sizeof *sorted, compare_sdc);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i; end < n && sorted[end]->pattern == sorted[i]->pattern; end++)
             ;
         out[k++] = (struct choice){sorted[i + (end - i - 1) / 2], "typical", end - i};
+        const struct sdc *s = worst_of(sorted + i, end - i);
+        if (s != out[k - 1].sdc)
+            worst[w++] = (struct choice){s, "worst", end - i};
     }
     if (k)
         qsort(out, k, sizeof *out, compare_choices);
-    if (worst)
-        out[k++] = (struct choice){worst, "worst", 0};
+    if (w)
+        qsort(worst, w, sizeof *worst, compare_choices);
+    memcpy(out + k, worst, w * sizeof *worst);
     free(sorted);
-    return k;
+    return k + w;
 }
 
 int picture_cell(json_t **out, const struct tally *t, size_t max_bytes, struct diag *d)
 {
-    struct choice choice[N_PATTERNS + 1];
+    struct choice choice[2 * N_PATTERNS];
     size_t n = choose(choice, t), used = 0;
     int rc = OK;
     *out = json_array();

@@ -92,6 +92,24 @@ def check_sorting():
     check(up == sorted(up) and down == up[::-1] and up[0] != up[-1], f"sorting: {up}, {down}")
 
 
+def check_listing():
+    rows = browser.js("""(() => {
+        const d = [...document.querySelectorAll("details.minor")].find(
+            d => d.previousElementSibling && d.previousElementSibling.textContent.startsWith("Each fault is counted"));
+        d.open = true;
+        return new Promise(done => setTimeout(() => done(
+            [...d.querySelectorAll("table.listing tbody tr:not(.quiet):not(.gap)")].map(
+                r => [...r.cells].map(c => c.textContent))), 300));
+    })()""")
+    cell = report["cells"][0]
+    check(len(rows) == len(cell["lines"]), f"source lines: {len(rows)} shown")
+    for row, line in zip(rows, cell["lines"]):
+        text = report["sources"][line[0]]["lines"][line[1] - 1]
+        check(row[0] == str(line[1]) and row[1] == text, f"source line {line[1]}: {row[:2]}")
+        check(int(row[2]) == sum(line[2:5]) and row[3].startswith(str(line[3]) + " ("),
+              f"source line {line[1]}: {row[2:]}")
+
+
 def check_keyboard():
     browser.js("document.querySelector('.skip').focus()")
     seen = set()
@@ -116,6 +134,7 @@ try:
     check_charts("light")
     browser.screenshot(folder + "/light.png")
     check_sorting()
+    check_listing()
     check_keyboard()
     browser.view(1280, 900, dark=True)
     check(browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)",

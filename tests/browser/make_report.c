@@ -3,6 +3,32 @@
 #include "../report_fixture.h"
 #include "report/report.h"
 
+/* PTX line n comes from line 100 + n of a made-up kernel. */
+static const char *ptx(void *text, const struct store_campaign *c, size_t launch)
+{
+    (void)c, (void)launch;
+    return text;
+}
+static const char *source(void *ctx, const char *name)
+{
+    static char text[8192];
+    size_t used = 0;
+    (void)ctx, (void)name;
+    for (int i = 1; i < 130; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 i % 4 ? "    sum = fma(a[%d], b[%d], sum);\n" : "/* <%d> & %d */\n", i,
+                                 i);
+    return text;
+}
+static char *make_ptx(void)
+{
+    static char text[8192];
+    size_t used = (size_t)snprintf(text, sizeof text, ".file 1 \"demo/kernel.cl\"\n");
+    for (int i = 2; i < 30; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, ".loc 1 %d 0\n", 100 + i);
+    return text;
+}
+
 int main(int argc, char **argv)
 {
     enum { LAYERS = 2, IMPLS = 3, N = 1000 };
@@ -29,7 +55,9 @@ int main(int argc, char **argv)
                                         path[i][2]};
     }
     static const char *const commands[] = {"sievert study examples/lenet5.yaml -o out", NULL};
+    const struct report_sources sources = {make_ptx(), ptx, source};
     struct report_input in = {
+        .sources = &sources,
         .title = "</script><script>console.error('broken out')</script><b>Synthetic</b> & 'study'",
         .network = "lenet5.onnx", .dataset = "fashion-mnist", .golden_accuracy = 0.8934,
         .commands = commands, .n_cells = LAYERS * IMPLS, .cells = cells};

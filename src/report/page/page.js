@@ -461,7 +461,7 @@ function magnitudesOf(cells) {
 
 function pictureOf(p, impl) {
   const part = p.channels_shown < p.channels_all ? `, the ${p.channels_shown} first of them shown` : "";
-  const name = p.kind === "worst" ? `worst of all, ${p.pattern}` : p.pattern;
+  const name = p.kind === "worst" ? `${p.pattern}, worst` : p.pattern;
   return el("figure", {}, p.png ? el("img", {src: p.png,
       alt: `${name} in ${impl}: ${p.corrupted} corrupted values in ${p.channels} of ${p.channels_all} channels`}) : null,
     el("figcaption", {}, el("b", {}, name), ` · ${count(p.corrupted)} value${p.corrupted > 1 ? "s" : ""} in ` +
@@ -471,9 +471,9 @@ function pictureOf(p, impl) {
 function picturesOf(cells) {
   const with_pictures = cells.filter(c => c.pictures.length), s = report.picture_scale;
   if (!with_pictures.length) return null;
-  return el("div", {}, el("h3", {}, "Typical corrupted tensors"),
+  return el("div", {}, el("h3", {}, "Typical and worst corrupted tensors"),
     soft("Each picture is one injection, its channels side by side. Typical is the one with the median number of ",
-      "corrupted values among those of its pattern; the commonest pattern comes first."),
+      "corrupted values among those of its pattern, the worst the one with the most; the commonest pattern comes first."),
     el("div", {class: "scale"}, `error 10⁻${s.decades}`.replace("7", "⁷"), el("img", {src: s.png, alt: ""}),
       "as large as the largest fault-free value", el("i", {style: `background:${s.beyond}`}), "larger",
       el("i", {style: `background:${s.not_finite}`}), "not finite",
@@ -483,13 +483,61 @@ function picturesOf(cells) {
       el("div", {class: "pictures"}, ...c.pictures.map(p => pictureOf(p, c.impl))))));
 }
 
+/* A kernel's source with what came of the faults that struck each line. */
+function listing(cell, file, struck) {
+  const source = file < 0 ? null : report.sources[file], lines = source ? source.lines : [];
+  const of = new Map(struck.map(l => [l[1], l])), context = 2, rows = [];
+  const near = n => { for (let k = -context; k <= context; k++) if (of.has(n + k)) return true; return false; };
+  const all = lines.length ? lines.map((_, i) => i + 1) : [...of.keys()];
+  const total = cell.outcomes.SDC.n, most = Math.max(...cell.lines.map(l => l[3]), 1);
+  let gap = false;
+  for (const n of all) {
+    if (!near(n)) { gap = true; continue; }
+    if (gap && rows.length) rows.push(el("tr", {class: "gap"}, el("td", {colspan: 6}, "⋯")));
+    gap = false;
+    const code = el("td", {class: "code"}, lines[n - 1] || ""), l = of.get(n);
+    const number = el("th", {scope: "row"}, n === 0 ? "?" : String(n));
+    if (!l) { rows.push(el("tr", {class: "quiet"}, number, code, ...[1, 2, 3, 4].map(() => el("td")))); continue; }
+    const faults = l[2] + l[3] + l[4];
+    rows.push(el("tr", {}, number, code, el("td", {}, count(faults)),
+      el("td", {class: "bar", style: `--part:${(100 * l[3] / most).toFixed(1)}%`}, `${count(l[3])} (${percent(l[3] / faults)})`),
+      el("td", {}, `${count(l[4])} (${percent(l[4] / faults)})`),
+      el("td", {}, l[5] === null ? "–" : percent(l[5] / faults))));
+  }
+  const name = source ? source.name : "lines of sources that are not known here";
+  const here = struck.reduce((s, l) => s + l[3], 0);
+  return el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": name},
+    el("table", {class: "listing"}, el("caption", {}, `${name}: ${percent(total ? here / total : 0)} of the SDCs`),
+      el("thead", {}, el("tr", {}, ...["Line", "Source", "Faults", "SDC", "DUE", "Critical"].map(h => el("th", {scope: "col"}, h)))),
+      el("tbody", {}, ...rows)));
+}
+function sourceOf(cells) {
+  const struck = cells.filter(c => c.lines.length && c.lines.some(l => l[1] > 0));
+  if (!struck.length) return null;
+  return el("div", {}, el("h3", {}, "Which lines of the kernels are vulnerable"),
+    soft("Each fault is counted at the source line of the instruction it struck; the bar is the line's part of the SDCs. ",
+      "Critical: probability that a fault there changes the answer."),
+    ...struck.map(c => {
+      const details = el("details", {class: "minor"}, el("summary", {}, swatch(c.impl), c.impl));
+      details.addEventListener("toggle", () => {
+        if (!details.open || details.childElementCount > 1) return;
+        const files = [...new Set(c.lines.map(l => l[0]))];
+        const sdcs = f => c.lines.filter(l => l[0] === f).reduce((s, l) => s + l[3], 0);
+        files.sort((a, b) => sdcs(b) - sdcs(a));
+        details.append(...files.map(f => listing(c, f, c.lines.filter(l => l[0] === f))));
+      });
+      return details;
+    }));
+}
+
 function layerPart(layer, i) {
   const cells = cellsOf(layer), c = cells[0];
   return el("details", {class: "layer", id: "layer-" + i, open: i === 0 || layers.length <= 3 ? "" : null,
     ontoggle: drawVisible},
     el("summary", {}, layer || "layer", el("span", {class: "soft"},
       `${c.shape}, output ${c.output.join(" × ")}, ${cells.length} implementation${cells.length > 1 ? "s" : ""}`)),
-    outcomesOf(layer, cells), criticalOf(layer, cells), patternsOf(layer, cells), picturesOf(cells));
+    outcomesOf(layer, cells), criticalOf(layer, cells), patternsOf(layer, cells), picturesOf(cells),
+    sourceOf(cells));
 }
 function layersPart() {
   const epsilons = report.cells.reduce((m, c) => c.epsilons.length > m.length ? c.epsilons : m, []);
