@@ -40,6 +40,10 @@ struct experiment_result {
     uint64_t warp_insns;            /* simulated for it: the cost */
 };
 void experiment_run(struct experiment *e, const struct fault *f, struct experiment_result *out);
+/* The same for many, in the order that is cheapest; each is called once for every fault i. */
+void experiment_run_all(struct experiment *e, const struct fault *faults, size_t n,
+                        void (*each)(void *ctx, size_t i, const struct experiment_result *r),
+                        void *ctx);
 
 struct progress {
     uint64_t done, planned;

@@ -152,3 +152,11 @@ const uint64_t *simt_mem_written(const struct simt_mem *m, size_t *n_words)
     *n_words = m->size ? words_for(m->size) : 0;
     return m->written;
 }
+
+void simt_mem_forget(struct simt_mem *m)
+{
+    if (m->size)
+        memset(m->written, 0, words_for(m->size) * sizeof *m->written);
+}
+
+uint8_t *simt_mem_data(struct simt_mem *m) { return m->data; }

@@ -50,6 +50,10 @@ void simt_mem_restore(struct simt_mem *dst, const struct simt_mem *src);
  * bit per SIMT_CHUNK bytes of the view, n_words words. */
 enum { SIMT_CHUNK = 1024 };
 const uint64_t *simt_mem_written(const struct simt_mem *m, size_t *n_words);
+/* Forget the written chunks without copying anything. */
+void simt_mem_forget(struct simt_mem *m);
+/* The bytes of the view, for a caller that writes them without tracking. */
+uint8_t *simt_mem_data(struct simt_mem *m);
 
 /* ---- Launches -------------------------------------------------------------------------------- */
 struct simt_launch {

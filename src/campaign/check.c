@@ -1,0 +1,119 @@
+/* An injection of a store run again, and compared with its row bit for bit. */
+#include <string.h>
+
+#include "campaign/priv.h"
+
+/* The program that the store's campaign ran. In a, but for its memory. */
+static int rebuild(struct conv_program *out, struct arena *a, const struct store_campaign *c,
+                   struct diag *d)
+{
+    struct conv_problem problem;
+    const struct conv_impl *impl;
+    int rc = conv_parse_shape(&problem, c->shape, d);
+    if (rc != OK || (rc = conv_find(&impl, c->impl, d)) != OK)
+        return rc;
+    if (c->kernels_hash != conv_kernels_hash())
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "the campaign ran other kernels (%016llx) than this program has (%016llx)",
+                         (unsigned long long)c->kernels_hash,
+                         (unsigned long long)conv_kernels_hash());
+    const struct conv_problem *q = &problem;
+    if (c->input_floats != (size_t)q->n * (size_t)q->c * (size_t)q->h * (size_t)q->w ||
+        c->filter_floats != (size_t)q->k * (size_t)(q->c / q->groups) * (size_t)q->r * (size_t)q->s)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "damaged store: its input or filter does not have the size of its shape");
+    return conv_prepare(out, a, q, impl, c->tile, c->input, c->filter, d);
+}
+
+static int kind_of(struct fault_kind *out, const struct store_campaign *c, struct diag *d)
+{
+    int rc = fault_kind_parse(out, c->fault, d);
+    out->population = strcmp(c->population_kind, "ptx") == 0 ? POPULATION_PTX : POPULATION_MACHINE;
+    return rc;
+}
+
+static int differs(struct diag *d, uint64_t number, const char *what, uint64_t stored, uint64_t now)
+{
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                     "injection %llu ran differently: its %s is stored as %llu and is now %llu",
+                     (unsigned long long)number, what, (unsigned long long)stored,
+                     (unsigned long long)now);
+}
+
+static int compare(const struct store_injection *a, const struct store_injection *b, struct diag *d)
+{
+    const struct {
+        const char *what;
+        uint64_t stored, now;
+    } fields[] = {
+        {"launch", a->launch, b->launch},
+        {"CTA", a->cta, b->cta},
+        {"site", a->nth, b->nth},
+        {"instruction", a->insn, b->insn},
+        {"warp", a->warp, b->warp},
+        {"lane", a->lane, b->lane},
+        {"register", a->reg, b->reg},
+        {"number of lanes", a->lanes, b->lanes},
+        {"register width", (uint64_t)a->bits, (uint64_t)b->bits},
+        {"value before", a->before, b->before},
+        {"value after", a->after, b->after},
+        {"outcome", (uint64_t)a->outcome, (uint64_t)b->outcome},
+        {"trap", (uint64_t)a->trap, (uint64_t)b->trap},
+        {"trap's launch", a->trap_launch, b->trap_launch},
+        {"trap's CTA", a->trap_cta, b->trap_cta},
+        {"trap's instruction", a->trap_insn, b->trap_insn},
+        {"trap's address", a->trap_address, b->trap_address},
+        {"number of differences", a->n_diffs, b->n_diffs},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (fields[i].stored != fields[i].now)
+            return differs(d, a->number, fields[i].what, fields[i].stored, fields[i].now);
+    for (size_t i = 0; i < a->n_diffs; i++) {
+        if (a->diffs[i].index != b->diffs[i].index)
+            return differs(d, a->number, "differing element", a->diffs[i].index, b->diffs[i].index);
+        if (a->diffs[i].faulty_bits != b->diffs[i].faulty_bits)
+            return differs(d, a->number, "output value (bits)", a->diffs[i].faulty_bits,
+                           b->diffs[i].faulty_bits);
+    }
+    return OK;
+}
+
+static int run_again(struct experiment_result *out, struct arena *a, const struct golden *g,
+                     const struct store_campaign *c, const struct store_injection *stored,
+                     enum engine engine, struct diag *d)
+{
+    struct fault f = campaign_fault(g, c->seed, stored->number);
+    struct experiment *e = experiment_new(g->program, g, engine, c->hang_factor);
+    struct recorder r = recorder_for(g, c);
+    struct store_injection now;
+    experiment_run(e, &f, out);
+    record(&now, a, &r, stored->number, &f, out);
+    out->diffs = now.diffs;
+    experiment_free(e);
+    return compare(stored, &now, d);
+}
+
+int campaign_replay(struct experiment_result *out, struct arena *a, struct store *s,
+                    uint64_t number, enum engine engine, struct diag *d)
+{
+    const struct store_campaign *c = store_campaign(s);
+    struct store_injection stored;
+    struct conv_program program;
+    struct fault_kind kind;
+    struct golden *g;
+    if (!c)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "a simulation, not a campaign of injections");
+    int rc = store_get(s, number, &stored, a, d);
+    if (rc != OK || (rc = kind_of(&kind, c, d)) != OK || (rc = rebuild(&program, a, c, d)) != OK)
+        return rc;
+    rc = golden_run(&g, &program.sim, &kind, d);
+    if (rc == OK) {
+        if (golden_population(g) != c->population)
+            rc = differs(d, number, "population", c->population, golden_population(g));
+        else
+            rc = run_again(out, a, g, c, &stored, engine, d);
+        golden_free(g);
+    }
+    conv_program_fini(&program);
+    return rc;
+}

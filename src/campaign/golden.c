@@ -1,0 +1,273 @@
+/* The fault-free run, measured: sites, instructions, and which bytes each CTA read and wrote. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "campaign/priv.h"
+
+struct measure {
+    struct golden *g;
+    struct cta_log *log; /* of the CTA that runs */
+    size_t next;         /* position of the CTA to begin */
+    uint8_t *targets;    /* by instruction, of the kernel that runs */
+    struct footprint reads, writes;
+    const uint8_t *now;  /* memory, as the CTA left it */
+    uint8_t *past;       /* and as it was before */
+    uint64_t base;
+};
+
+static bool on_step(void *ctx, const struct simt_step *s)
+{
+    struct measure *m = ctx;
+    m->log->population += m->targets[s->insn] * (unsigned)__builtin_popcount(s->mask);
+    return true;
+}
+
+static void on_access(void *ctx, const struct simt_access *a)
+{
+    struct measure *m = ctx;
+    struct footprint *f = a->store ? &m->writes : &m->reads;
+    for (uint32_t lanes = a->mask; lanes; lanes &= lanes - 1)
+        footprint_add(f, a->address[__builtin_ctz(lanes)] - m->base, a->bytes);
+}
+
+static void on_begin(void *ctx, uint64_t cta)
+{
+    struct measure *m = ctx;
+    (void)cta;
+    m->log = &m->g->cta[m->next++];
+}
+
+static void on_end(void *ctx, uint64_t cta, uint64_t issued)
+{
+    struct measure *m = ctx;
+    struct cta_log *log = m->log;
+    struct arena *a = &m->g->arena;
+    size_t bytes = 0;
+    (void)cta;
+    log->issued = issued;
+    log->reads = footprint_take(&m->reads, a, &log->n_reads);
+    log->writes = footprint_take(&m->writes, a, &log->n_writes);
+    for (size_t i = 0; i < log->n_writes; i++)
+        bytes += log->writes[i].n;
+    uint8_t *before = arena_alloc(a, bytes), *after = arena_alloc(a, bytes);
+    log->before = before;
+    log->after = after;
+    for (size_t i = 0; i < log->n_writes; i++) {
+        struct range w = log->writes[i];
+        memcpy(before, m->past + w.at, w.n);
+        memcpy(after, m->now + w.at, w.n);
+        memcpy(m->past + w.at, m->now + w.at, w.n);
+        before += w.n;
+        after += w.n;
+    }
+}
+
+static void learn_targets(struct measure *m, const struct ptx_kernel *k)
+{
+    size_t n = ptx_n_insns(k);
+    free(m->targets);
+    m->targets = malloc(n + 1);
+    if (!m->targets)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        m->targets[i] = (uint8_t)inject_targets(k, i, &m->g->kind);
+}
+
+static int run_launches(struct golden *g, struct measure *m, struct simt_mem *mem, struct diag *d)
+{
+    const struct simt_hook hook = {m, on_step, on_access, on_begin, on_end};
+    const struct simt_run_options options = {.hook = &hook};
+    struct simt *simt = simt_new();
+    int rc = OK;
+    for (size_t l = 0; rc == OK && l < g->program->n_launches; l++) {
+        const struct simt_launch *launch = &g->program->launches[l];
+        struct simt_result r;
+        learn_targets(m, launch->kernel);
+        simt_run(simt, mem, launch, 0, simt_n_ctas(launch), &options, &r);
+        g->counts[l] = r.counts;
+        if (r.trap.kind != TRAP_NONE)
+            rc = diag_fail(d, ERR_INPUT, r.trap.at,
+                           "the fault-free run of kernel '%s' stopped in CTA %llu: %s",
+                           ptx_kernel_name(launch->kernel), (unsigned long long)r.trap.cta,
+                           vocab_word(&vocab_traps, (int)r.trap.kind));
+    }
+    simt_free(simt);
+    return rc;
+}
+
+/* ---- Index of chunks ------------------------------------------------------------------------------ */
+
+/* Call each once per chunk that the position read or wrote. */
+static void each_chunk(const struct golden *g, size_t position, size_t *last_seen,
+                       void (*each)(void *ctx, size_t chunk, size_t position), void *ctx)
+{
+    const struct cta_log *log = &g->cta[position];
+    for (int kind = 0; kind < 2; kind++) {
+        const struct range *r = kind ? log->writes : log->reads;
+        for (size_t i = 0, n = kind ? log->n_writes : log->n_reads; i < n; i++)
+            for (size_t c = r[i].at / SIMT_CHUNK; c <= (r[i].at + r[i].n - 1) / SIMT_CHUNK; c++)
+                if (last_seen[c] != position + 1) {
+                    last_seen[c] = position + 1;
+                    each(ctx, c, position);
+                }
+    }
+}
+
+static void count_chunk(void *ctx, size_t chunk, size_t position)
+{
+    struct golden *g = ctx;
+    (void)position;
+    g->chunk_at[chunk + 1]++;
+}
+
+struct filler {
+    struct golden *g;
+    size_t *next;
+};
+
+static void fill_chunk(void *ctx, size_t chunk, size_t position)
+{
+    struct filler *f = ctx;
+    f->g->touching[f->next[chunk]++] = (uint32_t)position;
+}
+
+static void index_chunks(struct golden *g)
+{
+    g->n_chunks = (size_t)(g->mem_bytes + SIMT_CHUNK - 1) / SIMT_CHUNK;
+    g->chunk_at = arena_array(&g->arena, g->n_chunks + 1, sizeof *g->chunk_at);
+    size_t *seen = calloc(2 * g->n_chunks + 1, sizeof *seen);
+    struct filler f = {g, seen + g->n_chunks};
+    if (!seen)
+        abort();
+    for (size_t p = 0; p < g->n_ctas; p++)
+        each_chunk(g, p, seen, count_chunk, g);
+    for (size_t c = 0; c < g->n_chunks; c++) {
+        f.next[c] = g->chunk_at[c];
+        g->chunk_at[c + 1] += g->chunk_at[c];
+    }
+    g->touching = arena_array(&g->arena, g->chunk_at[g->n_chunks], sizeof *g->touching);
+    memset(seen, 0, g->n_chunks * sizeof *seen);
+    for (size_t p = 0; p < g->n_ctas; p++)
+        each_chunk(g, p, seen, fill_chunk, &f);
+    free(seen);
+}
+
+/* ---- The whole ------------------------------------------------------------------------------------ */
+
+static void lay_out(struct golden *g, const struct simt_program *p)
+{
+    g->counts = arena_array(&g->arena, p->n_launches, sizeof *g->counts);
+    g->first = arena_array(&g->arena, p->n_launches + 1, sizeof *g->first);
+    for (size_t l = 0; l < p->n_launches; l++)
+        g->first[l + 1] = g->first[l] + (size_t)simt_n_ctas(&p->launches[l]);
+    g->n_ctas = g->first[p->n_launches];
+    g->cta = arena_array(&g->arena, g->n_ctas, sizeof *g->cta);
+    g->sites_before = arena_array(&g->arena, g->n_ctas + 1, sizeof *g->sites_before);
+    g->n_floats = (size_t)(p->out_bytes / sizeof(float));
+}
+
+static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *d)
+{
+    float *output = arena_array(&g->arena, g->n_floats, sizeof *output);
+    simt_mem_read(mem, g->program->out_address, output, g->n_floats * sizeof *output);
+    g->output = output;
+    for (size_t p = 0; p < g->n_ctas; p++)
+        g->sites_before[p + 1] = g->sites_before[p] + g->cta[p].population;
+    index_chunks(g);
+    char kind[64];
+    fault_kind_print(kind, &g->kind);
+    if (golden_population(g) == 0)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no instruction of this program can be struck by %s",
+                         kind);
+    return OK;
+}
+
+int golden_run(struct golden **out, const struct simt_program *p, const struct fault_kind *kind,
+               struct diag *d)
+{
+    struct golden *g = calloc(1, sizeof *g);
+    if (!g)
+        return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    *g = (struct golden){.program = p, .kind = *kind};
+    for (size_t l = 0; l < p->n_launches; l++) {
+        int rc = simt_check_launch(&p->launches[l], d);
+        if (rc != OK) {
+            golden_free(g);
+            return rc;
+        }
+    }
+    lay_out(g, p);
+    struct simt_mem *mem = simt_mem_clone(p->mem);
+    struct simt_mem_view view = simt_mem_view(mem);
+    g->mem_bytes = view.size;
+    struct measure m = {.g = g, .now = view.data, .base = view.base, .past = malloc(view.size + 1)};
+    if (!m.past)
+        abort();
+    memcpy(m.past, view.data, view.size);
+    footprint_init(&m.reads, view.size);
+    footprint_init(&m.writes, view.size);
+    int rc = run_launches(g, &m, mem, d);
+    if (rc == OK)
+        rc = summarise(g, mem, d);
+    footprint_fini(&m.reads);
+    footprint_fini(&m.writes);
+    free(m.targets);
+    free(m.past);
+    simt_mem_free(mem);
+    if (rc != OK) {
+        golden_free(g);
+        return rc;
+    }
+    *out = g;
+    return OK;
+}
+
+void golden_free(struct golden *g)
+{
+    if (!g)
+        return;
+    arena_fini(&g->arena);
+    free(g);
+}
+
+const float *golden_output(const struct golden *g) { return g->output; }
+uint64_t golden_population(const struct golden *g) { return g->sites_before[g->n_ctas]; }
+struct simt_counts golden_counts(const struct golden *g, size_t launch) { return g->counts[launch]; }
+
+uint64_t golden_launch_population(const struct golden *g, size_t launch)
+{
+    return g->sites_before[g->first[launch + 1]] - g->sites_before[g->first[launch]];
+}
+
+/* The last of n ascending values that is at most x; the first is. */
+static size_t last_not_above(const uint64_t *v, size_t n, uint64_t x)
+{
+    size_t lo = 0, hi = n;
+    while (hi - lo > 1) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (v[mid] <= x)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+size_t golden_launch_of(const struct golden *g, size_t position)
+{
+    size_t l = 0;
+    while (position >= g->first[l + 1])
+        l++;
+    return l;
+}
+
+struct fault golden_fault(const struct golden *g, uint64_t u)
+{
+    assert(u < golden_population(g));
+    size_t position = last_not_above(g->sites_before, g->n_ctas, u);
+    size_t launch = golden_launch_of(g, position);
+    return (struct fault){.kind = g->kind, .launch = (uint32_t)launch,
+                          .cta = position - g->first[launch],
+                          .nth = u - g->sites_before[position]};
+}

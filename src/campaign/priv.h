@@ -1,0 +1,81 @@
+/* Inside of campaign: the measured fault-free run, and what the engines share. All CTAs of all
+ * launches form one sequence, in the order in which they run; a position is an index into it. */
+#ifndef CAMPAIGN_PRIV_H
+#define CAMPAIGN_PRIV_H
+
+#include "base/arena.h"
+#include "campaign/campaign.h"
+#include "characterise/characterise.h"
+
+/* Bytes [at, at + n) of global memory, relative to the start of its view. */
+struct range {
+    uint64_t at, n;
+};
+
+/* What one CTA did: reads and writes are ascending, disjoint, not adjacent. */
+struct cta_log {
+    uint64_t population, issued;
+    size_t n_reads, n_writes;
+    const struct range *reads, *writes;
+    const uint8_t *before, *after; /* the written bytes, ranges one after another */
+};
+
+struct golden {
+    struct arena arena;
+    const struct simt_program *program;
+    struct fault_kind kind;
+    const float *output;
+    size_t n_floats;
+    struct simt_counts *counts;   /* per launch */
+    size_t *first;                /* position of each launch's first CTA, and the end */
+    size_t n_ctas;                /* positions */
+    struct cta_log *cta;
+    uint64_t *sites_before;       /* n_ctas + 1: population of all earlier positions */
+    uint64_t mem_bytes;
+    /* Which positions read or wrote each chunk: touching[chunk_at[c] .. chunk_at[c + 1]], ascending. */
+    size_t n_chunks;
+    size_t *chunk_at;
+    uint32_t *touching;
+};
+
+size_t golden_launch_of(const struct golden *g, size_t position);
+
+/* Makes ranges from single accesses: a bitmap of bytes with a summary above. */
+struct footprint {
+    uint64_t *bytes, *summary; /* a bit per byte; a bit per word of bytes */
+    size_t n_summary;
+};
+void footprint_init(struct footprint *f, uint64_t mem_bytes);
+void footprint_fini(struct footprint *f);
+void footprint_add(struct footprint *f, uint64_t at, uint32_t n);
+/* The ranges added since the last take, in a. */
+const struct range *footprint_take(struct footprint *f, struct arena *a, size_t *n);
+
+/* One engine's state; experiment_run dispatches. */
+struct replay;
+struct replay *replay_new(const struct simt_program *p, const struct golden *g, struct simt *simt,
+                          struct injector *injector, const uint64_t *limits);
+void replay_free(struct replay *r);
+void replay_run(struct replay *r, const struct fault *f, struct experiment_result *out);
+
+/* The differing output elements of the experiment under way. */
+struct diff_list {
+    struct store_diff *v;
+    size_t n, room;
+};
+void diff_list_compare(struct diff_list *l, uint32_t first, const float *golden, const float *faulty,
+                       size_t n);
+
+/* An experiment as a row of the store; what it points to is in a. */
+struct recorder {
+    const struct golden *golden;
+    size_t dim[4], n_epsilons;
+    const double *epsilons;
+    struct value_range range; /* of the golden output */
+};
+/* Of a campaign whose golden run is g. */
+struct recorder recorder_for(const struct golden *g, const struct store_campaign *c);
+void record(struct store_injection *out, struct arena *a, const struct recorder *r, uint64_t number,
+            const struct fault *f, const struct experiment_result *result);
+
+#endif

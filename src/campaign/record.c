@@ -1,0 +1,91 @@
+/* An experiment's result as a row: places, differences, and its looks at each epsilon. */
+#include <math.h>
+#include <string.h>
+
+#include "campaign/priv.h"
+
+struct recorder recorder_for(const struct golden *g, const struct store_campaign *c)
+{
+    struct recorder r = {.golden = g, .n_epsilons = c->n_epsilons, .epsilons = c->epsilons,
+                         .range = characterise_range(g->output, g->n_floats)};
+    memcpy(r.dim, c->dim, sizeof r.dim);
+    return r;
+}
+
+static struct difference *differences(struct arena *a, const struct recorder *r,
+                                      const struct experiment_result *result)
+{
+    struct difference *out = arena_array(a, result->n_diffs, sizeof *out);
+    for (size_t i = 0; i < result->n_diffs; i++) {
+        const struct store_diff *d = &result->diffs[i];
+        out[i] = (struct difference){.index = d->index, .golden = r->golden->output[d->index]};
+        memcpy(&out[i].faulty, &d->faulty_bits, sizeof out[i].faulty);
+    }
+    return out;
+}
+
+static double max_abs_error(const struct difference *d, size_t n)
+{
+    double most = 0;
+    for (size_t i = 0; i < n; i++) {
+        double error = fabs((double)d[i].faulty - (double)d[i].golden);
+        if (!isfinite(error))
+            return (double)INFINITY;
+        most = error > most ? error : most;
+    }
+    return most;
+}
+
+static const char *domain(struct arena *a, const struct characterisation *c)
+{
+    if (c->n_domain == 0)
+        return "random";
+    const char *first = vocab_word(&vocab_values, (int)c->domain[0]);
+    return c->n_domain == 1
+               ? first
+               : arena_printf(a, "%s+%s", first, vocab_word(&vocab_values, (int)c->domain[1]));
+}
+
+static void label_sdc(struct store_injection *out, struct arena *a, const struct recorder *r,
+                      const struct difference *diffs)
+{
+    struct store_label *labels = arena_array(a, r->n_epsilons, sizeof *labels);
+    for (size_t e = 0; e < r->n_epsilons; e++) {
+        struct characterisation c;
+        characterise(&c, diffs, out->n_diffs, r->dim, r->range,
+                     &(struct char_options){.epsilon = r->epsilons[e]});
+        labels[e] = (struct store_label){.pattern = -1, .domain = ""};
+        if (c.corrupted)
+            labels[e] = (struct store_label){c.corrupted, c.channels, (int)c.pattern, domain(a, &c)};
+    }
+    out->labels = labels;
+}
+
+void record(struct store_injection *out, struct arena *a, const struct recorder *r, uint64_t number,
+            const struct fault *f, const struct experiment_result *result)
+{
+    const struct strike *s = &result->strike;
+    struct ptx_insn_info info =
+        ptx_insn_info(r->golden->program->launches[f->launch].kernel, s->insn);
+    *out = (struct store_injection){
+        .number = number, .launch = f->launch, .warp = s->warp, .lane = s->lane, .insn = s->insn,
+        .reg = s->reg, .lanes = s->lanes, .cta = f->cta, .nth = f->nth, .bits = s->bits,
+        .before = s->before, .after = s->after, .ptx_line = info.at.line,
+        .source_line = info.source_line, .outcome = result->outcome};
+    if (result->outcome == OUTCOME_DUE) {
+        out->trap = result->trap.kind;
+        out->trap_launch = result->trap_launch;
+        out->trap_insn = result->trap.insn;
+        out->trap_cta = result->trap.cta;
+        out->trap_address = result->trap.address;
+    }
+    if (result->outcome != OUTCOME_SDC)
+        return;
+    struct store_diff *diffs = arena_array(a, result->n_diffs, sizeof *diffs);
+    memcpy(diffs, result->diffs, result->n_diffs * sizeof *diffs);
+    out->n_diffs = result->n_diffs;
+    out->diffs = diffs;
+    const struct difference *values = differences(a, r, result);
+    out->max_abs_error = max_abs_error(values, result->n_diffs);
+    label_sdc(out, a, r, values);
+}

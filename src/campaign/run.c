@@ -1,0 +1,335 @@
+/* Workers take batches of numbers; the calling thread writes their rows in order. What is in the store
+ * depends on neither. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "campaign/priv.h"
+
+enum { MAX_JOBS = 1024, SLOTS_PER_JOB = 3, DEFAULT_HANG_FACTOR = 10 };
+
+struct batch {
+    uint64_t first, n;
+    struct store_injection *rows;
+    struct fault *faults;
+    struct arena arena;
+    bool done;
+};
+
+struct campaign {
+    const struct conv_program *program;
+    const struct campaign_options *options;
+    const struct golden *golden;
+    struct recorder recorder;
+    struct store *store;
+    uint32_t hang_factor;
+    int jobs;
+    struct timespec began;
+    struct progress progress;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct batch *slots; /* a ring: batch b is in slot b % n_slots from being taken to being written */
+    size_t n_slots, taken, written; /* batches */
+    uint64_t next, planned;         /* injections: the first not taken */
+    bool quit;
+};
+
+static double seconds_since(const struct timespec *t)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
+}
+
+static bool stopped(const struct campaign *c) { return c->options->stop && *c->options->stop; }
+
+/* ---- Workers -------------------------------------------------------------------------------------- */
+
+/* Batches last about a tenth of a second; how long they are changes nothing else. */
+static uint64_t adapt(uint64_t n, double seconds)
+{
+    enum { LEAST = 1, MOST = 1 << 14 };
+    double scale = 0.1 / (seconds > 1e-4 ? seconds : 1e-4);
+    double wanted = (double)n * (scale > 4 ? 4 : scale < 0.25 ? 0.25 : scale);
+    return wanted < LEAST ? LEAST : wanted > MOST ? MOST : (uint64_t)wanted;
+}
+
+static struct batch *take(struct campaign *c, uint64_t wanted)
+{
+    struct batch *b = NULL;
+    pthread_mutex_lock(&c->lock);
+    while (!c->quit && c->next < c->planned && c->taken - c->written == c->n_slots)
+        pthread_cond_wait(&c->changed, &c->lock);
+    if (!c->quit && !stopped(c) && c->next < c->planned) {
+        uint64_t left = c->planned - c->next;
+        b = &c->slots[c->taken++ % c->n_slots];
+        *b = (struct batch){.first = c->next, .n = wanted < left ? wanted : left};
+        c->next += b->n;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return b;
+}
+
+struct in_batch {
+    const struct campaign *c;
+    struct batch *b;
+};
+
+static void keep(void *ctx, size_t i, const struct experiment_result *r)
+{
+    struct in_batch *x = ctx;
+    record(&x->b->rows[i], &x->b->arena, &x->c->recorder, x->b->first + i, &x->b->faults[i], r);
+}
+
+static void run_batch(struct campaign *c, struct experiment *e, struct batch *b)
+{
+    b->rows = arena_array(&b->arena, b->n, sizeof *b->rows);
+    b->faults = arena_array(&b->arena, b->n, sizeof *b->faults);
+    for (uint64_t i = 0; i < b->n; i++)
+        b->faults[i] = campaign_fault(c->golden, c->options->seed, b->first + i);
+    experiment_run_all(e, b->faults, b->n, keep, &(struct in_batch){c, b});
+}
+
+static void *work(void *ctx)
+{
+    struct campaign *c = ctx;
+    struct experiment *e = experiment_new(&c->program->sim, c->golden, c->options->engine,
+                                          c->hang_factor);
+    uint64_t n = 4;
+    for (struct batch *b; (b = take(c, n));) {
+        struct timespec began;
+        clock_gettime(CLOCK_MONOTONIC, &began);
+        run_batch(c, e, b);
+        n = adapt(b->n, seconds_since(&began));
+        pthread_mutex_lock(&c->lock);
+        b->done = true;
+        pthread_cond_broadcast(&c->changed);
+        pthread_mutex_unlock(&c->lock);
+    }
+    experiment_free(e);
+    return NULL;
+}
+
+/* ---- The writer ----------------------------------------------------------------------------------- */
+
+static void tell(struct campaign *c)
+{
+    c->progress.seconds = seconds_since(&c->began);
+    if (c->options->progress)
+        c->options->progress(c->options->progress_ctx, &c->progress);
+}
+
+static void count(struct progress *p, enum outcome o)
+{
+    p->done++;
+    p->masked += o == OUTCOME_MASKED;
+    p->sdc += o == OUTCOME_SDC;
+    p->due += o == OUTCOME_DUE;
+}
+
+/* The oldest batch, finished; NULL when none will come, or after a while, so that progress shows. */
+static struct batch *finished(struct campaign *c, bool *over)
+{
+    struct timespec until;
+    struct batch *b = NULL;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 100 * 1000 * 1000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&c->lock);
+    struct batch *oldest = &c->slots[c->written % c->n_slots];
+    bool none = c->written == c->taken;
+    *over = none && (c->next == c->planned || stopped(c));
+    if (!*over && (none || !oldest->done))
+        pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    if (c->written < c->taken && oldest->done)
+        b = oldest;
+    pthread_mutex_unlock(&c->lock);
+    return b;
+}
+
+static int write_batch(struct campaign *c, struct batch *b, struct diag *d)
+{
+    int rc = OK;
+    for (uint64_t i = 0; rc == OK && i < b->n; i++) {
+        rc = store_add(c->store, &b->rows[i], d);
+        count(&c->progress, b->rows[i].outcome);
+    }
+    arena_fini(&b->arena);
+    pthread_mutex_lock(&c->lock);
+    c->written++;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    return rc;
+}
+
+static int write_all(struct campaign *c, struct diag *d)
+{
+    double told = 0;
+    int rc = OK;
+    for (bool over = false; rc == OK && !over;) {
+        struct batch *b = finished(c, &over);
+        if (b)
+            rc = write_batch(c, b, d);
+        if (seconds_since(&c->began) - told >= 0.1) {
+            told = seconds_since(&c->began);
+            tell(c);
+        }
+    }
+    return rc;
+}
+
+static void drop_batches(struct campaign *c)
+{
+    for (; c->written < c->taken; c->written++)
+        arena_fini(&c->slots[c->written % c->n_slots].arena);
+}
+
+static int run_threads(struct campaign *c, struct diag *d)
+{
+    pthread_t threads[MAX_JOBS];
+    int n = 0, rc = OK;
+    for (; n < c->jobs; n++)
+        if (pthread_create(&threads[n], NULL, work, c) != 0)
+            break;
+    if (n == 0)
+        rc = diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "cannot start a thread");
+    else
+        rc = write_all(c, d);
+    pthread_mutex_lock(&c->lock);
+    c->quit = true;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    while (n > 0)
+        pthread_join(threads[--n], NULL);
+    drop_batches(c);
+    return rc;
+}
+
+/* ---- The store ------------------------------------------------------------------------------------ */
+
+static const double default_epsilons[] = {0, 1e-6, 1e-3};
+
+/* What the campaign is; strings in a. */
+static struct store_campaign identity(const struct campaign *c, struct arena *a, const float *input,
+                                      const float *filter)
+{
+    const struct conv_program *p = c->program;
+    const struct campaign_options *o = c->options;
+    const struct conv_problem *q = &p->problem;
+    const struct golden *g = c->golden;
+    char *fault = arena_alloc(a, 64);
+    struct store_launch *launches = arena_array(a, p->sim.n_launches, sizeof *launches);
+    fault_kind_print(fault, &o->kind);
+    struct store_campaign s = {
+        .impl = p->impl->name, .shape = conv_shape(a, q), .tile = p->tile ? p->tile : "",
+        .layer = o->layer ? o->layer : "", .fault = fault,
+        .population_kind = o->kind.population == POPULATION_PTX ? "ptx" : "machine",
+        .seed = o->seed, .planned = o->n, .hang_factor = c->hang_factor,
+        .kernels_hash = conv_kernels_hash(), .population = golden_population(g),
+        .workspace_bytes = p->workspace_bytes,
+        .n_epsilons = o->n_epsilons ? o->n_epsilons : 3,
+        .epsilons = o->n_epsilons ? o->epsilons : default_epsilons,
+        .dim = {(size_t)q->n, (size_t)q->k, (size_t)conv_out_h(q), (size_t)conv_out_w(q)},
+        .n_launches = p->sim.n_launches, .launches = launches,
+        .input_floats = (size_t)q->n * (size_t)q->c * (size_t)q->h * (size_t)q->w,
+        .filter_floats = (size_t)q->k * (size_t)(q->c / q->groups) * (size_t)q->r * (size_t)q->s,
+        .golden_floats = g->n_floats, .input = input, .filter = filter, .golden = g->output};
+    for (size_t l = 0; l < p->sim.n_launches; l++) {
+        const struct simt_launch *x = &p->sim.launches[l];
+        struct simt_counts n = golden_counts(g, l);
+        launches[l] = (struct store_launch){
+            ptx_kernel_name(x->kernel), x->label ? x->label : "",
+            {x->grid[0], x->grid[1], x->grid[2]}, {x->block[0], x->block[1], x->block[2]},
+            simt_n_ctas(x), n.warp_insns, n.thread_insns, golden_launch_population(g, l)};
+        s.warp_insns += n.warp_insns;
+        s.thread_insns += n.thread_insns;
+    }
+    return s;
+}
+
+static int count_row(void *ctx, const struct store_injection *i)
+{
+    count(ctx, i->outcome);
+    return OK;
+}
+
+static int open_store(struct campaign *c, const char *path, const struct store_campaign *s,
+                      struct diag *d)
+{
+    if (access(path, F_OK) != 0)
+        return store_create(&c->store, path, s, d);
+    int rc = store_open(&c->store, path, true, d);
+    if (rc != OK)
+        return rc;
+    if ((rc = store_same_campaign(c->store, s, d)) != OK ||
+        (rc = store_each(c->store, false, count_row, &c->progress, d)) != OK)
+        return rc;
+    if (s->planned >= c->progress.done && s->planned != store_campaign(c->store)->planned)
+        rc = store_set_planned(c->store, s->planned, d);
+    return rc;
+}
+
+static int interrupted(const struct campaign *c, const char *path, struct diag *d)
+{
+    return diag_fail(d, ERR_INTERRUPTED, (struct loc){.file = path},
+                     "interrupted after %llu of %llu injections; the same command continues",
+                     (unsigned long long)c->progress.done, (unsigned long long)c->planned);
+}
+
+static int run(struct campaign *c, struct diag *d)
+{
+    c->next = c->progress.done;
+    c->planned = c->progress.planned = c->options->n;
+    c->n_slots = (size_t)c->jobs * SLOTS_PER_JOB;
+    c->slots = calloc(c->n_slots, sizeof *c->slots);
+    if (!c->slots)
+        return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, NULL);
+    int rc = c->next < c->planned ? run_threads(c, d) : OK;
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c->slots);
+    return rc;
+}
+
+static int jobs_wanted(int jobs)
+{
+    if (jobs <= 0)
+        jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return jobs < 1 ? 1 : jobs > MAX_JOBS ? MAX_JOBS : jobs;
+}
+
+int campaign_run(const char *path, const struct conv_program *p, const float *input,
+                 const float *filter, const struct campaign_options *options, struct diag *d)
+{
+    struct golden *golden;
+    struct arena a = {0};
+    struct campaign c = {.program = p, .options = options, .jobs = jobs_wanted(options->jobs),
+                         .hang_factor = options->hang_factor ? options->hang_factor
+                                                             : DEFAULT_HANG_FACTOR};
+    int rc = golden_run(&golden, &p->sim, &options->kind, d);
+    if (rc != OK)
+        return rc;
+    clock_gettime(CLOCK_MONOTONIC, &c.began);
+    c.golden = golden;
+    struct store_campaign s = identity(&c, &a, input, filter);
+    c.recorder = recorder_for(golden, &s);
+    rc = open_store(&c, path, &s, d);
+    if (rc == OK)
+        rc = run(&c, d);
+    int closed = store_close(c.store, d);
+    rc = rc != OK ? rc : closed;
+    if (rc == OK) {
+        tell(&c);
+        if (c.progress.done < options->n)
+            rc = interrupted(&c, path, d);
+    }
+    golden_free(golden);
+    arena_fini(&a);
+    return rc;
+}

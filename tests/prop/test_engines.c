@@ -1,0 +1,167 @@
+/* Every engine gives the outcome, the trap and the output bits of the full run, for every
+ * implementation and every kind of fault. SIEVERT_FAULTS=N: so many per kind and implementation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "prop/engines.h"
+
+static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1"};
+enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static uint64_t seed;
+static unsigned faults_each = 6;
+
+static void describe(const struct fault *f, const char *impl, const char *shape, char out[200])
+{
+    char kind[64];
+    fault_kind_print(kind, &f->kind);
+    snprintf(out, 200, "%s %s %s launch %u cta %llu nth %llu draw %llx %llx", impl, shape, kind,
+             f->launch, (unsigned long long)f->cta, (unsigned long long)f->nth,
+             (unsigned long long)f->draw[0], (unsigned long long)f->draw[1]);
+}
+
+static void assert_same(const struct experiment_result *a, const struct experiment_result *b,
+                        const char *what)
+{
+    bool same_strike =
+        a->strike.landed && b->strike.landed && a->strike.insn == b->strike.insn &&
+        a->strike.warp == b->strike.warp && a->strike.lane == b->strike.lane &&
+        a->strike.reg == b->strike.reg && a->strike.lanes == b->strike.lanes &&
+        a->strike.bits == b->strike.bits && a->strike.before == b->strike.before &&
+        a->strike.after == b->strike.after && a->strike.issued == b->strike.issued;
+    if (!same_strike)
+        fail_msg("strike differs (insn %u %u, warp %u %u, lane %u %u, before %llx %llx, after %llx "
+                 "%llx, issued %llu %llu): %s",
+                 a->strike.insn, b->strike.insn, a->strike.warp, b->strike.warp, a->strike.lane,
+                 b->strike.lane, (unsigned long long)a->strike.before,
+                 (unsigned long long)b->strike.before, (unsigned long long)a->strike.after,
+                 (unsigned long long)b->strike.after, (unsigned long long)a->strike.issued,
+                 (unsigned long long)b->strike.issued, what);
+    if (a->outcome != b->outcome)
+        fail_msg("outcome %s, %s: %s", vocab_word(&vocab_outcomes, (int)a->outcome),
+                 vocab_word(&vocab_outcomes, (int)b->outcome), what);
+    if (a->trap.kind != b->trap.kind || a->trap_launch != b->trap_launch ||
+        a->trap.cta != b->trap.cta || a->trap.warp != b->trap.warp ||
+        a->trap.lane != b->trap.lane || a->trap.insn != b->trap.insn ||
+        a->trap.address != b->trap.address)
+        fail_msg("trap %s at %u/%llu/%u/%u insn %u, %s at %u/%llu/%u/%u insn %u: %s",
+                 vocab_word(&vocab_traps, (int)a->trap.kind), a->trap_launch,
+                 (unsigned long long)a->trap.cta, a->trap.warp, a->trap.lane, a->trap.insn,
+                 vocab_word(&vocab_traps, (int)b->trap.kind), b->trap_launch,
+                 (unsigned long long)b->trap.cta, b->trap.warp, b->trap.lane, b->trap.insn, what);
+    if (a->n_diffs != b->n_diffs)
+        fail_msg("%zu differences, %zu: %s", a->n_diffs, b->n_diffs, what);
+    for (size_t i = 0; i < a->n_diffs; i++)
+        if (a->diffs[i].index != b->diffs[i].index ||
+            a->diffs[i].faulty_bits != b->diffs[i].faulty_bits)
+            fail_msg("difference %zu differs: %s", i, what);
+}
+
+struct tally {
+    uint64_t n, outcomes[N_OUTCOMES], cost[N_ENGINES];
+};
+
+struct expected {
+    struct experiment_result *results; /* of the full engine, diffs copied */
+    const struct fault *faults;
+    const char *impl, *shape;
+    struct tally *tally;
+    enum engine engine;
+    uint64_t seen;
+};
+
+static void check_one(void *ctx, size_t i, const struct experiment_result *r)
+{
+    struct expected *x = ctx;
+    char what[200];
+    describe(&x->faults[i], x->impl, x->shape, what);
+    assert_same(&x->results[i], r, what);
+    x->tally->cost[x->engine] += r->warp_insns;
+    x->seen++;
+}
+
+/* n random faults of a kind through all engines. */
+static void compare_engines(const struct case_ *c, const struct golden *g, const char *shape,
+                            unsigned n, struct tally *t)
+{
+    struct arena a = {0};
+    struct experiment *full = experiment_new(&c->program.sim, g, ENGINE_FULL, 10);
+    struct fault *faults = arena_array(&a, n, sizeof *faults);
+    struct experiment_result *results = arena_array(&a, n, sizeof *results);
+    for (unsigned i = 0; i < n; i++) {
+        faults[i] = campaign_fault(g, seed, t->n++);
+        experiment_run(full, &faults[i], &results[i]);
+        struct store_diff *diffs = arena_array(&a, results[i].n_diffs, sizeof *diffs);
+        if (results[i].n_diffs)
+            memcpy(diffs, results[i].diffs, results[i].n_diffs * sizeof *diffs);
+        results[i].diffs = diffs;
+        t->outcomes[results[i].outcome]++;
+        t->cost[ENGINE_FULL] += results[i].warp_insns;
+    }
+    for (int engine = 0; engine < N_ENGINES; engine++) {
+        struct expected x = {results, faults, c->program.impl->name, shape, t, (enum engine)engine, 0};
+        if (engine == ENGINE_FULL)
+            continue;
+        struct experiment *e = experiment_new(&c->program.sim, g, (enum engine)engine, 10);
+        experiment_run_all(e, faults, n, check_one, &x);
+        assert_int_equal(x.seen, n);
+        experiment_free(e);
+    }
+    experiment_free(full);
+    arena_fini(&a);
+}
+
+static void every_kind(const struct conv_impl *impl, const char *shape, struct tally *t)
+{
+    struct case_ c;
+    if (!case_init(&c, impl, shape))
+        return;
+    for (int group = 0; group < N_GROUPS; group++)
+        for (int flip = 0; flip < N_FLIPS; flip++)
+            for (int scope = 0; scope < N_SCOPES; scope++) {
+                struct fault_kind kind = {(enum group)group, (enum flip)flip, (enum scope)scope,
+                                          (group + flip + scope) % 2 ? POPULATION_PTX
+                                                                     : POPULATION_MACHINE};
+                struct golden *g;
+                struct diag d = {0};
+                if (golden_run(&g, &c.program.sim, &kind, &d) != OK)
+                    continue; /* no such instruction: fp64 */
+                compare_engines(&c, g, shape, faults_each, t);
+                golden_free(g);
+            }
+    case_fini(&c);
+}
+
+static void engines_agree(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n);
+    print_message("SIEVERT_SEED=%llu\n", (unsigned long long)seed);
+    for (size_t i = 0; i < n; i++) {
+        struct tally t = {0};
+        for (int s = 0; s < N_SHAPES; s++)
+            every_kind(&impls[i], shapes[s], &t);
+        print_message("%-28s %6llu faults: masked %llu, SDC %llu, DUE %llu; instructions", impls[i].name,
+                      (unsigned long long)t.n, (unsigned long long)t.outcomes[OUTCOME_MASKED],
+                      (unsigned long long)t.outcomes[OUTCOME_SDC],
+                      (unsigned long long)t.outcomes[OUTCOME_DUE]);
+        for (int e = 0; e < N_ENGINES; e++)
+            print_message(" %s %llu", vocab_word(&vocab_engines, e), (unsigned long long)t.cost[e]);
+        print_message("\n");
+        assert_true(t.n > 0 && t.outcomes[OUTCOME_SDC] > 0 && t.outcomes[OUTCOME_MASKED] > 0);
+    }
+}
+
+int main(void)
+{
+    const char *given = getenv("SIEVERT_SEED"), *each = getenv("SIEVERT_FAULTS");
+    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    faults_each = each ? (unsigned)atoi(each) : faults_each;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(engines_agree)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
