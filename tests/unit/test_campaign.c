@@ -1,0 +1,383 @@
+/* Campaigns: what is stored depends on the seed alone; sites and flips are what they say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "prop/engines.h"
+
+static char dir[] = "/tmp/sievert-campaign-XXXXXX";
+static const char shape[] = "1x3x8x8:6x3x3:p1";
+
+static const char *in_dir(const char *name)
+{
+    static char path[4][128];
+    static int turn;
+    char *p = path[turn++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", dir, name);
+    return p;
+}
+
+static void assert_ok(int rc, const struct diag *d)
+{
+    if (rc != OK)
+        fail_msg("%s: %s", d->file, d->msg);
+}
+
+static void prepare(struct case_ *c, const char *impl)
+{
+    const struct conv_impl *i;
+    struct diag d = {0};
+    assert_ok(conv_find(&i, impl, &d), &d);
+    assert_true(case_init(c, i, shape));
+}
+
+static const struct fault_kind gp = {GROUP_GP, FLIP_SINGLE_BIT, SCOPE_THREAD, POPULATION_MACHINE};
+
+static struct campaign_options options(uint64_t n, int jobs)
+{
+    return (struct campaign_options){.kind = gp, .seed = 42, .n = n, .jobs = jobs};
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    struct arena m = {0};
+    struct text x, y;
+    struct diag d = {0};
+    assert_ok(file_read(&x, &m, a, 1 << 30, &d), &d);
+    assert_ok(file_read(&y, &m, b, 1 << 30, &d), &d);
+    assert_int_equal(x.len, y.len);
+    assert_memory_equal(x.ptr, y.ptr, x.len);
+    arena_fini(&m);
+}
+
+/* ---- The golden run ------------------------------------------------------------------------------- */
+
+static void golden_is_a_plain_run(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n);
+    for (size_t i = 0; i < n; i++) {
+        struct case_ c;
+        struct golden *g;
+        struct diag d = {0};
+        if (!case_init(&c, &impls[i], shape))
+            continue;
+        const struct simt_program *p = &c.program.sim;
+        assert_ok(golden_run(&g, p, &gp, &d), &d);
+        struct simt_mem *mem = simt_mem_clone(p->mem);
+        struct simt *s = simt_new();
+        for (size_t l = 0; l < p->n_launches; l++) {
+            struct simt_result r;
+            simt_run(s, mem, &p->launches[l], 0, simt_n_ctas(&p->launches[l]), NULL, &r);
+            assert_int_equal(r.trap.kind, TRAP_NONE);
+            assert_int_equal(r.counts.warp_insns, golden_counts(g, l).warp_insns);
+            assert_int_equal(r.counts.thread_insns, golden_counts(g, l).thread_insns);
+        }
+        float *out = malloc(p->out_bytes);
+        simt_mem_read(mem, p->out_address, out, p->out_bytes);
+        assert_memory_equal(out, golden_output(g), p->out_bytes);
+        free(out);
+        simt_free(s);
+        simt_mem_free(mem);
+        golden_free(g);
+        case_fini(&c);
+    }
+}
+
+/* ---- Sites ---------------------------------------------------------------------------------------- */
+
+struct site_count {
+    struct fault_kind kind;
+    uint64_t sites;
+};
+
+static bool count_sites(void *ctx, const struct simt_step *s)
+{
+    struct site_count *c = ctx;
+    if (inject_targets(s->kernel, s->insn, &c->kind))
+        for (int lane = 0; lane < SIMT_LANES; lane++)
+            if (s->mask >> lane & 1)
+                c->sites += (unsigned)s->n_dst;
+    return true;
+}
+
+/* Number -> site is one to one: every (launch, CTA, nth) below the CTA's count, once and in order. */
+static void sites_are_numbered_one_to_one(void **state)
+{
+    (void)state;
+    struct case_ c;
+    struct golden *g;
+    struct diag d = {0};
+    prepare(&c, "winograd-2x2-nonfused");
+    assert_ok(golden_run(&g, &c.program.sim, &gp, &d), &d);
+    struct simt_mem *mem = simt_mem_clone(c.program.sim.mem);
+    struct simt *s = simt_new();
+    uint64_t u = 0;
+    for (uint32_t l = 0; l < c.program.sim.n_launches; l++) {
+        const struct simt_launch *launch = &c.program.sim.launches[l];
+        uint64_t at_launch = u;
+        for (uint64_t cta = 0; cta < simt_n_ctas(launch); cta++) {
+            struct site_count sites = {gp, 0};
+            struct simt_hook hook = {.ctx = &sites, .step = count_sites};
+            struct simt_result r;
+            simt_run(s, mem, launch, cta, 1, &(struct simt_run_options){.hook = &hook}, &r);
+            for (uint64_t nth = 0; nth < sites.sites; nth++, u++) {
+                struct fault f = golden_fault(g, u);
+                if (f.launch != l || f.cta != cta || f.nth != nth)
+                    fail_msg("site %llu", (unsigned long long)u);
+            }
+        }
+        assert_int_equal(u - at_launch, golden_launch_population(g, l));
+    }
+    assert_int_equal(u, golden_population(g));
+    simt_free(s);
+    simt_mem_free(mem);
+    golden_free(g);
+    case_fini(&c);
+}
+
+/* ---- Strikes -------------------------------------------------------------------------------------- */
+
+static void flips_are_what_they_say(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_init(&r, 3, 0);
+    static const int widths[] = {1, 16, 32, 64};
+    for (int t = 0; t < 20000; t++) {
+        int bits = widths[t % 4];
+        uint64_t mask = bits == 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
+        uint64_t v = rng_u64(&r) & mask, draw[2] = {rng_u64(&r), rng_u64(&r)};
+        uint64_t single = v ^ inject_flip(FLIP_SINGLE_BIT, v, bits, draw);
+        uint64_t twice = v ^ inject_flip(FLIP_DOUBLE_BIT, v, bits, draw);
+        assert_int_equal(__builtin_popcountll(single), 1);
+        assert_true(single <= mask && twice <= mask);
+        assert_int_equal(__builtin_popcountll(twice), bits > 1 ? 2 : 1);
+        if (bits > 1)
+            assert_true(twice == (uint64_t)3 << __builtin_ctzll(twice));
+        assert_int_equal(inject_flip(FLIP_ZERO_VALUE, v, bits, draw), 0);
+        assert_true(inject_flip(FLIP_RANDOM_VALUE, v, bits, draw) == (draw[1] & mask));
+        /* the same flip twice restores */
+        assert_true(inject_flip(FLIP_SINGLE_BIT, v ^ single, bits, draw) == v);
+    }
+    bool seen[64] = {false};
+    for (uint64_t b = 0; b < 64; b++)
+        seen[__builtin_ctzll(inject_flip(FLIP_SINGLE_BIT, 0, 64, (uint64_t[]){b, 0}))] = true;
+    for (int b = 0; b < 64; b++)
+        assert_true(seen[b]);
+}
+
+static void strikes_land(void **state)
+{
+    (void)state;
+    struct case_ c;
+    prepare(&c, "implicit-gemm");
+    for (int group = 0; group < N_GROUPS; group++)
+        for (int scope = 0; scope < N_SCOPES; scope++) {
+            struct fault_kind kind = {(enum group)group, FLIP_SINGLE_BIT, (enum scope)scope,
+                                      POPULATION_MACHINE};
+            struct golden *g;
+            if (golden_run(&g, &c.program.sim, &kind, &(struct diag){0}) != OK) {
+                assert_int_equal(group, GROUP_FP64);
+                continue;
+            }
+            struct experiment *e = experiment_new(&c.program.sim, g, ENGINE_REPLAY, 10);
+            for (uint64_t k = 0; k < 100; k++) {
+                struct fault f = campaign_fault(g, 5, k);
+                struct experiment_result r;
+                if (k < 2) /* the ends of the population, too */
+                    f = golden_fault(g, k ? golden_population(g) - 1 : 0);
+                experiment_run(e, &f, &r);
+                assert_true(r.strike.landed);
+                assert_int_equal(__builtin_popcountll(r.strike.before ^ r.strike.after), 1);
+                assert_int_equal(r.strike.bits == 1, group == GROUP_PR ||
+                                 (group == GROUP_GPPR && r.strike.bits == 1));
+                assert_true(scope == SCOPE_WARP ? r.strike.lanes >= 1 : r.strike.lanes == 1);
+                struct ptx_insn_info info =
+                    ptx_insn_info(c.program.sim.launches[f.launch].kernel, r.strike.insn);
+                assert_true(info.groups >> group & 1);
+                assert_false(info.folded);
+            }
+            experiment_free(e);
+            golden_free(g);
+        }
+    case_fini(&c);
+}
+
+static void words_of_a_fault(void **state)
+{
+    (void)state;
+    struct fault_kind k;
+    char text[64];
+    struct diag d = {0};
+    assert_ok(fault_kind_parse(&k, "ld:random-value:warp", &d), &d);
+    fault_kind_print(text, &k);
+    assert_string_equal(text, "ld:random-value:warp");
+    assert_ok(fault_kind_parse(&k, "fp32", &d), &d);
+    fault_kind_print(text, &k);
+    assert_string_equal(text, "fp32:single-bit:thread");
+    static const char *const wrong[] = {"", "gq", "gp:single", "gp:single-bit:thread:", "gp::thread"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(fault_kind_parse(&k, wrong[i], &(struct diag){0}), ERR_INPUT);
+}
+
+/* ---- Campaigns ------------------------------------------------------------------------------------ */
+
+static void run(const char *path, const struct case_ *c, uint64_t n, int jobs, enum engine engine)
+{
+    struct diag d = {0};
+    struct campaign_options o = options(n, jobs);
+    o.engine = engine;
+    assert_ok(campaign_run(path, &c->program, c->input, c->filter, &o, &d), &d);
+}
+
+static void files_depend_on_the_seed_alone(void **state)
+{
+    (void)state;
+    struct case_ c;
+    struct diag d = {0};
+    prepare(&c, "implicit-gemm");
+    const char *one = in_dir("one.db"), *other = in_dir("other.db");
+    run(one, &c, 400, 1, ENGINE_REPLAY);
+    for (int engine = 0; engine < N_ENGINES; engine++) {
+        unlink(other);
+        run(other, &c, 400, 2, (enum engine)engine);
+        assert_same_file(one, other);
+    }
+    unlink(other); /* begun small, then continued */
+    run(other, &c, 150, 2, ENGINE_REPLAY);
+    run(other, &c, 400, 1, ENGINE_REPLAY);
+    assert_same_file(one, other);
+    struct campaign_options o = options(400, 1);
+    o.seed = 43;
+    assert_int_equal(campaign_run(other, &c.program, c.input, c.filter, &o, &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "seed is 42, not 43"));
+    assert_same_file(one, other);
+    case_fini(&c);
+}
+
+struct stopper {
+    volatile bool stop;
+    uint64_t after;
+    struct progress last;
+};
+
+static void stop_later(void *ctx, const struct progress *p)
+{
+    struct stopper *s = ctx;
+    s->last = *p;
+    assert_int_equal(p->done, p->masked + p->sdc + p->due);
+    if (p->done >= s->after)
+        s->stop = true;
+}
+
+static void interrupted_then_continued(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    struct case_ c;
+    struct diag d = {0};
+    struct stopper s = {.after = 1};
+    prepare(&c, "direct");
+    const char *one = in_dir("undisturbed.db"), *other = in_dir("disturbed.db");
+    run(one, &c, N, 2, ENGINE_REPLAY);
+    struct campaign_options o = options(N, 2);
+    o.progress = stop_later;
+    o.progress_ctx = &s;
+    o.stop = &s.stop;
+    int interruptions = 0, rc;
+    while ((rc = campaign_run(other, &c.program, c.input, c.filter, &o, &d)) == ERR_INTERRUPTED) {
+        assert_non_null(strstr(d.msg, "the same command continues"));
+        d = (struct diag){0};
+        s.stop = false;
+        s.after = s.last.done + N / 10;
+        interruptions++;
+    }
+    assert_ok(rc, &d);
+    assert_true(interruptions > 0);
+    assert_int_equal(s.last.done, N);
+    assert_same_file(one, other);
+    case_fini(&c);
+}
+
+struct totals {
+    uint64_t n, outcomes[N_OUTCOMES];
+};
+
+static int add_up(void *ctx, const struct store_injection *i)
+{
+    struct totals *t = ctx;
+    t->n++;
+    t->outcomes[i->outcome]++;
+    if (i->outcome == OUTCOME_SDC) {
+        assert_int_equal(i->labels[0].corrupted, i->n_diffs); /* epsilon 0: all of them */
+        assert_true(i->labels[1].corrupted <= i->labels[0].corrupted);
+        assert_true(i->labels[2].corrupted <= i->labels[1].corrupted);
+    } else {
+        assert_null(i->labels);
+    }
+    return OK;
+}
+
+static void rows_replay_bit_for_bit(void **state)
+{
+    (void)state;
+    struct store *s;
+    struct diag d = {0};
+    struct totals t = {0};
+    assert_ok(store_open(&s, in_dir("one.db"), false, &d), &d);
+    assert_ok(store_each(s, false, add_up, &t, &d), &d);
+    assert_int_equal(t.n, 400);
+    assert_int_equal(t.outcomes[0] + t.outcomes[1] + t.outcomes[2], 400);
+    for (int o = 0; o < N_OUTCOMES; o++)
+        assert_true(t.outcomes[o] > 0);
+    for (uint64_t k = 0; k < 400; k += 23) {
+        struct arena a = {0};
+        struct experiment_result r;
+        struct store_injection row;
+        assert_ok(store_get(s, k, &row, &a, &d), &d);
+        assert_ok(campaign_replay(&r, &a, s, k, k % 2 ? ENGINE_FULL : ENGINE_REPLAY, &d), &d);
+        assert_int_equal(r.outcome, row.outcome);
+        assert_int_equal(r.n_diffs, row.n_diffs);
+        arena_fini(&a);
+    }
+    struct arena a = {0};
+    struct experiment_result r;
+    assert_int_equal(campaign_replay(&r, &a, s, 400, ENGINE_FULL, &d), ERR_INPUT);
+    arena_fini(&a);
+    store_close(s, NULL);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_is_a_plain_run),
+        cmocka_unit_test(sites_are_numbered_one_to_one),
+        cmocka_unit_test(flips_are_what_they_say),
+        cmocka_unit_test(strikes_land),
+        cmocka_unit_test(words_of_a_fault),
+        cmocka_unit_test(files_depend_on_the_seed_alone),
+        cmocka_unit_test(interrupted_then_continued),
+        cmocka_unit_test(rows_replay_bit_for_bit),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
