@@ -115,11 +115,16 @@ int main(int argc, char **argv)
     setenv("POCL_CPU_MAX_CU_COUNT", "1", 1);
     if (turns < 1 || turns > MAX_TURNS)
         return 2;
-    struct native *native = native_open();
+    struct native *native = argc > 3 ? NULL : native_open();
     struct simt *s = simt_new();
     printf("one core, medians of %d; natively on %s\n", turns, native ? native_device(native) : "nothing");
     printf("%-22s %-12s %-22s %9s %9s %7s %9s %9s\n", "implementation", "tile", "shape", "sievert ms",
            "PoCL ms", "ratio", "M warp/s", "G thread/s");
+    if (argc > 3) { /* one implementation alone, for a profiler: TURNS IMPLEMENTATION TILE */
+        compare(NULL, s, argv[2], argv[3], "1x64x56x56:64x3x3:p1", turns);
+        simt_free(s);
+        return 0;
+    }
     static const char *const rows[][2] = {
         {"implicit-gemm", "64x64x8"}, {"implicit-gemm", "128x64x8"},  {"direct", ""},
         {"winograd-2x2-nonfused", ""}, {"implicit-gemm", "32x32x8"},
