@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ptx/liveness.h"
 #include "simt/priv.h"
 
 enum { N_TEMPS = 4, TEMP_BYTES = 8 * SIMT_LANES };
@@ -38,24 +39,80 @@ static uint32_t take(struct program *p, int bits)
     return at;
 }
 
-/* Widths apart, so that predicates pack. Slot 0 is a trash place for discarded results. */
-static void place_registers(struct lowering *x)
+/* ---- Registers: packed by the ranges in which they are live, widths apart, because lanes of different
+ * widths would overlap where paths diverge. A place is reused in the order of the instructions. ---- */
+struct by_start {
+    uint32_t first, last, reg;
+};
+
+static int compare_starts(const void *a, const void *b)
+{
+    const struct by_start *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return x->reg < y->reg ? -1 : x->reg > y->reg;
+}
+
+/* Places of one width; free from instruction `until` on. */
+struct place_pool {
+    uint32_t *slot, *until;
+    size_t n;
+};
+
+static uint32_t place_one(struct lowering *x, struct place_pool *pool, const struct by_start *range,
+                          int bits)
+{
+    for (size_t i = 0; i < pool->n; i++)
+        if (pool->until[i] <= range->first) {
+            pool->until[i] = range->last;
+            return pool->slot[i];
+        }
+    pool->slot[pool->n] = take(x->p, bits);
+    pool->until[pool->n] = range->last;
+    return pool->slot[pool->n++];
+}
+
+static void place_width(struct lowering *x, const struct ptx_liveness *live, int bits)
+{
+    size_t n_regs = x->k->n_regs, n = 0;
+    struct by_start *ranges = arena_array(&x->scratch, n_regs + 1, sizeof *ranges);
+    for (uint32_t i = 0; i < n_regs; i++)
+        if (x->k->regs[i].bits == bits && live->range[i].first <= live->range[i].last)
+            ranges[n++] = (struct by_start){live->range[i].first, live->range[i].last, i};
+    qsort(ranges, n, sizeof *ranges, compare_starts);
+    struct place_pool pool = {arena_array(&x->scratch, n + 1, sizeof(uint32_t)),
+                              arena_array(&x->scratch, n + 1, sizeof(uint32_t)), 0};
+    for (size_t i = 0; i < n; i++)
+        x->p->slot[ranges[i].reg] = place_one(x, &pool, &ranges[i], bits);
+}
+
+static void find_undefined(struct lowering *x, const struct ptx_liveness *live)
 {
     struct program *p = x->p;
+    p->zeroed = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->zeroed);
+    p->zeroed_bytes = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->zeroed_bytes);
+    for (size_t i = 0; i < x->k->n_regs; i++)
+        if (live->range[i].at_entry) {
+            p->zeroed_bytes[p->n_zeroed] = slot_bytes(x->k->regs[i].bits);
+            p->zeroed[p->n_zeroed++] = p->slot[i];
+        }
+}
+
+/* Slot 0 is a trash place for discarded results. */
+static void place_registers(struct lowering *x)
+{
+    static const int widths[] = {64, 32, 16, 1};
+    struct program *p = x->p;
+    struct ptx_liveness live;
+    ptx_find_liveness(&live, &x->scratch, x->k);
     p->slot = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->slot);
     take(p, 64);
     x->temps = p->file_bytes;
     for (int i = 0; i < N_TEMPS; i++)
         take(p, 64);
-    for (uint32_t i = 0; i < PTX_N_SPECIALS; i++)
-        p->special[i] = 0;
-    p->zero_from = p->file_bytes;
-    static const int widths[] = {64, 32, 16, 1};
     for (int w = 0; w < 4; w++)
-        for (size_t i = 0; i < x->k->n_regs; i++)
-            if (x->k->regs[i].bits == widths[w])
-                p->slot[i] = take(p, widths[w]);
-    p->zero_to = p->file_bytes;
+        place_width(x, &live, widths[w]);
+    find_undefined(x, &live);
 }
 
 static uint32_t temp(const struct lowering *x, int n) { return x->temps + (uint32_t)n * TEMP_BYTES; }
@@ -309,9 +366,35 @@ static void lower_mov_vector(struct lowering *x, const struct ptx_insn *i)
     }
 }
 
-static void lower_stop(struct lowering *x, enum stop_kind kind)
+static enum stop_kind stop_kind(const struct ptx_insn *i)
 {
-    emit(x, x->lanes->stop)->kind = (uint8_t)kind;
+    switch (i->op) {
+    case PTX_BRA: return STOP_BRANCH;
+    case PTX_BAR: return STOP_BARRIER;
+    case PTX_TRAP: return STOP_TRAP;
+    case PTX_RET:
+    case PTX_EXIT: return STOP_RETURN;
+    default: return STOP_NOT;
+    }
+}
+
+/* The end of a segment. Uniform branches stay in plain code; hooks want to see every one. */
+static void lower_control(struct lowering *x, const struct ptx_insn *i, enum stop_kind kind)
+{
+    for (int n = 0; n < i->n_src; n++) { /* bar's constants get their places */
+        int bits = 32;
+        operand_slot(x, &i->src[n], &bits);
+    }
+    bool in_code = kind == STOP_BRANCH && !x->hooked;
+    struct code *c = emit(x, x->hooked           ? x->lanes->stop
+                             : !in_code          ? x->lanes->end
+                             : i->guard >= 0     ? x->lanes->branch
+                                                 : x->lanes->jump);
+    c->kind = (uint8_t)kind;
+    c->length = x->insn - x->p->segment[x->insn] + 1;
+    c->imm = i->target;
+    c->a = i->guard >= 0 ? x->p->slot[i->guard] : 0;
+    c->x = i->guard_negated;
 }
 
 static void lower_plain(struct lowering *x, const struct ptx_insn *i)
@@ -329,8 +412,7 @@ static void lower_plain(struct lowering *x, const struct ptx_insn *i)
 
 static const struct code *hook_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
 {
-    if (!simt_call_hook(w, i->insn, mask))
-        return i;
+    simt_call_hook(w, i->insn, mask);
     return i[1].fn(w, i + 1, r, mask);
 }
 
@@ -338,12 +420,6 @@ static const struct code *access_step(struct warp *w, const struct code *i, uint
 {
     simt_call_access(w, i, mask);
     return i[1].fn(w, i + 1, r, mask);
-}
-
-static bool is_control(const struct ptx_insn *i)
-{
-    return i->op == PTX_BRA || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP ||
-           i->op == PTX_BAR;
 }
 
 static bool touches_global(const struct ptx_insn *i)
@@ -354,15 +430,9 @@ static bool touches_global(const struct ptx_insn *i)
 
 static void lower_insn(struct lowering *x, const struct ptx_insn *i)
 {
-    if (is_control(i)) {
-        for (int n = 0; n < i->n_src; n++) { /* bar's constants get their places */
-            int bits = 32;
-            operand_slot(x, &i->src[n], &bits);
-        }
-        lower_stop(x, i->op == PTX_BRA    ? STOP_BRANCH
-                      : i->op == PTX_BAR  ? STOP_BARRIER
-                      : i->op == PTX_TRAP ? STOP_TRAP
-                                          : STOP_RETURN);
+    enum stop_kind kind = stop_kind(i);
+    if (kind != STOP_NOT) {
+        lower_control(x, i, kind);
         return;
     }
     size_t guard = x->n_code;
@@ -378,37 +448,62 @@ static void lower_insn(struct lowering *x, const struct ptx_insn *i)
         c->imm = i->offset;
     }
     lower_plain(x, i);
-    if (x->hooked) {
-        struct code *c = emit(x, hook_step);
-        c->kind = STOP_UNHOOK;
-    }
+    if (x->hooked)
+        emit(x, hook_step);
     if (i->guard >= 0) {
         emit(x, x->lanes->guard_end);
         x->code[guard].imm = (int64_t)(x->n_code - guard - 1);
     }
 }
 
+/* A segment ends with a control instruction and before one where a branch arrives. */
+static void find_segments(struct lowering *x)
+{
+    size_t n = x->k->n_insns;
+    x->p->segment = arena_array(&x->p->arena, n + 1, sizeof *x->p->segment);
+    uint32_t start = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (x->k->leader[i] || (i > 0 && stop_kind(&x->k->insns[i - 1]) != STOP_NOT))
+            start = i;
+        x->p->segment[i] = start;
+    }
+}
+
+/* Where segment x->insn starts: count the one before if it runs into this one; perhaps paths meet.
+ * Returns where branches to it arrive. */
+static size_t lower_start(struct lowering *x)
+{
+    uint32_t at = x->insn;
+    bool falls = at > 0 && stop_kind(&x->k->insns[at - 1]) == STOP_NOT;
+    if (falls && !x->hooked && x->p->segment[at] == at)
+        emit(x, x->lanes->count)->length = at - x->p->segment[at - 1];
+    size_t arrival = x->n_code;
+    if (x->k->joins[at])
+        emit(x, x->lanes->join)->kind = STOP_JOIN;
+    return arrival;
+}
+
 static void lower_kernel(struct lowering *x, bool hooked)
 {
     struct program *p = x->p;
     size_t n = x->k->n_insns, *entry = arena_array(&x->scratch, n, sizeof *entry);
+    size_t *arrival = arena_array(&x->scratch, n, sizeof *arrival);
     x->hooked = hooked;
     x->code = NULL;
     x->n_code = x->max_code = 0;
     p->entry[hooked] = arena_array(&p->arena, n + 1, sizeof *p->entry[hooked]);
-    p->body[hooked] = arena_array(&p->arena, n + 1, sizeof *p->body[hooked]);
     for (x->insn = 0; x->insn < n; x->insn++) {
+        arrival[x->insn] = lower_start(x);
         entry[x->insn] = x->n_code;
-        if (x->k->joins[x->insn])
-            lower_stop(x, STOP_JOIN);
         lower_insn(x, &x->k->insns[x->insn]);
     }
     p->code[hooked] = arena_array(&p->arena, x->n_code, sizeof *p->code[hooked]);
     memcpy(p->code[hooked], x->code, x->n_code * sizeof *x->code);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         p->entry[hooked][i] = p->code[hooked] + entry[i];
-        p->body[hooked][i] = p->entry[hooked][i] + x->k->joins[i];
-    }
+    for (size_t i = 0; i < x->n_code; i++)
+        if (p->code[hooked][i].kind == STOP_BRANCH)
+            p->code[hooked][i].target = p->code[hooked] + arrival[p->code[hooked][i].imm];
 }
 
 static void fill_image(struct lowering *x)
@@ -434,6 +529,7 @@ struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes
     p->hash[1] = k->hash[1];
     p->n_insns = k->n_insns;
     place_registers(&x);
+    find_segments(&x);
     lower_kernel(&x, false);
     lower_kernel(&x, true);
     fill_image(&x);

@@ -31,11 +31,21 @@ struct code {
     uint8_t kind;   /* enum stop_kind, of control steps */
     uint8_t n;      /* vector elements; otherwise what the step needs */
     uint8_t x, y;
-    uint32_t dv[3], av[3]; /* vector elements after the first */
+    union {
+        struct {
+            uint32_t dv[3], av[3]; /* vector elements after the first */
+        };
+        struct { /* control steps */
+            const struct code *target;
+            uint32_t length; /* instructions from the start of the segment to this one */
+        };
+    };
 };
+_Static_assert(sizeof(struct code) == 64, "one cache line");
 
-/* Why threaded code returned to the scheduler. */
-enum stop_kind { STOP_BRANCH, STOP_JOIN, STOP_BARRIER, STOP_RETURN, STOP_TRAP, STOP_UNHOOK };
+/* Why threaded code returned to the scheduler. Code is cut into segments, at each of these and where
+ * branches arrive; what a segment issues is counted at its end. */
+enum stop_kind { STOP_NOT, STOP_BRANCH, STOP_JOIN, STOP_BARRIER, STOP_RETURN, STOP_TRAP };
 
 /* Memory as a step sees it: address - base must be at most size - bytes. */
 struct window {
@@ -71,7 +81,8 @@ struct warp {
     struct cta *cta;
     uint8_t *regs;
     uint32_t index, live;
-    uint32_t path_mask; /* of the path that runs */
+    uint32_t path_mask, path_reconverge, path_lanes; /* of the path that runs; how many lanes */
+    int64_t left; /* instructions that the CTA may still issue; below 0: hangs */
     uint64_t used_paths;
     struct path paths[SIMT_MAX_PATHS];
     uint32_t started_at; /* instruction at which the present run of code began */
@@ -87,7 +98,7 @@ struct lanes {
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
     simt_step_fn *pack, *unpack, *add_u64;
-    simt_step_fn *guard, *guard_end, *stop;
+    simt_step_fn *guard, *guard_end, *stop, *end, *jump, *branch, *join, *count;
     void (*set_lanes)(struct warp *w, uint32_t mask); /* lanes16.. for a partial mask */
 };
 /* A simulator that uses these steps, for comparing them; simt_new chooses the best the processor has. */
@@ -102,12 +113,13 @@ struct program {
     size_t n_insns;
     uint32_t file_bytes; /* register file of one warp */
     struct code *code[2];                /* [hooked] */
-    const struct code **entry[2];        /* instruction -> its first step (JOIN included) */
-    const struct code **body[2];         /* the same after JOIN */
+    const struct code **entry[2];        /* instruction -> its first step, after joins */
+    uint32_t *segment;                   /* instruction -> first one of its segment */
     uint32_t *slot;                      /* register -> offset */
     uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
     uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
-    uint32_t zero_from, zero_to;         /* registers: zeroed when a CTA starts */
+    size_t n_zeroed;                     /* registers that may be read before they are written: zeroed */
+    uint32_t *zeroed, *zeroed_bytes;     /* when a CTA starts: offsets and sizes */
 };
 struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes);
 void simt_program_free(struct program *p);
@@ -123,12 +135,13 @@ struct cta {
     uint64_t issued, limit;
     uint32_t live;                       /* threads that have not ended */
     uint32_t arrived[SIMT_BARRIERS], expected[SIMT_BARRIERS]; /* threads; expected 0: all live */
-    bool hooked;
+    bool hooked;   /* runs code with hook steps */
+    bool detached; /* the hook wants no more: plain code from the next control step on */
     struct simt_trap trap;
 };
 
-/* Called by hook steps. Returns false when the hook wants no more. */
-bool simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);
+/* Called by hook steps. */
+void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);
 void simt_call_access(struct warp *w, const struct code *i, uint32_t mask);
 
 #endif

@@ -216,6 +216,7 @@ static void begin_cta(struct cta *c, uint64_t number)
     c->issued = 0;
     c->live = c->n_threads;
     c->hooked = c->hook && (c->hook->step || c->hook->access);
+    c->detached = false;
     memset(c->arrived, 0, sizeof c->arrived);
     memset(c->expected, 0, sizeof c->expected);
     memset(s->shared, 0, (size_t)c->kernel->shared_bytes + l->dynamic_shared);
@@ -226,7 +227,8 @@ static void begin_cta(struct cta *c, uint64_t number)
         w->live = left >= SIMT_LANES ? SIMT_FULL_MASK : (1u << left) - 1;
         w->used_paths = 1;
         w->paths[0] = (struct path){.reconverge = PTX_NOWHERE, .mask = w->live, .parent = -1, .barrier = -1};
-        memset(w->regs + p->zero_from, 0, p->zero_to - p->zero_from);
+        for (size_t n = 0; n < p->n_zeroed; n++)
+            memset(w->regs + p->zeroed[n], 0, p->zeroed_bytes[n]);
         for (uint32_t n = 0; n < 3; n++)
             set_all(w->regs, p->special[PTX_SPECIAL_CTAID_X + n], id[n]);
     }
@@ -381,12 +383,12 @@ void simt_lane_set(const struct simt_reg *r, int lane, uint64_t value)
     }
 }
 
-bool simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
+void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
 {
     struct cta *c = w->cta;
     const struct ptx_insn *i = &c->kernel->insns[insn];
-    if (!c->hook->step)
-        return true;
+    if (!c->hook->step || c->detached)
+        return;
     struct simt_step step = {.kernel = c->kernel,
                              .insn = insn,
                              .cta = c->number,
@@ -397,7 +399,7 @@ bool simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
         if (i->dst[n] >= 0)
             step.dst[step.n_dst++] = (struct simt_reg){c->kernel->regs[i->dst[n]].bits,
                                                        w->regs + c->program->slot[i->dst[n]]};
-    return c->hook->step(c->hook->ctx, &step);
+    c->detached = !c->hook->step(c->hook->ctx, &step);
 }
 
 /* The access that the next step is about to make, where it lies in mapped pages. */
@@ -430,10 +432,9 @@ static void trap(struct cta *c, const struct warp *w, enum trap_kind kind, uint3
     c->trap.lane = (uint32_t)__builtin_ctz(w->path_mask);
 }
 
-/* Control step `stop` of path p. False if the warp must stop: trap, barrier, no lane left. */
-static inline bool control(struct cta *c, struct warp *w, struct path **path, const struct code *stop)
+/* The control instruction at which path p stopped. Returns the path to go on with, NULL to choose. */
+static struct path *control(struct cta *c, struct warp *w, struct path *p, const struct code *stop)
 {
-    struct path *p = *path;
     const struct ptx_insn *i = &c->kernel->insns[stop->insn];
     uint32_t lanes = p->mask;
     if (i->guard >= 0) {
@@ -442,16 +443,16 @@ static inline bool control(struct cta *c, struct warp *w, struct path **path, co
         lanes &= i->guard_negated ? ~pred : pred;
         w->masked_off += (uint64_t)__builtin_popcount(p->mask & ~lanes);
     }
-    if (c->hooked && lanes && !simt_call_hook(w, stop->insn, lanes))
-        c->hooked = false;
+    if (c->hooked && lanes)
+        simt_call_hook(w, stop->insn, lanes);
     p->pc = stop->insn + 1;
     switch ((enum stop_kind)stop->kind) {
     case STOP_BRANCH:
-        if (lanes == p->mask)
+        if (lanes && lanes != p->mask)
+            return diverge(w, p, i, stop->insn, lanes);
+        if (lanes)
             p->pc = i->target;
-        else if (lanes)
-            *path = diverge(w, p, i, stop->insn, lanes);
-        return true;
+        return p;
     case STOP_BARRIER:
         if (lanes && lanes != p->mask) { /* the others go on: they are a path of their own */
             struct path rest = *p;
@@ -473,76 +474,66 @@ static inline bool control(struct cta *c, struct warp *w, struct path **path, co
             trap(c, w, TRAP_INVALID_PC, stop->insn);
         break;
     case STOP_JOIN:
-    case STOP_UNHOOK: break;
+    case STOP_NOT: break;
     }
-    return false;
+    return NULL;
 }
 
-static void count(struct cta *c, struct warp *w, struct simt_counts *n, uint32_t steps)
+/* Count what ran since the path was entered. Hooked code is counted here, plain code counts itself. */
+static void account(struct cta *c, struct warp *w, struct simt_counts *n, const struct code *stop)
 {
-    c->issued += steps;
-    n->warp_insns += steps;
-    n->thread_insns += (uint64_t)steps * (uint64_t)__builtin_popcount(w->path_mask);
+    uint64_t issued = c->limit - (uint64_t)w->left - c->issued;
+    if (!stop) { /* a trap in the middle of a segment; its instruction is not counted */
+        uint32_t start = c->hooked ? w->started_at : c->program->segment[c->trap.insn];
+        issued += c->trap.insn - start;
+    } else if (c->hooked) {
+        issued += stop->insn - w->started_at + (stop->kind != STOP_JOIN);
+    }
+    c->issued += issued;
+    w->left = (int64_t)(c->limit - c->issued);
+    n->warp_insns += issued;
+    n->thread_insns += issued * w->path_lanes;
+}
+
+static const struct code *run_path(struct cta *c, struct warp *w, const struct path *p)
+{
+    const struct code *start = c->program->entry[c->hooked][p->pc];
+    w->path_mask = p->mask;
+    w->path_lanes = (uint32_t)__builtin_popcount(p->mask);
+    w->path_reconverge = p->reconverge;
+    w->started_at = p->pc;
+    w->left = (int64_t)(c->limit - c->issued);
+    if (p->mask != SIMT_FULL_MASK && p->mask != w->mask_of_lanes)
+        c->s->lanes->set_lanes(w, p->mask);
+    return start->fn(w, start, w->regs, p->mask);
 }
 
 /* Run the warp until all its paths wait or it has none, or a trap. */
-static inline void run_warp(struct cta *c, struct warp *w, struct simt_counts *counts)
+static void run_warp(struct cta *c, struct warp *w, struct simt_counts *counts)
 {
-    const struct program *program = c->program;
-    bool at_barrier = false;
     struct path *p = ready_path(w);
     while (p) {
-        const struct code *start = program->entry[c->hooked][p->pc];
-        uint32_t mask = p->mask;
-        if (start->kind == STOP_JOIN && start->fn == c->s->lanes->stop) {
-            if (p->reconverge == p->pc) {
-                end_path(w, p);
-                p = ready_path(w);
-                continue;
-            }
-            start++;
-        }
-    resume:
-        w->path_mask = mask;
-        w->started_at = start->insn;
-        if (mask != SIMT_FULL_MASK && mask != w->mask_of_lanes)
-            c->s->lanes->set_lanes(w, mask);
-        const struct code *stop = start->fn(w, start, w->regs, mask);
-        if (!stop) { /* a memory step filled in the trap */
-            count(c, w, counts, c->trap.insn - w->started_at);
-            return;
-        }
-        if (stop->kind == STOP_JOIN) {
-            count(c, w, counts, stop->insn - w->started_at);
-            p->pc = stop->insn;
-            if (p->reconverge != stop->insn) {
-                start = stop + 1;
-                goto resume;
-            }
+        if (p->reconverge == p->pc) {
+            end_path(w, p);
+            p = ready_path(w);
             continue;
         }
-        if (stop->kind == STOP_UNHOOK) {
-            count(c, w, counts, stop->insn - w->started_at + 1);
-            c->hooked = false;
-            start = program->body[0][stop->insn + 1];
-            if (program->body[0][stop->insn + 1] != program->entry[0][stop->insn + 1]) {
-                p->pc = stop->insn + 1;
-                continue;
-            }
-            goto resume;
-        }
-        uint32_t steps = stop->insn - w->started_at + 1;
-        bool more = control(c, w, &p, stop);
-        count(c, w, counts, steps);
+        const struct code *stop = run_path(c, w, p);
+        account(c, w, counts, stop);
+        if (!stop)
+            return; /* the step filled in the trap */
+        w->started_at = stop->insn + 1; /* what a hook hears of the control instruction */
+        if (stop->kind == STOP_JOIN)
+            p->pc = stop->insn;
+        else
+            p = control(c, w, p, stop);
+        c->hooked &= !c->detached;
+        if (c->trap.kind == TRAP_NONE && c->issued > c->limit)
+            trap(c, w, TRAP_HANG, stop->insn);
         if (c->trap.kind != TRAP_NONE)
             return;
-        if (c->issued > c->limit) {
-            trap(c, w, TRAP_HANG, stop->insn);
-            return;
-        }
-        at_barrier = stop->kind == STOP_BARRIER;
-        if (!more)
-            p = at_barrier && !ready_path(w) ? NULL : ready_path(w);
+        if (!p)
+            p = ready_path(w);
     }
 }
 

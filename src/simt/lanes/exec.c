@@ -6,6 +6,9 @@
 #pragma GCC diagnostic ignored "-Wtype-limits"
 
 #include <fenv.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 #include "simt/lanes/types.h"
 #include "simt/priv.h"
@@ -62,19 +65,36 @@ ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
     tc c = GET_##tc(pc, l);                                                                           \
     (void)a, (void)b, (void)c;
 
-#define BODY_VALUE(out, ta, tb, tc, expr)                                                             \
-    OPERAND_TYPES(ta, tb, tc)                                                                         \
+/* Runs of the same instruction stay in one loop, with the mask decided once. */
+#define BODY_VALUE(id, out, ta, tb, tc, expr)                                                         \
+    typedef ta A __attribute__((unused));                                                             \
     typedef out O;                                                                                    \
-    O *to = AT(result(w, r + i->d, mask));                                                            \
+    enum { W = 8 * sizeof(A) };                                                                       \
+    (void)W;                                                                                          \
+    if (mask == SIMT_FULL_MASK) {                                                                     \
+        do {                                                                                          \
+            const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                             \
+            O *to = AT(r + i->d);                                                                     \
+            (void)pa, (void)pb, (void)pc;                                                             \
+            LANES                                                                                     \
+            {                                                                                         \
+                OPERANDS(ta, tb, tc)                                                                  \
+                to[l] = CANONICAL_##out((O)(expr));                                                   \
+            }                                                                                         \
+        } while ((++i)->fn == step_##id);                                                             \
+        return i->fn(w, i, r, mask);                                                                  \
+    }                                                                                                 \
+    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
+    O *to = AT(w->tmp);                                                                               \
+    (void)pa, (void)pb, (void)pc;                                                                     \
     LANES                                                                                             \
     {                                                                                                 \
         OPERANDS(ta, tb, tc)                                                                          \
         to[l] = CANONICAL_##out((O)(expr));                                                           \
     }                                                                                                 \
-    if (mask != SIMT_FULL_MASK)                                                                       \
-        blend(w, r + i->d, sizeof(O));                                                                \
+    blend(w, r + i->d, sizeof(O));                                                                    \
     NEXT;
-#define BODY_MASK(out, ta, tb, tc, expr) /* a predicate from values */                               \
+#define BODY_MASK(id, out, ta, tb, tc, expr) /* a predicate from values */                               \
     OPERAND_TYPES(ta, tb, tc)                                                                         \
     uint32_t m = 0;                                                                                   \
     LANES                                                                                             \
@@ -84,7 +104,7 @@ ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
     }                                                                                                 \
     write_mask(r + i->d, m, mask);                                                                    \
     NEXT;
-#define BODY_LOGIC(out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
+#define BODY_LOGIC(id, out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
     const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                             \
     (void)a, (void)b;                                                                                 \
     write_mask(r + i->d, (expr), mask);                                                               \
@@ -112,7 +132,7 @@ ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
 #define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
     STEP(step_##id)                                                                                   \
     {                                                                                                 \
-        BODY_##out(ta)(out, ta, tb, tc, expr)                                                         \
+        BODY_##out(ta)(id, out, ta, tb, tc, expr)                                                         \
     }
 #define SP(id, key, shape, group, folded, doc)
 #include "ptx/isa.def"
@@ -149,10 +169,68 @@ ALWAYS_INLINE void put_lane(uint8_t *slot, int bits, int l, u64 v)
 #include "simt/lanes/priv_memory.h"
 
 /* ---- Steps that lowering adds ------------------------------------------------------------------------- */
+/* ---- Ends of segments ----------------------------------------------------------------------------------- */
+/* Back to code that is not compiled for wide vectors. */
+ALWAYS_INLINE void leave(void)
+{
+#ifdef __AVX__
+    _mm256_zeroupper();
+#endif
+}
+
 STEP(step_stop)
 {
     (void)w, (void)r, (void)mask;
+    leave();
     return i;
+}
+
+STEP(step_end)
+{
+    (void)r, (void)mask;
+    w->left -= i->length;
+    leave();
+    return i;
+}
+
+STEP(step_jump)
+{
+    w->left -= i->length;
+    if (__builtin_expect(w->left < 0, 0)) {
+        leave();
+        return i;
+    }
+    i = i->target;
+    return i->fn(w, i, r, mask);
+}
+
+/* All lanes one way: go on in code. Otherwise the scheduler splits the path. */
+STEP(step_branch)
+{
+    uint32_t pred = *(const u32 *)(r + i->a), taken = mask & (i->x ? ~pred : pred);
+    w->left -= i->length;
+    if (__builtin_expect(w->left < 0 || (taken && taken != mask), 0)) {
+        leave();
+        return i;
+    }
+    w->masked_off += taken ? 0 : w->path_lanes;
+    i = taken ? i->target : i + 1;
+    return i->fn(w, i, r, mask);
+}
+
+STEP(step_join)
+{
+    if (w->path_reconverge == i->insn) {
+        leave();
+        return i;
+    }
+    NEXT;
+}
+
+STEP(step_count)
+{
+    w->left -= i->length;
+    NEXT;
 }
 
 static void set_lanes(struct warp *w, uint32_t mask)
@@ -317,5 +395,10 @@ const struct lanes TABLE(SIMT_LANES_NAME) = {
     .guard = step_guard,
     .guard_end = step_guard_end,
     .stop = step_stop,
+    .end = step_end,
+    .jump = step_jump,
+    .branch = step_branch,
+    .join = step_join,
+    .count = step_count,
     .set_lanes = set_lanes,
 };
