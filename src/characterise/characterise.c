@@ -45,7 +45,7 @@ struct value_range characterise_range(const float *golden, size_t n)
     return r.min <= r.max ? r : (struct value_range){0, 0};
 }
 
-static bool is_corrupted(const struct difference *d, const struct char_options *o)
+bool characterise_counts(const struct difference *d, const struct char_options *o)
 {
     if (o->compat) {
         float difference = d->faulty - d->golden;
@@ -194,15 +194,14 @@ void characterise(struct characterisation *out, const struct difference *diffs, 
     uint64_t first_seen[N_VALUES];
     double range = (double)golden.max - (double)golden.min, scale = range > 0 ? range : 1;
     size_t n_relative = 0;
-    *out = (struct characterisation){
-        .compat = o->compat, .epsilon = o->epsilon, .median_log2_rel = NAN};
+    *out = (struct characterisation){.options = *o, .median_log2_rel = NAN};
     memset(first_seen, 255, sizeof first_seen);
     cells_alloc(&x, &a, n, dim);
     double *relative = arena_array(&a, n, sizeof *relative);
 
     for (size_t i = 0; i < n; i++) {
         const struct difference *d = &diffs[i];
-        if (!is_corrupted(d, o))
+        if (!characterise_counts(d, o))
             continue;
         cells_add(&x, d->index);
         enum value_class class = class_of(d, golden, o);
@@ -238,7 +237,7 @@ void characterise(struct characterisation *out, const struct difference *diffs, 
 enum value_class characterise_value(const struct difference *d, struct value_range golden,
                                     const struct char_options *o)
 {
-    return is_corrupted(d, o) ? class_of(d, golden, o) : VALUE_SAME;
+    return characterise_counts(d, o) ? class_of(d, golden, o) : VALUE_SAME;
 }
 
 enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat)

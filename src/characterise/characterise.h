@@ -60,8 +60,7 @@ struct magnitudes {
 };
 
 struct characterisation {
-    bool compat;             /* by whose rules, and at which epsilon: as in the options */
-    double epsilon;
+    struct char_options options; /* by whose rules, and at which epsilon */
     size_t corrupted;        /* cardinality at this epsilon; 0: nothing else is set */
     size_t channels;         /* distinct (n, c) */
     enum pattern pattern;
@@ -85,6 +84,8 @@ struct characterisation {
 void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
                   const size_t dim[4], struct value_range golden, const struct char_options *o);
 
+/* Whether the difference counts as corruption. */
+bool characterise_counts(const struct difference *d, const struct char_options *o);
 /* The class of one value; VALUE_SAME if it does not count as corrupted. */
 enum value_class characterise_value(const struct difference *d, struct value_range golden,
                                     const struct char_options *o);

@@ -32,6 +32,8 @@ struct verdict {
     const char *skipped; /* why it could not be compared, or NULL */
     const size_t *dim;   /* N, C, H, W */
     struct characterisation c; /* corrupted 0: masked */
+    const struct difference *diffs;
+    size_t n_diffs;
 };
 
 json_t *classify_keys_json(const struct characterisation *c);

@@ -39,7 +39,7 @@ json_t *classify_domain_json(const struct characterisation *c)
 {
     json_t *o = json_object();
     for (int i = 0; i < c->n_domain; i++) {
-        bool quirk = c->compat && i == 1; /* the original's upper bound, an integer */
+        bool quirk = c->options.compat && i == 1; /* the original's upper bound, an integer */
         json_object_set_new(o, vocab_word(&vocab_values, (int)c->domain[i]),
                             quirk ? json_pack("[f, i]", c->share[i][0], (int)c->share[i][1])
                                   : json_pack("[f, f]", c->share[i][0], c->share[i][1]));

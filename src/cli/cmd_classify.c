@@ -224,7 +224,7 @@ static void record(struct session *s, const struct verdict *v)
         for (int i = 0; i < N_VALUES; i++)
             s->values[i] += i == VALUE_SAME ? 0 : v->c.value_count[i];
         global_report_add(&s->report, v);
-        model_add(s->builder, &v->c, v->dim);
+        model_add_error(s->builder, &v->c, v->dim, v->diffs, v->n_diffs);
     }
 }
 
@@ -254,6 +254,8 @@ static void classify_file(struct session *s, const struct faulty_set *set, const
         struct difference *diffs;
         size_t n = differences(&diffs, &a, g, &t, s);
         characterise(&v.c, diffs, n, g->dim, g->range, &s->options);
+        v.diffs = diffs;
+        v.n_diffs = n;
     }
     record(s, &v);
     arena_fini(&a);

@@ -9,6 +9,8 @@
 
 static const double RARE_SHARE = 0.01; /* of all tensors */
 enum { RARE_COUNT = 5 };
+/* Footprints kept of each pattern, and the runs that one may have. */
+enum { SAMPLE = 1000, MAX_RUNS = 4096 };
 
 struct raw_category {
     uint64_t count;
@@ -31,13 +33,15 @@ struct raw_entry {
     size_t n_categories, room_categories, n_domains, room_domains;
     struct raw_category *categories;
     struct raw_domain *domains;
-    struct sizes in_range, out_of_range;
-    uint64_t flipped[32];
+    struct native native;
     uint64_t values[N_VALUES];
 };
 
 struct model_builder {
     uint64_t n;
+    struct rng r;     /* which errors are kept whole: the same for the same errors in the same order */
+    bool many_shapes;
+    size_t chw[3];
     bool compat, mixed; /* mixed: not all were characterised alike */
     double epsilon;
     size_t n_patterns;
@@ -51,7 +55,12 @@ static void *must(void *p)
     return p;
 }
 
-struct model_builder *model_builder_new(void) { return must(calloc(1, sizeof(struct model_builder))); }
+struct model_builder *model_builder_new(void)
+{
+    struct model_builder *b = must(calloc(1, sizeof *b));
+    rng_init(&b->r, 0x7365, 0);
+    return b;
+}
 
 void model_builder_free(struct model_builder *b)
 {
@@ -60,6 +69,9 @@ void model_builder_free(struct model_builder *b)
     for (size_t i = 0; i < N_PATTERNS; i++) {
         free(b->entry[i].categories);
         free(b->entry[i].domains);
+        for (size_t k = 0; k < b->entry[i].native.n; k++)
+            free(b->entry[i].native.footprints[k].runs);
+        free(b->entry[i].native.footprints);
     }
     free(b);
 }
@@ -135,13 +147,14 @@ static int middle(const struct magnitudes *m, uint64_t n)
     return bin;
 }
 
-static void add_sizes(struct sizes *s, const struct magnitudes *m)
+/* Returns the exponent in the middle, 0 if there are no values. */
+static int add_sizes(struct sizes *s, const struct magnitudes *m)
 {
     uint64_t n = 0;
     for (int i = 0; i < CHAR_BINS; i++)
         n += m->bin[i];
     if (n == 0)
-        return;
+        return 0;
     int centre = middle(m, n);
     s->centre[centre]++;
     s->n += n;
@@ -150,29 +163,86 @@ static void add_sizes(struct sizes *s, const struct magnitudes *m)
         int bin = i - centre - SPREAD_0;
         s->spread[bin < 0 ? 0 : bin >= SPREAD_BINS ? SPREAD_BINS - 1 : bin] += m->bin[i];
     }
+    return CHAR_BIN_0 + centre;
 }
 
-void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4])
+/* The corrupted cells as runs, at most MAX_RUNS of them; 0 if there are more. */
+static size_t runs_of(struct run *out, const struct characterisation *c, size_t hw,
+                      const struct difference *diffs, size_t n)
 {
-    (void)dim;
+    size_t runs = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!characterise_counts(&diffs[i], &c->options))
+            continue;
+        uint32_t channel = (uint32_t)(diffs[i].index / hw), at = (uint32_t)(diffs[i].index % hw);
+        if (runs && out[runs - 1].channel == channel && out[runs - 1].last + 1 == at) {
+            out[runs - 1].last = at;
+            continue;
+        }
+        if (runs == MAX_RUNS)
+            return 0;
+        out[runs++] = (struct run){channel, at, at};
+    }
+    return runs;
+}
+
+/* Keep a uniform sample of the pattern's errors (Vitter's algorithm R). */
+static void add_footprint(struct model_builder *b, struct native *n, const struct characterisation *c,
+                          const int centre[2], const size_t dim[4], const struct difference *diffs,
+                          size_t n_diffs)
+{
+    struct run runs[MAX_RUNS];
+    size_t at = n->n;
+    if (n->count > SAMPLE && (at = (size_t)rng_below(&b->r, n->count)) >= SAMPLE)
+        return;
+    size_t n_runs = runs_of(runs, c, dim[2] * dim[3], diffs, n_diffs);
+    if (n_runs == 0 || (at > n->n))
+        return;
+    if (at == n->n) {
+        n->footprints = must(reallocarray(n->footprints, n->n + 1, sizeof *n->footprints));
+        n->footprints[n->n++] = (struct footprint){0};
+    }
+    struct footprint *f = &n->footprints[at];
+    f->runs = must(reallocarray(f->runs, n_runs, sizeof *f->runs));
+    memcpy(f->runs, runs, n_runs * sizeof *runs);
+    f->n_runs = n_runs;
+    for (int v = 0; v < N_VALUES; v++)
+        f->value_count[v] = v == VALUE_SAME ? 0 : c->value_count[v];
+    memcpy(f->centre, centre, sizeof f->centre);
+}
+
+void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
+                     const struct difference *diffs, size_t n)
+{
+    const struct char_options *o = &c->options;
     if (c->corrupted == 0)
         return;
     if (b->n++ == 0) {
-        b->compat = c->compat;
-        b->epsilon = c->epsilon;
+        b->compat = o->compat;
+        b->epsilon = o->epsilon;
+        memcpy(b->chw, dim + 1, sizeof b->chw);
     }
-    b->mixed |= b->compat != c->compat || b->epsilon != c->epsilon;
+    b->mixed |= b->compat != o->compat || b->epsilon != o->epsilon;
+    b->many_shapes |= memcmp(b->chw, dim + 1, sizeof b->chw) != 0 || dim[0] != 1;
     struct raw_entry *e = &b->entry[c->pattern];
     if (e->count++ == 0)
         e->order = ++b->n_patterns;
     add_category(e, c);
     add_domain(e, c);
-    add_sizes(&e->in_range, &c->in_range);
-    add_sizes(&e->out_of_range, &c->out_of_range);
+    e->native.count++;
+    int centre[2] = {add_sizes(&e->native.in_range, &c->in_range),
+                     add_sizes(&e->native.out_of_range, &c->out_of_range)};
     for (int i = 0; i < 32; i++)
-        e->flipped[i] += c->flipped[i];
+        e->native.flipped[i] += c->flipped[i];
     for (int v = 0; v < N_VALUES; v++)
         e->values[v] += v == VALUE_SAME ? 0 : c->value_count[v];
+    if (diffs && !b->many_shapes)
+        add_footprint(b, &e->native, c, centre, dim, diffs, n);
+}
+
+void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4])
+{
+    model_add_error(b, c, dim, NULL, 0);
 }
 
 /* ---- From counts to the model ---------------------------------------------------------------------- */
@@ -299,6 +369,21 @@ static void build_domains(struct entry *out, struct arena *a, const struct raw_e
     out->domains[out->n_domains++] = random;
 }
 
+/* A copy that lives in a. */
+static struct native native_copy(struct arena *a, const struct native *from, bool places)
+{
+    struct native n = *from;
+    n.n = places ? from->n : 0;
+    n.footprints = arena_array(a, n.n, sizeof *n.footprints);
+    for (size_t i = 0; i < n.n; i++) {
+        struct footprint *f = &n.footprints[i];
+        *f = from->footprints[i];
+        f->runs = arena_array(a, f->n_runs, sizeof *f->runs);
+        memcpy(f->runs, from->footprints[i].runs, f->n_runs * sizeof *f->runs);
+    }
+    return n;
+}
+
 int model_build(struct model **out, struct arena *a, const struct model_builder *b, struct diag *d)
 {
     if (b->mixed)
@@ -314,10 +399,7 @@ int model_build(struct model **out, struct arena *a, const struct model_builder 
             if (e->order != order || e->count < RARE_COUNT)
                 continue;
             struct entry *x = &m->entries[m->n];
-            *x = (struct entry){.pattern = (enum pattern)p,
-                                .in_range = e->in_range,
-                                .out_of_range = e->out_of_range};
-            memcpy(x->flipped, e->flipped, sizeof x->flipped);
+            *x = (struct entry){.pattern = (enum pattern)p};
             build_categories(x, a, e, b->n, &m->n_merged);
             build_domains(x, a, e, b->n, b->compat);
             m->n_tensors += x->count;
@@ -327,6 +409,13 @@ int model_build(struct model **out, struct arena *a, const struct model_builder 
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
                          "%llu corrupted tensors are too few for a model: no pattern has %d alike",
                          (unsigned long long)b->n, RARE_COUNT);
+    bool any = false;
+    for (int p = 0; p < N_PATTERNS; p++) {
+        m->native[p] = native_copy(a, &b->entry[p].native, !b->many_shapes);
+        any |= m->native[p].n > 0;
+    }
+    if (any)
+        memcpy(m->chw, b->chw, sizeof m->chw);
     m->rejected = 1 - (double)m->n_tensors / (double)b->n;
     *out = m;
     return OK;

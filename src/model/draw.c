@@ -129,6 +129,25 @@ static enum pattern draw_cells(struct canvas *to, const struct entry *e, const s
     return is;
 }
 
+/* By the CLASSES form: domain by its counts, then cells made to the category's parameters. */
+static enum pattern draw_form(struct canvas *to, const struct entry *e, const size_t dim[4],
+                              enum value_class **class)
+{
+    const struct domain *d = draw_domain(to->r, to->a, e);
+    enum pattern is = draw_cells(to, e, dim);
+    *class = arena_array(to->a, to->n, sizeof **class);
+    model_classes(to->r, *class, d, to->n);
+    return is;
+}
+
+static const struct entry *entry_of(const struct model *m, enum pattern p)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->entries[i].pattern == p && m->entries[i].count > 0)
+            return &m->entries[i];
+    return NULL;
+}
+
 struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
                              const float *golden, struct value_range range,
                              struct difference *out, size_t max)
@@ -137,15 +156,28 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
     size_t elems = chw[0] * chw[1] * chw[2];
     assert(elems > 0 && max >= elems);
     struct arena a = {0};
-    const struct entry *e = draw_entry(r, m);
-    const struct domain *d = draw_domain(r, &a, e);
     struct canvas to = {.r = r, .a = &a, .c = chw[0], .h = chw[1], .w = chw[2],
                         .hw = chw[1] * chw[2], .compat = m->compat, .max = 4 * elems};
     to.cell = arena_array(&a, to.max, sizeof *to.cell);
-    struct model_draw drawn = {.pattern = draw_cells(&to, e, dim), .n = to.n};
+    enum pattern asked = N_PATTERNS, is;
+    enum value_class *class;
+    int centre[2];
+    const struct footprint *f = model_footprint(&to, m, &asked);
+    if (f) {
+        is = asked;
+        class = model_footprint_classes(&to, f);
+        memcpy(centre, f->centre, sizeof centre);
+    } else {
+        const struct entry *e = asked < N_PATTERNS ? entry_of(m, asked) : NULL;
+        e = e ? e : draw_entry(r, m);
+        asked = e->pattern;
+        is = draw_form(&to, e, dim, &class);
+        model_centres(centre, r, &m->native[asked]);
+    }
     for (size_t i = 0; i < to.n; i++)
         out[i] = (struct difference){to.cell[i], golden ? golden[to.cell[i]] : 0, 0};
-    model_values(r, &a, m, e, d, out, to.n, range);
+    model_values(r, m, asked, centre, class, out, to.n, range);
+    struct model_draw drawn = {.pattern = is, .n = to.n};
     arena_fini(&a);
     return drawn;
 }

@@ -121,22 +121,56 @@ static void sizes_json(json_t *to, const char *name, const struct sizes *s)
                                       count(s->n), "positive", count(s->positive)));
 }
 
+/* Classes that occur, and how often. */
+static json_t *counts_json(const uint64_t *n)
+{
+    json_t *o = json_object();
+    for (int v = 0; v < N_VALUES; v++)
+        if (n[v])
+            json_object_set_new(o, vocab_word(&vocab_values, v), count(n[v]));
+    return o;
+}
+
+static json_t *footprints_json(const struct native *n)
+{
+    struct arena a = {0};
+    json_t *list = json_array();
+    for (size_t i = 0; i < n->n; i++) {
+        const struct footprint *f = &n->footprints[i];
+        json_array_append_new(list, json_pack("{s:s, s:o, s:[i, i]}", "cells",
+                                              model_runs_text(&a, f->runs, f->n_runs), "values",
+                                              counts_json(f->value_count), "exponents",
+                                              f->centre[0], f->centre[1]));
+    }
+    arena_fini(&a);
+    return list;
+}
+
 static json_t *own_json(const struct model *m)
 {
     json_t *patterns = json_object();
-    for (size_t i = 0; i < m->n; i++) {
-        const struct entry *e = &m->entries[i];
-        json_t *o = json_object(), *flipped = histogram_json(e->flipped, 32, 0);
-        sizes_json(o, "in_range", &e->in_range);
-        sizes_json(o, "out_of_range", &e->out_of_range);
+    for (int p = 0; p < N_PATTERNS; p++) {
+        const struct native *n = &m->native[p];
+        if (n->count == 0)
+            continue;
+        json_t *o = json_pack("{s:o}", "count", count(n->count));
+        json_t *flipped = histogram_json(n->flipped, 32, 0);
+        sizes_json(o, "in_range", &n->in_range);
+        sizes_json(o, "out_of_range", &n->out_of_range);
         if (json_array_size(flipped))
             json_object_set(o, "flipped_bits", flipped);
         json_decref(flipped);
-        json_object_set_new(patterns, vocab_word(&vocab_patterns, (int)e->pattern), o);
+        if (n->n)
+            json_object_set_new(o, "errors", footprints_json(n));
+        json_object_set_new(patterns, vocab_word(&vocab_patterns, p), o);
     }
-    return json_pack("{s:i, s:s, s:f, s:o}", "format", FORMAT, "rules",
-                     m->compat ? "classes" : "documented", "epsilon", m->epsilon, "patterns",
-                     patterns);
+    json_t *own = json_pack("{s:i, s:s, s:f, s:o}", "format", FORMAT, "rules",
+                            m->compat ? "classes" : "documented", "epsilon", m->epsilon, "patterns",
+                            patterns);
+    if (m->chw[0])
+        json_object_set_new(own, "shape", json_pack("[I, I, I]", (json_int_t)m->chw[0],
+                                                    (json_int_t)m->chw[1], (json_int_t)m->chw[2]));
+    return own;
 }
 
 static json_t *model_to_json(const struct model *m)
@@ -363,6 +397,71 @@ static int read_sizes(struct sizes *s, const struct reader *r, const json_t *v)
     return rc;
 }
 
+static int read_footprint(struct footprint *f, const struct reader *r, json_t *v, const size_t chw[3])
+{
+    const char *name, *cells = json_string_value(json_object_get(v, "cells"));
+    json_t *n, *exponents = json_object_get(v, "exponents");
+    if (!cells || model_runs_parse(&f->runs, &f->n_runs, r->a, cells, chw) != 0)
+        return bad(r, "_sievert: an error's 'cells' are not places in the tensor, ascending");
+    json_object_foreach(json_object_get(v, "values"), name, n) {
+        int class = value_class(name);
+        if (class < 0)
+            return bad(r, "_sievert: an error has an unknown value class");
+        int rc = read_count(&f->value_count[class], r, n, "_sievert: an error's value count is not valid");
+        if (rc != OK)
+            return rc;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        json_int_t x = json_integer_value(json_array_get(exponents, i));
+        if (x < CHAR_BIN_0 || x >= CHAR_BIN_0 + CHAR_BINS)
+            return bad(r, "_sievert: an error's exponent is out of range");
+        f->centre[i] = (int)x;
+    }
+    return OK;
+}
+
+static int read_footprints(struct native *n, const struct reader *r, const json_t *list,
+                           const size_t chw[3])
+{
+    if (json_array_size(list) > 0 && chw[0] == 0)
+        return bad(r, "_sievert: errors without a 'shape'");
+    n->footprints = arena_array(r->a, json_array_size(list), sizeof *n->footprints);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int rc = read_footprint(&n->footprints[n->n++], r, json_array_get(list, i), chw);
+        if (rc != OK)
+            return rc;
+    }
+    return OK;
+}
+
+static int read_native(struct native *n, const struct reader *r, const json_t *v, const size_t chw[3])
+{
+    int rc = read_count(&n->count, r, json_object_get(v, "count"), "_sievert: no valid 'count'");
+    if (rc == OK)
+        rc = read_sizes(&n->in_range, r, json_object_get(v, "in_range"));
+    if (rc == OK)
+        rc = read_sizes(&n->out_of_range, r, json_object_get(v, "out_of_range"));
+    if (rc == OK)
+        rc = read_histogram(n->flipped, 32, 0, r, json_object_get(v, "flipped_bits"));
+    if (rc == OK)
+        rc = read_footprints(n, r, json_object_get(v, "errors"), chw);
+    return rc;
+}
+
+/* The measured tensors' C, H, W; fewer than 2^32 elements. */
+static int read_shape(size_t chw[3], const struct reader *r, const json_t *v)
+{
+    double elems = 1;
+    for (size_t i = 0; v && i < 3; i++) {
+        json_int_t x = json_integer_value(json_array_get(v, i));
+        elems *= (double)x;
+        if (x < 1 || !(elems < 4294967296.0))
+            return bad(r, "_sievert: 'shape' must be three positive sizes");
+        chw[i] = (size_t)x;
+    }
+    return OK;
+}
+
 static int read_own(struct model *m, struct reader *r, const json_t *own)
 {
     const json_t *epsilon = json_object_get(own, "epsilon");
@@ -373,19 +472,13 @@ static int read_own(struct model *m, struct reader *r, const json_t *own)
     m->epsilon = json_is_number(epsilon) ? json_number_value(epsilon) : -1;
     if (!(m->epsilon >= 0 && m->epsilon <= MAX_COUNT))
         return bad(r, "_sievert: 'epsilon' is not valid");
-    for (size_t i = 0; i < m->n; i++) {
-        struct entry *e = &m->entries[i];
-        r->pattern = vocab_word(&vocab_patterns, (int)e->pattern);
+    int rc = read_shape(m->chw, r, json_object_get(own, "shape"));
+    for (int p = 0; p < N_PATTERNS && rc == OK; p++) {
+        r->pattern = vocab_word(&vocab_patterns, p);
         const json_t *v = json_object_get(json_object_get(own, "patterns"), r->pattern);
-        int rc = read_sizes(&e->in_range, r, json_object_get(v, "in_range"));
-        if (rc == OK)
-            rc = read_sizes(&e->out_of_range, r, json_object_get(v, "out_of_range"));
-        if (rc == OK)
-            rc = read_histogram(e->flipped, 32, 0, r, json_object_get(v, "flipped_bits"));
-        if (rc != OK)
-            return rc;
+        rc = v ? read_native(&m->native[p], r, v, m->chw) : OK;
     }
-    return OK;
+    return rc;
 }
 
 static int read_model(struct model *m, struct reader *r, json_t *root)

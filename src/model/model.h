@@ -19,6 +19,10 @@ struct model_builder *model_builder_new(void);
 void model_builder_free(struct model_builder *b);
 /* One error; dim is its tensor's N, C, H, W. Nothing is kept of c. */
 void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4]);
+/* The same with the differences that c was made from: the model then keeps a sample of the errors' places,
+ * and draws for tensors of this shape take one of them, moved. */
+void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
+                     const struct difference *diffs, size_t n);
 /* ERR_INPUT if no pattern has enough tensors. The model belongs to a. */
 int model_build(struct model **out, struct arena *a, const struct model_builder *b, struct diag *d);
 

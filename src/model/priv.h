@@ -41,6 +41,26 @@ struct entry {
     size_t n_categories, n_domains;
     struct category *categories;
     struct domain *domains;
+};
+
+/* Neighbouring cells of one channel, first to last. */
+struct run {
+    uint32_t channel, first, last;
+};
+
+/* One measured error: where it was, how many of its values were of which class, how large they were. */
+struct footprint {
+    size_t n_runs;
+    struct run *runs;
+    uint64_t value_count[N_VALUES];
+    int centre[2]; /* exponents of in_range, out_of_range */
+};
+
+/* What the CLASSES form has no place for: nothing of it if the model is not ours. */
+struct native {
+    uint64_t count; /* tensors, rare ones included */
+    size_t n;
+    struct footprint *footprints; /* a uniform sample of them */
     struct sizes in_range, out_of_range;
     uint64_t flipped[32];
 };
@@ -52,6 +72,8 @@ struct model {
     double rejected;
     size_t n;
     struct entry *entries;
+    size_t chw[3]; /* of the tensors with footprints; 0: there are none */
+    struct native native[N_PATTERNS];
 };
 
 /* An integer of [0, n) with these weights; their sum must not be zero. */
@@ -84,9 +106,24 @@ struct canvas {
  * small for it. */
 bool model_place(struct canvas *to, enum pattern pattern, const struct settings *s);
 
-/* Give the n differences, whose index and golden are set, faulty values of domain d. */
-void model_values(struct rng *r, struct arena *a, const struct model *m, const struct entry *e,
-                  const struct domain *d, struct difference *diffs, size_t n,
+/* A class for each of n values of domain d. */
+void model_classes(struct rng *r, enum value_class *class, const struct domain *d, size_t n);
+/* Give the n differences, whose index and golden are set, faulty values of these classes and sizes. */
+void model_values(struct rng *r, const struct model *m, enum pattern pattern, const int centre[2],
+                  const enum value_class *class, struct difference *diffs, size_t n,
                   struct value_range range);
+/* Exponents that errors of the pattern have; 0 where none were measured. */
+void model_centres(int centre[2], struct rng *r, const struct native *n);
+
+/* An error of m's own shape from its footprints. NULL: there are none for a pattern that was drawn,
+ * which is given in *pattern. */
+const struct footprint *model_footprint(struct canvas *to, const struct model *m,
+                                        enum pattern *pattern);
+/* As many cells of each class as the footprint had, in any order. */
+enum value_class *model_footprint_classes(struct canvas *to, const struct footprint *f);
+/* Cells as text, "channel:first-last,position;channel:...", and back: -1 if it is not that. */
+char *model_runs_text(struct arena *a, const struct run *runs, size_t n);
+int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *text,
+                     const size_t chw[3]);
 
 #endif

@@ -25,10 +25,10 @@ static uint32_t to_bits(float f)
 struct source {
     struct rng *r;
     const struct model *m;
-    const struct entry *e;
+    const struct native *native;
     struct value_range range;
     struct char_options options;
-    int centre[2]; /* exponents of in_range, out_of_range */
+    const int *centre; /* exponents of in_range, out_of_range */
 };
 
 static bool is_of(const struct source *s, const struct difference *d, enum value_class class)
@@ -39,7 +39,7 @@ static bool is_of(const struct source *s, const struct difference *d, enum value
 /* golden + a difference as large as measured. False: nothing was measured, or it never fits. */
 static bool measured(const struct source *s, struct difference *d, enum value_class class)
 {
-    const struct sizes *z = class == VALUE_IN_RANGE ? &s->e->in_range : &s->e->out_of_range;
+    const struct sizes *z = class == VALUE_IN_RANGE ? &s->native->in_range : &s->native->out_of_range;
     double width = (double)s->range.max - (double)s->range.min, scale = width > 0 ? width : 1;
     if (z->n == 0)
         return false;
@@ -105,9 +105,9 @@ static bool flip(const struct source *s, struct difference *d)
 {
     uint64_t n = 0;
     for (int i = 0; i < 32; i++)
-        n += s->e->flipped[i];
+        n += s->native->flipped[i];
     for (int i = 0; i < TRIES; i++) {
-        size_t bit = n ? model_weighted(s->r, s->e->flipped, 32) : (size_t)rng_below(s->r, 32);
+        size_t bit = n ? model_weighted(s->r, s->native->flipped, 32) : (size_t)rng_below(s->r, 32);
         d->faulty = from_bits(to_bits(d->golden) ^ (uint32_t)1 << bit);
         if (is_of(s, d, VALUE_FLIP))
             return true;
@@ -124,7 +124,9 @@ static bool value_of(const struct source *s, struct difference *d, enum value_cl
 {
     switch (class) {
     case VALUE_ZERO: d->faulty = 0; return is_of(s, d, VALUE_ZERO);
-    case VALUE_NAN: d->faulty = NAN; return true;
+    case VALUE_NAN: /* by the CLASSES rules only infinities are of this class */
+        d->faulty = s->options.compat ? (rng_below(s->r, 2) ? INFINITY : -INFINITY) : NAN;
+        return true;
     case VALUE_FLIP: return flip(s, d);
     case VALUE_OUT_OF_RANGE: return out_of_range(s, d);
     default: return in_range(s, d);
@@ -155,8 +157,7 @@ static size_t first_count(struct rng *r, const struct domain *d, size_t n)
     return narrow ? n - k : k;
 }
 
-/* A class for each cell. */
-static void set_classes(struct rng *r, enum value_class *class, const struct domain *d, size_t n)
+void model_classes(struct rng *r, enum value_class *class, const struct domain *d, size_t n)
 {
     if (d->n == 2 && n >= 2) {
         size_t first = first_count(r, d, n);
@@ -183,18 +184,19 @@ static void set_classes(struct rng *r, enum value_class *class, const struct dom
     }
 }
 
-void model_values(struct rng *r, struct arena *a, const struct model *m, const struct entry *e,
-                  const struct domain *d, struct difference *diffs, size_t n,
+void model_centres(int centre[2], struct rng *r, const struct native *n)
+{
+    const struct sizes *z[2] = {&n->in_range, &n->out_of_range};
+    for (int i = 0; i < 2; i++)
+        centre[i] = z[i]->n ? CHAR_BIN_0 + (int)model_weighted(r, z[i]->centre, CHAR_BINS) : 0;
+}
+
+void model_values(struct rng *r, const struct model *m, enum pattern pattern, const int centre[2],
+                  const enum value_class *class, struct difference *diffs, size_t n,
                   struct value_range range)
 {
-    struct source s = {.r = r, .m = m, .e = e, .range = range,
-                       .options = {.epsilon = m->epsilon, .compat = m->compat}};
-    const struct sizes *z[2] = {&e->in_range, &e->out_of_range};
-    enum value_class *class = arena_array(a, n, sizeof *class);
-    for (int i = 0; i < 2; i++)
-        if (z[i]->n)
-            s.centre[i] = CHAR_BIN_0 + (int)model_weighted(r, z[i]->centre, CHAR_BINS);
-    set_classes(r, class, d, n);
+    struct source s = {.r = r, .m = m, .native = &m->native[pattern], .range = range,
+                       .options = {.epsilon = m->epsilon, .compat = m->compat}, .centre = centre};
     for (size_t i = 0; i < n; i++)
         set_value(&s, &diffs[i], class[i]);
 }

@@ -26,7 +26,7 @@ static int collect(void *ctx, const struct store_injection *i)
     }
     characterise(&what, c->diffs, i->n_diffs, c->campaign->dim, c->range, &c->options);
     if (what.corrupted > 0)
-        model_add(c->builder, &what, c->campaign->dim);
+        model_add_error(c->builder, &what, c->campaign->dim, c->diffs, i->n_diffs);
     return 0;
 }
 

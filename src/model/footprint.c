@@ -1,0 +1,150 @@
+/* Measured errors kept whole: their cells as runs, drawn again elsewhere in a tensor of the same shape. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/priv.h"
+
+/* How far the cells can move each way without leaving the tensor. */
+struct room {
+    size_t c0, c1, h0, h1, w0, w1; /* the cells' extent */
+};
+
+static struct room extent(const struct canvas *to, const struct footprint *f)
+{
+    struct room x = {SIZE_MAX, 0, SIZE_MAX, 0, SIZE_MAX, 0};
+    for (size_t i = 0; i < f->n_runs; i++) {
+        const struct run *r = &f->runs[i];
+        size_t top = r->first / to->w, bottom = r->last / to->w;
+        size_t left = top == bottom ? r->first % to->w : 0;
+        size_t right = top == bottom ? r->last % to->w : to->w - 1;
+        x.c0 = r->channel < x.c0 ? r->channel : x.c0;
+        x.c1 = r->channel > x.c1 ? r->channel : x.c1;
+        x.h0 = top < x.h0 ? top : x.h0;
+        x.h1 = bottom > x.h1 ? bottom : x.h1;
+        x.w0 = left < x.w0 ? left : x.w0;
+        x.w1 = right > x.w1 ? right : x.w1;
+    }
+    return x;
+}
+
+/* The cells, `move` further on (modulo 2^32: it may be backwards). */
+static void put_runs(struct canvas *to, const struct footprint *f, uint32_t move)
+{
+    to->n = 0;
+    for (size_t i = 0; i < f->n_runs; i++)
+        for (uint32_t at = f->runs[i].first; at <= f->runs[i].last && to->n < to->max; at++)
+            to->cell[to->n++] = f->runs[i].channel * (uint32_t)to->hw + at + move;
+}
+
+static uint32_t shift(struct rng *r, size_t first, size_t last, size_t size)
+{
+    return (uint32_t)rng_below(r, size - (last - first)) - (uint32_t)first;
+}
+
+const struct footprint *model_footprint(struct canvas *to, const struct model *m,
+                                        enum pattern *pattern)
+{
+    uint64_t weight[N_PATTERNS], sum = 0;
+    if (to->c != m->chw[0] || to->h != m->chw[1] || to->w != m->chw[2])
+        return NULL;
+    for (int p = 0; p < N_PATTERNS; p++)
+        sum += weight[p] = m->native[p].count;
+    if (sum == 0)
+        return NULL;
+    *pattern = (enum pattern)model_weighted(to->r, weight, N_PATTERNS);
+    const struct native *n = &m->native[*pattern];
+    if (n->n == 0)
+        return NULL;
+    const struct footprint *f = &n->footprints[rng_below(to->r, n->n)];
+    struct room x = extent(to, f);
+    uint32_t c = shift(to->r, x.c0, x.c1, to->c), h = shift(to->r, x.h0, x.h1, to->h);
+    uint32_t w = shift(to->r, x.w0, x.w1, to->w);
+    put_runs(to, f, c * (uint32_t)to->hw + h * (uint32_t)to->w + w);
+    const size_t dim[4] = {1, to->c, to->h, to->w};
+    if (characterise_pattern(to->cell, to->n, dim, to->compat) != *pattern)
+        put_runs(to, f, 0); /* blocks that are told by their alignment stay where they were */
+    return f;
+}
+
+enum value_class *model_footprint_classes(struct canvas *to, const struct footprint *f)
+{
+    enum value_class *class = arena_array(to->a, to->n, sizeof *class);
+    size_t n = 0;
+    for (int v = 0; v < N_VALUES; v++)
+        for (uint64_t k = 0; k < f->value_count[v] && n < to->n; k++)
+            class[n++] = (enum value_class)v;
+    while (n < to->n)
+        class[n++] = VALUE_IN_RANGE;
+    for (size_t i = 0; i + 1 < n; i++) {
+        size_t j = i + (size_t)rng_below(to->r, n - i);
+        enum value_class t = class[i];
+        class[i] = class[j];
+        class[j] = t;
+    }
+    return class;
+}
+
+char *model_runs_text(struct arena *a, const struct run *runs, size_t n)
+{
+    char *text = NULL, *kept;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f)
+        abort(); /* out of memory, as in base/arena */
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || runs[i].channel != runs[i - 1].channel)
+            fprintf(f, "%s%u:", i ? ";" : "", runs[i].channel);
+        else
+            fputc(',', f);
+        fprintf(f, runs[i].first == runs[i].last ? "%u" : "%u-%u", runs[i].first, runs[i].last);
+    }
+    fclose(f);
+    kept = arena_strndup(a, text, bytes);
+    free(text);
+    return kept;
+}
+
+/* A number below limit. */
+static int number(uint32_t *out, const char **p, size_t limit)
+{
+    uint64_t x = 0;
+    const char *start = *p;
+    for (; **p >= '0' && **p <= '9' && x < limit; ++*p)
+        x = 10 * x + (uint64_t)(**p - '0');
+    *out = (uint32_t)x;
+    return *p > start && x < limit ? 0 : -1;
+}
+
+int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *text,
+                     const size_t chw[3])
+{
+    size_t most = 1, hw = chw[1] * chw[2];
+    for (const char *p = text; *p; p++)
+        most += *p == ',' || *p == ';';
+    struct run *r = *out = arena_array(a, most, sizeof *r);
+    uint32_t channel = 0;
+    *n = 0;
+    for (const char *p = text;; p++) {
+        if (*n == 0 || p[-1] == ';') {
+            if (number(&channel, &p, chw[0]) != 0 || *p++ != ':')
+                return -1;
+        }
+        r->channel = channel;
+        if (number(&r->first, &p, hw) != 0)
+            return -1;
+        r->last = r->first;
+        if (*p == '-' && (p++, number(&r->last, &p, hw) != 0))
+            return -1;
+        bool ascending = *n == 0 || r->channel > r[-1].channel ||
+                         (r->channel == r[-1].channel && r->first > r[-1].last);
+        if (r->last < r->first || !ascending)
+            return -1;
+        r++;
+        ++*n;
+        if (*p == 0)
+            return 0;
+        if (*p != ',' && *p != ';')
+            return -1;
+    }
+}
