@@ -43,5 +43,5 @@ def mobilenet():
 if __name__ == "__main__":
     training.start(seed=2018)
     model = mobilenet()
-    training.fit(model, training.fashion("train"), training.fashion("t10k"), epochs=8, rate=8e-3)
+    training.fit(model, training.fashion("train"), training.fashion("t10k"), epochs=2, rate=8e-3)
     training.export(model, (1, 28, 28), sys.argv[1] if len(sys.argv) > 1 else "examples/mobilenet.onnx")

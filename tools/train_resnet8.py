@@ -38,5 +38,5 @@ def resnet8():
 if __name__ == "__main__":
     training.start(seed=2016)
     model = resnet8()
-    training.fit(model, training.fashion("train"), training.fashion("t10k"), epochs=6, rate=6e-3)
+    training.fit(model, training.fashion("train"), training.fashion("t10k"), epochs=2, rate=6e-3)
     training.export(model, (1, 28, 28), sys.argv[1] if len(sys.argv) > 1 else "examples/resnet8.onnx")

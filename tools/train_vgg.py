@@ -25,5 +25,5 @@ def vgg():
 if __name__ == "__main__":
     training.start(seed=2015)
     model = vgg()
-    training.fit(model, training.fashion("train"), training.fashion("t10k"), epochs=6, rate=4e-3)
+    training.fit(model, training.fashion("train"), training.fashion("t10k"), epochs=3, rate=4e-3)
     training.export(model, (1, 28, 28), sys.argv[1] if len(sys.argv) > 1 else "examples/vgg.onnx")

@@ -21,6 +21,17 @@ int broadcast_plan(struct broadcast *b, const struct nn *net, const struct nn_no
                    const struct nn_value *out, int n, struct nn_value *const *in,
                    struct diag *d);
 
+/* Where element `out` of the result comes from in tensor t. */
+static inline size_t broadcast_offset(const struct broadcast *b, int t, size_t out)
+{
+    size_t at = 0;
+    for (int k = b->rank - 1; k > 0; k--) {
+        at += out % b->dim[k] * b->stride[t][k];
+        out /= b->dim[k];
+    }
+    return b->rank ? at + out * b->stride[t][0] : 0;
+}
+
 struct broadcast_at {
     size_t row, out, in[BROADCAST_MAX]; /* where the row starts */
     size_t index[TENSOR_MAX_RANK];

@@ -444,14 +444,12 @@ static int find_outputs(struct builder *b, struct diag *d)
 
 /* ---- Layers that errors can strike ------------------------------------------------------------------ */
 
-/* The steps after conv i that depend on it, and the values they read that do not. */
+/* The steps after conv i that depend on it. */
 static void find_suffix(struct builder *b, struct conv_layer *c)
 {
     struct nn *net = b->net;
     bool *tainted = arena_alloc(&b->scratch, net->n_values * sizeof *tainted);
-    bool *listed = arena_alloc(&b->scratch, net->n_values * sizeof *listed);
     c->after = arena_alloc(&net->arena, net->n_steps * sizeof *c->after);
-    c->side = arena_alloc(&net->arena, net->n_values * sizeof *c->side);
     tainted[c->out->number] = true;
     for (size_t s = c->step + 1; s < net->n_steps; s++) {
         const struct nn_node *node = &net->steps[s];
@@ -464,13 +462,6 @@ static void find_suffix(struct builder *b, struct conv_layer *c)
         for (size_t k = 0; k < node->n_out; k++)
             if (node->out[k])
                 tainted[node->out[k]->number] = true;
-        for (size_t k = 0; k < node->n_in; k++) {
-            struct nn_value *v = node->in[k];
-            if (v && !v->known && !tainted[v->number] && !listed[v->number]) {
-                listed[v->number] = true;
-                c->side[c->n_side++] = v;
-            }
-        }
     }
 }
 

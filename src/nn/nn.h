@@ -44,11 +44,21 @@ const float *nn_conv_output(const struct nn *net, size_t i);
 /* Overwrite conv i's output and run only the nodes after it that depend on it; what else they need
  * must be there from nn_run of the same input. data: as many floats as the conv's output. */
 int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, struct diag *d);
-/* What nn_run_from(conv) needs besides data, such as the other operand of a residual addition: 0 bytes
- * in a plain chain. Saved after nn_run and loaded again, it spares the nodes before the layer. */
-size_t nn_side_bytes(const struct nn *net, size_t conv);
-void nn_side_save(const struct nn *net, size_t conv, void *to);
-void nn_side_load(struct nn *net, size_t conv, const void *from);
+
+/* Many errors in conv i's output on one image after another: nn_run_from's results, bit for bit (but for
+ * which NaN a NaN is), following each error only where it goes. While one is in use the net must not be
+ * run otherwise. */
+struct nn_delta;
+int nn_delta_new(struct nn_delta **out, struct nn *net, size_t conv, struct diag *d);
+void nn_delta_free(struct nn_delta *e);
+/* Fault-free run; afterwards the conv's output and the network's are borrowed until the next image. */
+int nn_delta_image(struct nn_delta *e, const float *input, struct diag *d);
+const float *nn_delta_golden(const struct nn_delta *e);
+const float *nn_delta_golden_output(const struct nn_delta *e);
+/* n elements of the conv's output become faulty. *output is borrowed until the next run, or NULL if the
+ * network's output is what it was, bit for bit. */
+int nn_delta_run(struct nn_delta *e, size_t n, const uint32_t *at, const float *faulty,
+                 const float **output, struct diag *d);
 
 /* ---- Data sets ----------------------------------------------------------------------------------- */
 struct dataset {

@@ -11,37 +11,59 @@ struct unary {
     float a, b; /* parameters */
 };
 
-static int unary(struct nn *net, struct nn_node *node,
-                 unsigned (*run)(struct nn *, const struct nn_node *), float a, float b, struct diag *d)
+/* How an element-wise function of one operand is run: on all, and on some. */
+struct unary_runs {
+    unsigned (*all)(struct nn *, const struct nn_node *);
+    size_t (*some)(const struct nn_node *, size_t, const uint32_t *, size_t, uint32_t *, size_t);
+};
+
+static int unary(struct nn *net, struct nn_node *node, const struct unary_runs *runs, float a, float b,
+                 struct diag *d)
 {
     int rc = node_want(net, node, 0, ONNX_FLOAT, d);
     if (rc == OK)
         rc = node_out(net, node, 0, ONNX_FLOAT, node->in[0]->rank, node->in[0]->dim, d);
     struct unary *u = node->state = ARENA_NEW(&net->arena, struct unary);
     *u = (struct unary){a, b};
-    node->run = run;
+    node->run = runs->all;
+    node->run_at = runs->some;
     return rc;
 }
 
 /* name; attributes for a and b with their defaults; what becomes of x */
 #define RUN_UNARY(name, result)                                                                    \
-    static unsigned run_##name(struct nn *net, const struct nn_node *node)                              \
+    static inline float value_##name(float x, float a, float b)                                    \
+    {                                                                                              \
+        (void)a, (void)b;                                                                          \
+        return (result);                                                                           \
+    }                                                                                              \
+    static unsigned run_##name(struct nn *net, const struct nn_node *node)                         \
+    {                                                                                              \
+        const struct unary u = *(const struct unary *)node->state;                                 \
+        const float *restrict in = node->in[0]->f;                                                 \
+        float *restrict out = node->out[0]->f;                                                     \
+        (void)net;                                                                                 \
+        for (size_t k = 0, n = node->in[0]->n; k < n; k++)                                         \
+            out[k] = value_##name(in[k], u.a, u.b);                                                \
+        return dnnl_success;                                                                       \
+    }                                                                                              \
+    static size_t run_##name##_at(const struct nn_node *node, size_t input, const uint32_t *in,    \
+                                  size_t n, uint32_t *touched, size_t room)                        \
     {                                                                                              \
         const struct unary *u = node->state;                                                       \
-        const float a = u->a, b = u->b, *restrict in = node->in[0]->f;                             \
-        float *restrict out = node->out[0]->f;                                                     \
-        (void)net, (void)a, (void)b;                                                               \
-        for (size_t k = 0, n = node->in[0]->n; k < n; k++) {                                       \
-            float x = in[k];                                                                       \
-            out[k] = (result);                                                                     \
+        (void)input, (void)room; /* as many outputs as inputs */                                   \
+        for (size_t k = 0; k < n; k++) {                                                           \
+            node->out[0]->f[in[k]] = value_##name(node->in[0]->f[in[k]], u->a, u->b);              \
+            touched[k] = in[k];                                                                    \
         }                                                                                          \
-        return dnnl_success;                                                                       \
-    }
+        return n;                                                                                  \
+    }                                                                                              \
+    static const struct unary_runs runs_##name = {run_##name, run_##name##_at};
 #define UNARY(name, attr_a, default_a, attr_b, default_b, result)                                  \
     RUN_UNARY(name, result)                                                                        \
     int build_##name(struct nn *net, struct nn_node *node, struct diag *d)                         \
     {                                                                                              \
-        return unary(net, node, run_##name, attr_float(node, attr_a, default_a),                   \
+        return unary(net, node, &runs_##name, attr_float(node, attr_a, default_a),                 \
                      attr_float(node, attr_b, default_b), d);                                      \
     }
 #define PLAIN(name, result) UNARY(name, "", 0, "", 0, result)
@@ -90,7 +112,7 @@ static int clip_limit(const struct nn *net, const struct nn_node *node, size_t i
 
 int build_clip(struct nn *net, struct nn_node *node, struct diag *d)
 {
-    int rc = unary(net, node, run_clip, attr_float(node, "min", -INFINITY),
+    int rc = unary(net, node, &runs_clip, attr_float(node, "min", -INFINITY),
                    attr_float(node, "max", INFINITY), d);
     struct unary *u = node->state;
     if (rc == OK)
@@ -115,21 +137,26 @@ int build_neg(struct nn *net, struct nn_node *node, struct diag *d)
 {
     const struct nn_value *x = node->in[0];
     if (x->type == ONNX_FLOAT)
-        return unary(net, node, run_neg, 0, 0, d);
+        return unary(net, node, &runs_neg, 0, 0, d);
     node->run = run_neg_ints;
     return node_out(net, node, 0, x->type, x->rank, x->dim, d);
 }
 
 /* ---- Two operands, broadcast to each other ---------------------------------------------------------- */
 
-static int binary(struct nn *net, struct nn_node *node, struct diag *d,
-                  unsigned (*floats)(struct nn *, const struct nn_node *),
-                  unsigned (*ints)(struct nn *, const struct nn_node *))
+struct binary_runs {
+    unsigned (*floats)(struct nn *, const struct nn_node *);
+    unsigned (*ints)(struct nn *, const struct nn_node *);
+    size_t (*some)(const struct nn_node *, size_t, const uint32_t *, size_t, uint32_t *, size_t);
+};
+
+static int binary(struct nn *net, struct nn_node *node, const struct binary_runs *runs,
+                  struct diag *d)
 {
     int rank, type = node->in[0]->type;
     size_t dim[TENSOR_MAX_RANK];
     int rc = node_want(net, node, 1, type, d);
-    if (rc == OK && type != ONNX_FLOAT && (!ints || type == ONNX_BOOL))
+    if (rc == OK && type != ONNX_FLOAT && type == ONNX_BOOL)
         return node_fail(net, node, d, ERR_UNSUPPORTED, "of %s", onnx_type_name(type));
     if (rc == OK)
         rc = broadcast_shape(&rank, dim, net, node, 2, node->in, d);
@@ -138,7 +165,8 @@ static int binary(struct nn *net, struct nn_node *node, struct diag *d,
     struct broadcast *how = node->state = ARENA_NEW(&net->arena, struct broadcast);
     if (rc == OK)
         rc = broadcast_plan(how, net, node, node->out[0], 2, node->in, d);
-    node->run = type == ONNX_FLOAT ? floats : ints;
+    node->run = type == ONNX_FLOAT ? runs->floats : runs->ints;
+    node->run_at = type == ONNX_FLOAT ? runs->some : NULL;
     return rc;
 }
 
@@ -172,9 +200,25 @@ static int binary(struct nn *net, struct nn_node *node, struct diag *d,
     {                                                                                              \
         ROWS(int64_t, i, int_result)                                                               \
     }                                                                                              \
+    static size_t run_##name##_at(const struct nn_node *node, size_t input, const uint32_t *in,    \
+                                  size_t n, uint32_t *touched, size_t room)                        \
+    {                                                                                              \
+        const struct broadcast *how = node->state;                                                 \
+        (void)room;                                                                                \
+        if (node->in[input]->n != node->out[0]->n)                                                 \
+            return NN_ALL; /* it is repeated */                                                    \
+        for (size_t k = 0; k < n; k++) {                                                           \
+            float x = node->in[0]->f[broadcast_offset(how, 0, in[k])];                             \
+            float y = node->in[1]->f[broadcast_offset(how, 1, in[k])];                             \
+            node->out[0]->f[in[k]] = (result);                                                     \
+            touched[k] = in[k];                                                                    \
+        }                                                                                          \
+        return n;                                                                                  \
+    }                                                                                              \
     int build_##name(struct nn *net, struct nn_node *node, struct diag *d)                         \
     {                                                                                              \
-        return binary(net, node, d, run_##name, run_##name##_ints);                                \
+        static const struct binary_runs runs = {run_##name, run_##name##_ints, run_##name##_at};   \
+        return binary(net, node, &runs, d);                                                        \
     }
 
 /* Integers wrap; division by zero, which ONNX leaves open, gives 0. */

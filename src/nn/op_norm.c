@@ -32,6 +32,25 @@ static unsigned run_batch_norm(struct nn *net, const struct nn_node *node)
     return dnnl_success;
 }
 
+static size_t run_batch_norm_at(const struct nn_node *node, size_t input, const uint32_t *in,
+                                size_t n, uint32_t *touched, size_t room)
+{
+    const struct nn_value *x = node->in[0];
+    const float *scale = node->in[1]->f, *bias = node->in[2]->f, *mean = node->in[3]->f,
+                *variance = node->in[4]->f, epsilon = *(const float *)node->state;
+    size_t channels = node->in[1]->n, plane = x->n / x->dim[0] / channels;
+    (void)room;
+    if (input != 0)
+        return NN_ALL;
+    for (size_t k = 0; k < n; k++) {
+        size_t c = in[k] / plane % channels;
+        float factor = scale[c] / sqrtf(variance[c] + epsilon);
+        node->out[0]->f[in[k]] = (x->f[in[k]] - mean[c]) * factor + bias[c];
+        touched[k] = in[k];
+    }
+    return n;
+}
+
 int build_batch_norm(struct nn *net, struct nn_node *node, struct diag *d)
 {
     int rc = want_floats(net, node, d);
@@ -47,6 +66,7 @@ int build_batch_norm(struct nn *net, struct nn_node *node, struct diag *d)
     float *epsilon = node->state = arena_alloc(&net->arena, sizeof *epsilon);
     *epsilon = attr_float(node, "epsilon", 1e-5f);
     node->run = run_batch_norm;
+    node->run_at = run_batch_norm_at;
     return node_out(net, node, 0, ONNX_FLOAT, x->rank, x->dim, d);
 }
 

@@ -76,53 +76,119 @@ static float sum_of(const float *x, const int64_t *step, const struct span *s)
     return sum;
 }
 
+/* A plane as three dimensions, the missing ones leading and of size 1. */
+struct plane {
+    int lead;
+    int64_t in[3], out[3], step[3];
+};
+
+static struct plane plane_of(const struct window *w)
+{
+    struct plane p = {3 - w->n, {1, 1, 1}, {1, 1, 1}, {0}};
+    for (int k = 0; k < w->n; k++) {
+        p.in[k + p.lead] = w->in[k];
+        p.out[k + p.lead] = w->out[k];
+    }
+    for (int k = p.lead; k < 3; k++) {
+        p.step[k] = w->dilation[k - p.lead];
+        for (int j = k + 1; j < 3; j++)
+            p.step[k] *= p.in[j];
+    }
+    return p;
+}
+
+/* Output (i, j, k) of a plane; of a maximum also where in the plane it lies. */
+static float pool_one(const struct pool *p, const struct plane *pl, const float *x, int64_t i,
+                      int64_t j, int64_t k, bool max, int64_t *where)
+{
+    const int64_t o[3] = {i, j, k};
+    struct span s[3] = {{0, 1, 1}, {0, 1, 1}, {0, 1, 1}};
+    for (int d = pl->lead; d < 3; d++)
+        s[d] = span_of(&p->w, d - pl->lead, o[d]);
+    int64_t start = (s[0].first * pl->in[1] + s[1].first) * pl->in[2] + s[2].first;
+    int64_t n = p->count_pad ? s[0].padded * s[1].padded * s[2].padded : s[0].n * s[1].n * s[2].n;
+    if (!max)
+        return sum_of(x + start, pl->step, s) / (float)n;
+    int64_t best = max_of(x + start, pl->step, s);
+    *where = start + (best < 0 ? 0 : best);
+    return best < 0 ? -INFINITY : x[start + best];
+}
+
 static unsigned run_pool(const struct nn_node *node, bool max)
 {
     const struct pool *p = node->state;
     const struct nn_value *x = node->in[0];
     float *y = node->out[0]->f;
-    int64_t *where = node->n_out > 1 && node->out[1] ? node->out[1]->i : NULL;
-    struct window w = p->w; /* as three dimensions, the missing ones leading and of size 1 */
-    int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, step[3];
-    int lead = 3 - w.n;
-    for (int k = 0; k < w.n; k++) {
-        in[k + lead] = w.in[k];
-        out[k + lead] = w.out[k];
-    }
-    for (int k = 0; k < 3; k++) {
-        step[k] = k < lead ? 0 : w.dilation[k - lead];
-        for (int j = k + 1; j < 3; j++)
-            step[k] *= in[j];
-    }
+    int64_t *where = node->n_out > 1 && node->out[1] ? node->out[1]->i : NULL, best = 0;
+    struct plane pl = plane_of(&p->w);
     size_t planes = x->dim[0] * x->dim[1];
     for (size_t c = 0; c < planes; c++) {
-        const float *plane = x->f + (int64_t)c * in[0] * in[1] * in[2];
-        struct span s[3] = {{0, 1, 1}, {0, 1, 1}, {0, 1, 1}};
-        for (int64_t i = 0; i < out[0]; i++) {
-            if (lead < 1)
-                s[0] = span_of(&w, 0, i);
-            for (int64_t j = 0; j < out[1]; j++) {
-                if (lead < 2)
-                    s[1] = span_of(&w, 1 - lead, j);
-                for (int64_t k = 0; k < out[2]; k++) {
-                    s[2] = span_of(&w, 2 - lead, k);
-                    const float *at = plane + (s[0].first * in[1] + s[1].first) * in[2] + s[2].first;
-                    int64_t n = p->count_pad ? s[0].padded * s[1].padded * s[2].padded
-                                             : s[0].n * s[1].n * s[2].n;
-                    if (!max) {
-                        *y++ = sum_of(at, step, s) / (float)n;
-                        continue;
-                    }
-                    int64_t best = max_of(at, step, s);
-                    *y++ = best < 0 ? -INFINITY : at[best];
+        const float *plane = x->f + (int64_t)c * pl.in[0] * pl.in[1] * pl.in[2];
+        for (int64_t i = 0; i < pl.out[0]; i++)
+            for (int64_t j = 0; j < pl.out[1]; j++)
+                for (int64_t k = 0; k < pl.out[2]; k++) {
+                    *y++ = pool_one(p, &pl, plane, i, j, k, max, &best);
                     if (where)
-                        *where++ = index_of((int64_t)c, at - plane + (best < 0 ? 0 : best), in,
-                                            p->column_major);
+                        *where++ = index_of((int64_t)c, best, pl.in, p->column_major);
                 }
-            }
-        }
     }
     return dnnl_success;
+}
+
+/* The windows that element `at` of a plane is in, as ranges of outputs. */
+static void windows_of(const struct window *w, int64_t at, int64_t lo[3], int64_t hi[3])
+{
+    for (int k = 2; k >= 0; k--) {
+        int d = k - (3 - w->n);
+        lo[k] = 0;
+        hi[k] = 0;
+        if (d < 0)
+            continue;
+        int64_t i = at % w->in[d] + w->lo[d], first = i - window_extent(w, d) + 1;
+        at /= w->in[d];
+        lo[k] = first <= 0 ? 0 : (first + w->stride[d] - 1) / w->stride[d];
+        hi[k] = i / w->stride[d] < w->out[d] - 1 ? i / w->stride[d] : w->out[d] - 1;
+    }
+}
+
+static size_t run_pool_at(const struct nn_node *node, const uint32_t *in, size_t n,
+                          uint32_t *touched, size_t room, bool max)
+{
+    const struct pool *p = node->state;
+    const struct nn_value *x = node->in[0], *y = node->out[0];
+    struct plane pl = plane_of(&p->w);
+    size_t size_in = (size_t)(pl.in[0] * pl.in[1] * pl.in[2]), count = 0;
+    int64_t size_out = pl.out[0] * pl.out[1] * pl.out[2];
+    if (y->n > UINT32_MAX || (node->n_out > 1 && node->out[1]))
+        return NN_ALL;
+    for (size_t e = 0; e < n; e++) {
+        int64_t lo[3], hi[3], c = (int64_t)(in[e] / size_in);
+        windows_of(&p->w, (int64_t)(in[e] % size_in), lo, hi);
+        for (int64_t i = lo[0]; i <= hi[0]; i++)
+            for (int64_t j = lo[1]; j <= hi[1]; j++)
+                for (int64_t k = lo[2]; k <= hi[2]; k++) {
+                    if (count == room)
+                        return NN_ALL;
+                    int64_t to = c * size_out + (i * pl.out[1] + j) * pl.out[2] + k, where;
+                    y->f[to] = pool_one(p, &pl, x->f + c * (int64_t)size_in, i, j, k, max, &where);
+                    touched[count++] = (uint32_t)to;
+                }
+    }
+    return count;
+}
+
+static size_t run_max_at(const struct nn_node *node, size_t input, const uint32_t *in, size_t n,
+                         uint32_t *touched, size_t room)
+{
+    (void)input;
+    return run_pool_at(node, in, n, touched, room, true);
+}
+
+static size_t run_average_at(const struct nn_node *node, size_t input, const uint32_t *in, size_t n,
+                             uint32_t *touched, size_t room)
+{
+    (void)input;
+    return run_pool_at(node, in, n, touched, room, false);
 }
 
 /* The usual one, 2x2 with stride 2 and nothing at the edges, several times faster. */
@@ -191,6 +257,7 @@ int build_max_pool(struct nn *net, struct nn_node *node, struct diag *d)
     int rc = build_pool(net, node, &p, d);
     p->column_major = attr_int(node, "storage_order", 0) != 0;
     bool indices = rc == OK && node->n_out > 1 && node->out[1];
+    node->run_at = run_max_at;
     node->run = rc == OK && is_2x2(&p->w) && !indices ? run_max_2x2 : run_max;
     if (!indices)
         return rc;
@@ -203,25 +270,61 @@ int build_average_pool(struct nn *net, struct nn_node *node, struct diag *d)
     int rc = build_pool(net, node, &p, d);
     p->count_pad = attr_int(node, "count_include_pad", 0);
     node->run = run_average;
+    node->run_at = run_average_at;
     return rc;
 }
 
 /* ---- Over the whole plane ---------------------------------------------------------------------------- */
 
+static float global_one(const float *p, size_t n, bool max)
+{
+    float sum = 0, best = -INFINITY;
+    for (size_t k = 0; max && k < n; k++) {
+        if (p[k] != p[k])
+            return p[k];
+        best = p[k] > best ? p[k] : best;
+    }
+    for (size_t k = 0; !max && k < n; k++)
+        sum += p[k];
+    return max ? best : sum / (float)n;
+}
+
 static unsigned run_global(const struct nn_node *node, bool max)
 {
     const struct nn_value *x = node->in[0];
     size_t planes = node->out[0]->n, n = x->n / planes;
-    for (size_t c = 0; c < planes; c++) {
-        const float *p = x->f + c * n;
-        float sum = 0, best = -INFINITY;
-        for (size_t k = 0; max && k < n; k++)
-            best = p[k] > best || p[k] != p[k] || best != best ? (best != best ? best : p[k]) : best;
-        for (size_t k = 0; !max && k < n; k++)
-            sum += p[k];
-        node->out[0]->f[c] = max ? best : sum / (float)n;
-    }
+    for (size_t c = 0; c < planes; c++)
+        node->out[0]->f[c] = global_one(x->f + c * n, n, max);
     return dnnl_success;
+}
+
+static size_t run_global_at(const struct nn_node *node, const uint32_t *in, size_t n,
+                            uint32_t *touched, bool max)
+{
+    const struct nn_value *x = node->in[0];
+    size_t plane = x->n / node->out[0]->n, count = 0;
+    for (size_t k = 0; k < n; k++) {
+        size_t c = in[k] / plane;
+        if (count > 0 && touched[count - 1] == c)
+            continue;
+        node->out[0]->f[c] = global_one(x->f + c * plane, plane, max);
+        touched[count++] = (uint32_t)c;
+    }
+    return count;
+}
+
+static size_t run_global_max_at(const struct nn_node *node, size_t input, const uint32_t *in, size_t n,
+                                uint32_t *touched, size_t room)
+{
+    (void)input, (void)room;
+    return run_global_at(node, in, n, touched, true);
+}
+
+static size_t run_global_average_at(const struct nn_node *node, size_t input, const uint32_t *in,
+                                    size_t n, uint32_t *touched, size_t room)
+{
+    (void)input, (void)room;
+    return run_global_at(node, in, n, touched, false);
 }
 
 static unsigned run_global_max(struct nn *net, const struct nn_node *node)
@@ -252,11 +355,13 @@ static int build_global(struct nn *net, struct nn_node *node, struct diag *d)
 int build_global_max_pool(struct nn *net, struct nn_node *node, struct diag *d)
 {
     node->run = run_global_max;
+    node->run_at = run_global_max_at;
     return build_global(net, node, d);
 }
 
 int build_global_average_pool(struct nn *net, struct nn_node *node, struct diag *d)
 {
     node->run = run_global_average;
+    node->run_at = run_global_average_at;
     return build_global(net, node, d);
 }

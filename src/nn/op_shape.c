@@ -312,6 +312,26 @@ static unsigned run_concat(struct nn *net, const struct nn_node *node)
     return dnnl_success;
 }
 
+static size_t run_concat_at(const struct nn_node *node, size_t input, const uint32_t *in, size_t n,
+                            uint32_t *touched, size_t room)
+{
+    const struct concat *c = node->state;
+    const struct nn_value *x = node->in[input], *y = node->out[0];
+    size_t before = 0, inner = c->inner / sizeof(float);
+    (void)room;
+    if (y->type != ONNX_FLOAT)
+        return NN_ALL;
+    for (size_t k = 0; k < input; k++)
+        before += node->in[k]->dim[c->axis] * inner;
+    size_t run = x->dim[c->axis] * inner, whole = y->dim[c->axis] * inner;
+    for (size_t k = 0; k < n; k++) {
+        size_t at = in[k] / run * whole + before + in[k] % run;
+        y->f[at] = x->f[in[k]];
+        touched[k] = (uint32_t)at;
+    }
+    return n;
+}
+
 int build_concat(struct nn *net, struct nn_node *node, struct diag *d)
 {
     struct concat *c = node->state = ARENA_NEW(&net->arena, struct concat);
@@ -336,5 +356,6 @@ int build_concat(struct nn *net, struct nn_node *node, struct diag *d)
     c->inner = dims_product(first->rank - c->axis - 1, dim + c->axis + 1) *
                (first->type == ONNX_FLOAT ? sizeof(float) : sizeof(int64_t));
     node->run = run_concat;
+    node->run_at = run_concat_at;
     return node_out(net, node, 0, first->type, first->rank, dim, d);
 }

@@ -11,6 +11,8 @@
 #include "nn/nn.h"
 #include "nn/onnx.h"
 
+#define NN_ALL SIZE_MAX
+
 /* A tensor of the graph. Its memory is there from the moment its shape is known. */
 struct nn_value {
     const char *name;
@@ -31,6 +33,11 @@ struct nn_node {
     size_t n_in, n_out;
     struct nn_value **in, **out; /* NULL: left out */
     unsigned (*run)(struct nn *net, const struct nn_node *node); /* a dnnl_status_t */
+    /* The same only for the outputs that depend on n elements of input k, given ascending or not:
+     * computes those of output 0, with the bits that run would give, and lists them, maybe more than
+     * once, in touched. Returns how many, or NN_ALL if it cannot within room. NULL: never can. */
+    size_t (*run_at)(const struct nn_node *node, size_t k, const uint32_t *in, size_t n,
+                     uint32_t *touched, size_t room);
     void *state;
 };
 
@@ -67,9 +74,8 @@ struct conv_layer {
     struct nn_conv info;
     struct nn_value *in, *out;
     size_t step;
-    size_t n_after, n_side;
-    size_t *after;          /* steps that depend on it */
-    struct nn_value **side; /* what those read that does not depend on it */
+    size_t n_after;
+    size_t *after; /* steps that depend on it */
 };
 
 /* An input given when loading: its value may then decide shapes. */

@@ -134,38 +134,3 @@ int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, s
         copy_output(net, output);
     return rc;
 }
-
-static void *bytes_of(const struct nn_value *v, size_t *bytes)
-{
-    bool floats = v->type == ONNX_FLOAT;
-    *bytes = v->n * (floats ? sizeof *v->f : sizeof *v->i);
-    return floats ? (void *)v->f : (void *)v->i;
-}
-
-size_t nn_side_bytes(const struct nn *net, size_t conv)
-{
-    size_t sum = 0, bytes;
-    for (size_t k = 0; k < net->convs[conv].n_side; k++) {
-        bytes_of(net->convs[conv].side[k], &bytes);
-        sum += bytes;
-    }
-    return sum;
-}
-
-void nn_side_save(const struct nn *net, size_t conv, void *to)
-{
-    size_t bytes;
-    for (size_t k = 0; k < net->convs[conv].n_side; k++, to = (char *)to + bytes) {
-        const void *from = bytes_of(net->convs[conv].side[k], &bytes);
-        memcpy(to, from, bytes);
-    }
-}
-
-void nn_side_load(struct nn *net, size_t conv, const void *from)
-{
-    size_t bytes;
-    for (size_t k = 0; k < net->convs[conv].n_side; k++, from = (const char *)from + bytes) {
-        void *to = bytes_of(net->convs[conv].side[k], &bytes);
-        memcpy(to, from, bytes);
-    }
-}

@@ -10,8 +10,7 @@
 
 #include "simulate/worker.h"
 
-enum { DEFAULT_IMAGES = 256, MIN_WINDOW = 64, MAX_WINDOW = 1 << 16, MAX_JOBS = 1024 };
-static const size_t MAX_CACHE = (size_t)1 << 30; /* bytes, of fault-free runs */
+enum { DEFAULT_IMAGES = 256, WINDOW = 1 << 16, MAX_JOBS = 1024 };
 
 /* Trials of one image, for one worker. */
 struct share {
@@ -21,13 +20,15 @@ struct share {
 
 struct window {
     struct simulation *sim;
+    const struct sim_options *options;
     uint64_t start;
     size_t n, n_shares;
     struct store_trial *trials; /* by number - start */
     uint32_t *order;            /* number - start, sorted by image */
     struct share *shares;
-    pthread_mutex_t lock;
-    size_t next; /* share to hand out */
+    pthread_mutex_t lock; /* of what follows */
+    size_t next;          /* share to hand out */
+    struct sim_progress progress;
 };
 
 struct thread {
@@ -77,28 +78,64 @@ static bool take(struct window *w, struct share *out)
     return more;
 }
 
+static struct sim_progress count_share(struct window *w, const struct share *g)
+{
+    pthread_mutex_lock(&w->lock);
+    for (size_t k = g->first; k < g->first + g->n; k++) {
+        enum effect e = w->trials[w->order[k]].effect;
+        w->progress.masked += e == EFFECT_MASKED;
+        w->progress.tolerable += e == EFFECT_TOLERABLE;
+        w->progress.critical += e == EFFECT_CRITICAL;
+    }
+    w->progress.done += g->n;
+    struct sim_progress p = w->progress;
+    pthread_mutex_unlock(&w->lock);
+    return p;
+}
+
+static int run_share(struct thread *t, const struct share *g)
+{
+    struct window *w = t->window;
+    const volatile bool *stop = w->options->stop;
+    int rc = worker_image(&t->worker, g->image);
+    for (size_t k = g->first; rc == OK && k < g->first + g->n; k++)
+        rc = stop && *stop ? diag_fail(&t->worker.diag, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted")
+                           : worker_trial(&t->worker, w->start + w->order[k],
+                                          &w->trials[w->order[k]]);
+    return rc;
+}
+
+/* The first thread, which is the caller's, also reports progress. */
+static void run_shares(struct thread *t, bool report, double began)
+{
+    struct share g;
+    double reported = 0;
+    while (t->rc == OK && take(t->window, &g)) {
+        t->rc = run_share(t, &g);
+        if (t->rc != OK)
+            break;
+        struct sim_progress p = count_share(t->window, &g);
+        p.seconds = now() - began;
+        if (report && t->window->options->progress && p.seconds - reported > 0.1) {
+            reported = p.seconds;
+            t->window->options->progress(t->window->options->progress_ctx, &p);
+        }
+    }
+}
+
 static void *run_thread(void *arg)
 {
-    struct thread *t = arg;
-    struct window *w = t->window;
-    struct share g;
-    while (t->rc == OK && take(w, &g)) {
-        const struct golden_image *golden;
-        t->rc = worker_golden(&golden, &t->worker, g.image);
-        for (size_t k = g.first; t->rc == OK && k < g.first + g.n; k++)
-            t->rc = worker_trial(&t->worker, golden, w->start + w->order[k],
-                                 &w->trials[w->order[k]]);
-    }
+    run_shares(arg, false, 0);
     return NULL;
 }
 
-static int run_window(struct thread *threads, int n, struct diag *d)
+static int run_window(struct thread *threads, int n, double began, struct diag *d)
 {
     int started = 1, rc = OK;
     for (; started < n; started++)
         if (pthread_create(&threads[started].id, NULL, run_thread, &threads[started]) != 0)
             break; /* the others do its share */
-    run_thread(&threads[0]);
+    run_shares(&threads[0], true, began);
     for (int k = 1; k < started; k++)
         pthread_join(threads[k].id, NULL);
     for (int k = 0; k < started && rc == OK; k++)
@@ -128,7 +165,6 @@ static int load_layer(struct simulation *sim, const struct sim_options *o, struc
         for (int k = 0; k < 3; k++)
             sim->chw[k] = layer.dim[k + 1];
         sim->layer_floats = sim->chw[0] * sim->chw[1] * sim->chw[2];
-        sim->side_bytes = nn_side_bytes(net, sim->conv);
         const struct dataset *s = &sim->data;
         if (in.rank != 4 || in.dim[1] != s->c || in.dim[2] != s->h || in.dim[3] != s->w)
             rc = diag_fail(d, ERR_INPUT, (struct loc){.file = o->network},
@@ -151,31 +187,17 @@ static int load(struct simulation *sim, struct arena *a, const struct sim_option
     if (rc != OK)
         return rc;
     sim->images = sim->data.n;
-    size_t bytes = (sim->layer_floats + sim->output_floats) * sizeof(float) + sim->side_bytes;
-    if (bytes > MAX_CACHE / sim->images)
-        return OK; /* then each worker keeps one */
-    sim->golden = arena_alloc(a, sim->images * sizeof *sim->golden);
-    for (uint64_t k = 0; k < sim->images; k++)
-        golden_init(&sim->golden[k], a, sim);
     return OK;
-}
-
-/* As many trials as take about a third of a second: often enough for progress and interruption. */
-static size_t next_window(double seconds, uint64_t done, uint64_t left, int jobs)
-{
-    double n = done && seconds > 0 ? 0.3 * (double)done / seconds : 32.0 * jobs;
-    n = n < MIN_WINDOW ? MIN_WINDOW : n > MAX_WINDOW ? MAX_WINDOW : n;
-    return (double)left < n ? (size_t)left : (size_t)n;
 }
 
 static int run(struct store *s, struct simulation *sim, struct arena *a, struct thread *threads,
                int jobs, const struct sim_options *o, struct diag *d)
 {
-    struct window w = {.sim = sim};
-    struct sim_progress p = {.planned = o->n};
+    struct window w = {.sim = sim, .options = o, .progress = {.planned = o->n}};
+    size_t room = o->n < WINDOW ? (size_t)o->n : WINDOW;
     size_t *count = arena_alloc(a, (sim->images + 1) * sizeof *count);
-    w.trials = arena_alloc(a, MAX_WINDOW * sizeof *w.trials);
-    w.order = arena_alloc(a, MAX_WINDOW * sizeof *w.order);
+    w.trials = arena_alloc(a, room * sizeof *w.trials);
+    w.order = arena_alloc(a, room * sizeof *w.order);
     w.shares = arena_alloc(a, sim->images * sizeof *w.shares);
     pthread_mutex_init(&w.lock, NULL);
     for (int k = 0; k < jobs; k++)
@@ -183,25 +205,15 @@ static int run(struct store *s, struct simulation *sim, struct arena *a, struct 
 
     double began = now();
     int rc = OK;
-    while (rc == OK && p.done < p.planned) {
-        if (o->stop && *o->stop) {
-            rc = diag_fail(d, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted after %llu of %llu errors",
-                           (unsigned long long)p.done, (unsigned long long)p.planned);
-            break;
-        }
-        plan_window(&w, p.done, next_window(p.seconds, p.done, p.planned - p.done, jobs), count);
-        rc = run_window(threads, jobs, d);
-        for (size_t k = 0; rc == OK && k < w.n; k++) {
+    for (uint64_t start = 0; rc == OK && start < o->n; start += w.n) {
+        plan_window(&w, start, o->n - start < room ? (size_t)(o->n - start) : room, count);
+        rc = run_window(threads, jobs, began, d);
+        for (size_t k = 0; rc == OK && k < w.n; k++)
             rc = store_sim_add(s, &w.trials[k], d);
-            p.masked += w.trials[k].effect == EFFECT_MASKED;
-            p.tolerable += w.trials[k].effect == EFFECT_TOLERABLE;
-            p.critical += w.trials[k].effect == EFFECT_CRITICAL;
-        }
-        p.done += w.n;
-        p.seconds = now() - began;
-        if (rc == OK && o->progress)
-            o->progress(o->progress_ctx, &p);
     }
+    w.progress.seconds = now() - began;
+    if (rc == OK && o->progress)
+        o->progress(o->progress_ctx, &w.progress);
     pthread_mutex_destroy(&w.lock);
     return rc;
 }

@@ -31,16 +31,16 @@ static double score_change(const float *golden, const float *faulty, size_t n)
 int worker_init(struct worker *w, const struct simulation *sim, struct diag *d)
 {
     *w = (struct worker){.sim = sim};
-    w->layer = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->layer);
-    w->output = arena_alloc(&w->arena, sim->output_floats * sizeof *w->output);
     w->diffs = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->diffs);
-    if (!sim->golden)
-        golden_init(&w->own, &w->arena, sim);
-    return nn_load(&w->net, sim->network, 1, d);
+    w->at = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->at);
+    w->faulty = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->faulty);
+    int rc = nn_load(&w->net, sim->network, 1, d);
+    return rc != OK ? rc : nn_delta_new(&w->delta, w->net, sim->conv, d);
 }
 
 void worker_fini(struct worker *w)
 {
+    nn_delta_free(w->delta);
     nn_free(w->net);
     arena_fini(&w->arena);
 }
@@ -51,69 +51,52 @@ uint64_t trial_image(const struct simulation *sim, uint64_t number, struct rng *
     return rng_below(r, sim->images);
 }
 
-void golden_init(struct golden_image *g, struct arena *a, const struct simulation *sim)
-{
-    g->layer = arena_alloc(a, sim->layer_floats * sizeof *g->layer);
-    g->output = arena_alloc(a, sim->output_floats * sizeof *g->output);
-    g->side = arena_alloc(a, sim->side_bytes);
-}
-
-int worker_golden(const struct golden_image **out, struct worker *w, uint64_t image)
+int worker_image(struct worker *w, uint64_t image)
 {
     const struct simulation *sim = w->sim;
-    struct golden_image *g = sim->golden ? &sim->golden[image] : &w->own;
-    *out = g;
-    if (g->ready && g->image == image)
-        return OK;
     size_t pixels = sim->data.c * sim->data.h * sim->data.w;
-    int rc = nn_run(w->net, sim->data.images + image * pixels, g->output, &w->diag);
+    int rc = nn_delta_image(w->delta, sim->data.images + image * pixels, &w->diag);
     if (rc != OK)
         return rc;
-    memcpy(g->layer, nn_conv_output(w->net, sim->conv), sim->layer_floats * sizeof *g->layer);
-    nn_side_save(w->net, sim->conv, g->side);
-    g->range = characterise_range(g->layer, sim->layer_floats);
-    g->answer = answer_of(g->output, sim->output_floats);
-    g->image = image;
-    g->ready = true;
+    w->image = image;
+    w->layer = nn_delta_golden(w->delta);
+    w->output = nn_delta_golden_output(w->delta);
+    w->range = characterise_range(w->layer, sim->layer_floats);
+    w->answer = answer_of(w->output, sim->output_floats);
     return OK;
 }
 
-static enum effect effect_of(const struct golden_image *g, const float *output, size_t n, int answer)
-{
-    if (memcmp(output, g->output, n * sizeof *output) == 0)
-        return EFFECT_MASKED;
-    return answer >= 0 && answer == g->answer ? EFFECT_TOLERABLE : EFFECT_CRITICAL;
-}
-
-int worker_trial(struct worker *w, const struct golden_image *g, uint64_t number,
-                 struct store_trial *out)
+int worker_trial(struct worker *w, uint64_t number, struct store_trial *out)
 {
     const struct simulation *sim = w->sim;
     struct rng r;
     trial_image(sim, number, &r);
     struct one_error e =
-        errors_draw(&sim->errors, number, &r, sim->chw, g->layer, g->range, w->diffs);
-
-    memcpy(w->layer, g->layer, sim->layer_floats * sizeof *w->layer);
-    for (size_t k = 0; k < e.n; k++)
-        w->layer[w->diffs[k].index] = w->diffs[k].faulty;
-    nn_side_load(w->net, sim->conv, g->side);
-    int rc = nn_run_from(w->net, sim->conv, w->layer, w->output, &w->diag);
+        errors_draw(&sim->errors, number, &r, sim->chw, w->layer, w->range, w->diffs);
+    for (size_t k = 0; k < e.n; k++) {
+        w->at[k] = w->diffs[k].index;
+        w->faulty[k] = w->diffs[k].faulty;
+    }
+    const float *output;
+    int rc = nn_delta_run(w->delta, e.n, w->at, w->faulty, &output, &w->diag);
     if (rc != OK)
         return rc;
-
-    int answer = answer_of(w->output, sim->output_floats);
     *out = (struct store_trial){
         .number = number,
-        .image = g->image,
+        .image = w->image,
         .injection = e.injection,
         .pattern = e.pattern,
         .corrupted = e.n,
-        .effect = effect_of(g, w->output, sim->output_floats, answer),
-        .answer_golden = g->answer,
-        .answer_faulty = answer,
-        .label = sim->data.labels ? sim->data.labels[g->image] : -1,
-        .score_change = score_change(g->output, w->output, sim->output_floats),
+        .effect = EFFECT_MASKED,
+        .answer_golden = w->answer,
+        .answer_faulty = w->answer,
+        .label = sim->data.labels ? sim->data.labels[w->image] : -1,
     };
+    if (!output)
+        return OK;
+    out->answer_faulty = answer_of(output, sim->output_floats);
+    bool same = out->answer_faulty >= 0 && out->answer_faulty == w->answer;
+    out->effect = same ? EFFECT_TOLERABLE : EFFECT_CRITICAL;
+    out->score_change = score_change(w->output, output, sim->output_floats);
     return OK;
 }
