@@ -61,6 +61,10 @@ typedef int cli_run(struct cli *cli, void *args);
 #include "cli/commands.def"
 #undef C
 
+/* All commands in the order of the help, and the options that each of them has. */
+const struct cli_command *const *cli_commands(size_t *n);
+extern const struct cli_option cli_common_options[];
+
 /* Parse argv of a command. Returns -1 to go on, or an exit status (help shown, wrong usage). */
 int cli_parse(struct cli *cli, void *args, int argc, char **argv);
 void cli_help(const struct cli_command *command);
@@ -76,6 +80,9 @@ struct table {
 void table_init(struct table *t, struct arena *a, size_t n_columns, const char *const *titles);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void table_print(const struct table *t);
+
+/* Whether tables on stdout may have colours: a terminal, and NO_COLOR (no-color.org) not set. */
+bool cli_colour(void);
 
 /* Print a JSON document on stdout and release it. */
 void cli_print_json(json_t *j);

@@ -157,7 +157,7 @@ static int print_result(struct cli *cli, const char *store, double confidence)
         cli_print_json(doc);
         return OK;
     }
-    report_terminal(stdout, doc, false);
+    report_terminal(stdout, doc, cli_colour());
     json_decref(doc);
     return OK;
 }

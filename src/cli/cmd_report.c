@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "report/report.h"
@@ -70,7 +69,7 @@ int run_report(struct cli *cli, void *args)
     if (rc == OK && cli->json)
         cli_print_json(json_incref(doc));
     else if (rc == OK)
-        report_terminal(stdout, doc, isatty(STDOUT_FILENO));
+        report_terminal(stdout, doc, cli_colour());
     json_decref(doc);
     return rc;
 }

@@ -1,6 +1,5 @@
 /* study: everything, for each layer x implementation. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "report/report.h"
@@ -62,7 +61,7 @@ int run_study(struct cli *cli, void *args)
         cli_print_json(doc);
         return OK;
     }
-    report_terminal(stdout, doc, isatty(STDOUT_FILENO));
+    report_terminal(stdout, doc, cli_colour());
     printf("\nThe report: %s/report.html (also report.json, report.csv)\n", o->out);
     json_decref(doc);
     return OK;

@@ -20,6 +20,17 @@ static const struct {
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
+const struct cli_command *const *cli_commands(size_t *n)
+{
+    static const struct cli_command *const list[] = {
+#define C(id) &cmd_##id,
+#include "cli/commands.def"
+#undef C
+    };
+    *n = N_COMMANDS;
+    return list;
+}
+
 static void print_overview(FILE *to)
 {
     fputs("sievert: what soft errors in a GPU do to convolutions and to the CNNs that use them\n\n"
@@ -123,7 +134,8 @@ int main(int argc, char **argv)
         print_overview(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    bool help = strcmp(argv[1], "help") == 0;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (help && argc == 2)) {
         print_overview(stdout);
         return EXIT_DONE;
     }
@@ -131,9 +143,15 @@ int main(int argc, char **argv)
         puts("sievert " SIEVERT_VERSION);
         return EXIT_DONE;
     }
+    argc -= help;
+    argv += help;
     int i = find_command(argc, argv, &words);
     if (i < 0)
         return unknown_command(argc, argv);
+    if (help) {
+        cli_help(commands[i].command);
+        return EXIT_DONE;
+    }
 
     struct cli cli = {.command = commands[i].command};
     void *args = arena_alloc(&cli.arena, cli.command->args_bytes);

@@ -12,7 +12,7 @@
 enum { MAX_OPTIONS = 48, CODE_FIRST = 256 };
 
 /* Options that every command has. */
-static const struct cli_option common[] = {
+const struct cli_option cli_common_options[] = {
     {"json", 0, OPT_FLAG, NULL, "print results as JSON", offsetof(struct cli, json)},
     {"quiet", 'q', OPT_FLAG, NULL, "no progress on stderr", offsetof(struct cli, quiet)},
     {"help", 'h', OPT_FLAG, NULL, "show this", 0},
@@ -137,7 +137,7 @@ int cli_parse(struct cli *cli, void *args, int argc, char **argv)
     struct option longs[MAX_OPTIONS + 1] = {0};
     char letters[2 * MAX_OPTIONS + 2] = ":", *letter = letters + 1;
     collect(&r, cli->command->options, false);
-    collect(&r, common, true);
+    collect(&r, cli_common_options, true);
     for (size_t i = 0; i < r.n; i++) {
         const struct cli_option *o = r.row[i];
         int has_arg = o->kind == OPT_FLAG ? no_argument : required_argument;
@@ -207,5 +207,5 @@ void cli_help(const struct cli_command *c)
     printf("Usage: sievert %s%s%s%s\n\nOptions:\n", c->name, *c->operands ? " " : "", c->operands,
            " [OPTION...]");
     print_options(c->options);
-    print_options(common);
+    print_options(cli_common_options);
 }

@@ -34,6 +34,12 @@ void table_cell(struct table *t, const char *fmt, ...)
     t->cells[t->n_cells++] = arena_strdup(t->arena, text);
 }
 
+bool cli_colour(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
 static bool is_number(const char *s) { return strchr("0123456789+-", *s) != NULL; }
 
 /* Columns that a terminal shows: UTF-8 continuation bytes take none. */
