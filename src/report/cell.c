@@ -157,10 +157,10 @@ static json_t *critical(const struct tally *t, const struct critical *c, const c
     snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
     for (int i = 0; i < N_EFFECTS; i++)
         json_object_set_new(effects, vocab_word(&vocab_effects, i), integer(c->effect[i]));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "store",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "store",
                      store ? json_text(store) : json_null(), "seed", seed, "trials",
                      integer(c->trials), "planned", integer(c->planned), "images",
-                     integer(c->images), "clusters", integer(c->clusters), "effects", effects,
+                     integer(c->images), "clusters", integer(c->clusters), "modelled", integer(c->modelled), "effects", effects,
                      "patterns", by_pattern(c), "given_sdc", c->has_given_sdc ? json_estimate(&c->given_sdc) : json_null(),
                      "given_fault", json_estimate(&c->given_fault), "per_inference",
                      per_inference(t, &c->given_fault));

@@ -32,6 +32,7 @@ struct critical {
     uint64_t effect[N_EFFECTS];
     uint64_t pattern_trials[N_PATTERNS], pattern_critical[N_PATTERNS];
     uint64_t clusters;         /* injections whose error was tried; 0 for a model */
+    uint64_t modelled;         /* of a model: SDCs that it stands for */
     bool has_given_sdc;        /* false if there was no SDC to try */
     struct estimate given_sdc; /* P(critical | SDC) */
     struct estimate given_fault;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/model.h"
 #include "report/priv.h"
 
 static int bad(struct diag *d, const char *file, const char *what, uint64_t row)
@@ -271,17 +272,32 @@ static void estimate_direct(struct tally *t, double confidence)
     c->given_fault = estimate_clusters(sum, sum2, n, confidence);
 }
 
+/* How many of the campaign's SDCs the model stands for: those with errors below its epsilon and those too
+ * rare to be in it were left out when it was built. A model from elsewhere stands for all. */
+static int count_modelled(struct tally *t, struct diag *d)
+{
+    struct arena a = {0};
+    struct model *m = NULL;
+    int rc = t->cell.model ? model_load(&m, &a, t->cell.model, d) : OK;
+    t->model.modelled = m ? model_n_tensors(m) : t->n_sdc;
+    if (t->model.modelled > t->n_sdc)
+        t->model.modelled = t->n_sdc;
+    arena_fini(&a);
+    return rc;
+}
+
 /* Draws from a model are independent given the model; the interval does not know that the model was
- * itself built from a sample. */
+ * itself built from a sample. SDCs that the model leaves out count as not critical. */
 static void estimate_model(struct tally *t, double confidence)
 {
     struct critical *c = &t->model;
-    if (c->trials == 0)
+    if (c->trials == 0 || t->n_sdc == 0)
         return;
     double k = (double)c->effect[EFFECT_CRITICAL], n = (double)c->trials;
+    double modelled = (double)c->modelled;
     c->known = c->has_given_sdc = true;
-    c->given_sdc = estimate_share(k, n, confidence);
-    c->given_fault = estimate_product((double)t->n_sdc, (double)t->n, k, n, confidence);
+    c->given_sdc = estimate_product(modelled, (double)t->n_sdc, k, n, confidence);
+    c->given_fault = estimate_product(modelled, (double)t->n, k, n, confidence);
 }
 
 static int read_trials(struct tally *t, const char *file, bool direct, struct diag *d)
@@ -322,6 +338,8 @@ int tally_read(struct tally *t, const struct report_cell *cell, double confidenc
         rc = read_trials(t, cell->sim_direct, true, d);
     if (rc == OK && cell->sim_model)
         rc = read_trials(t, cell->sim_model, false, d);
+    if (rc == OK && cell->sim_model)
+        rc = count_modelled(t, d);
     if (rc != OK)
         return rc;
     if (!cell->layer)

@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         fix_campaign(path[i][0], layer[l], impl[k], row, N, insns[k] * (l + 1) / 2,
                      insns[k] * (l + 1), workspace[k]);
         fix_random_trials(path[i][1], path[i][2], layer[l], impl[k], row, N, i, critical[k]);
-        cells[i] = (struct report_cell){layer[l], impl[k], path[i][0], "model.json", path[i][1],
+        cells[i] = (struct report_cell){layer[l], impl[k], path[i][0], NULL, path[i][1],
                                         path[i][2]};
     }
     static const char *const commands[] = {"sievert study examples/lenet5.yaml -o out", NULL};

@@ -83,6 +83,11 @@ static int setup(void **state)
         model[i] = (struct fix_trial){-1, i < 5 ? EFFECT_CRITICAL : EFFECT_TOLERABLE};
     fix_campaign(DIR "ten.db", "conv1", "direct", ten, 10, 1000, 64000, 512);
     fix_simulation(DIR "ten-direct.db", "conv1", "direct", "direct", ten_direct, 10);
+    static const char json[] =
+        "{\"_tensor_count\": 4, \"_rejected_tensors_proportion\": 0.2, \"single\": {\"count\": 4, "
+        "\"domain_classes\": [{\"in_range\": [100, 100], \"count\": 4}], "
+        "\"parameters\": [{\"keys\": {}, \"stats\": {}, \"count\": 4}]}}";
+    MUST(file_write(DIR "ten.json", json, strlen(json), d));
     fix_simulation(DIR "ten-model.db", "conv1", "direct", "model", model, 20);
     return 0;
 }
@@ -225,20 +230,22 @@ static void critical_rates(void **state)
     near(doc_number(direct, "per_inference.value"), 150);
     near(doc_number(direct, "per_inference.lo"), 1000 * lo);
     near(doc_number(direct, "per_inference.hi"), 1000 * hi);
-    check_interval(doc_at(model, "given_sdc"), "value", 0.25, 20);
-    /* 5 of 10 times 5 of 20; variance 0.25^2 * 0.25/10 + 0.5^2 * 0.1875/20 */
-    double variance = 0.0625 * 0.025 + 0.25 * 0.009375;
-    check_interval(doc_at(model, "given_fault"), "value", 0.125, 0.125 * 0.875 / variance);
-    near(doc_number(model, "per_inference.value"), 125);
-    /* Model minus truth: 0.25 - 0.3, the interval from the two by squares. */
+    /* The model stands for 4 of the 5 SDCs. Of its draws 5 of 20 were critical: 4/5 * 5/20, variance
+     * 0.25^2 * 0.16/5 + 0.8^2 * 0.1875/20; and 4/10 * 5/20 of the faults. */
+    double of_sdc = 0.0625 * 0.032 + 0.64 * 0.009375, of_fault = 0.0625 * 0.024 + 0.16 * 0.009375;
+    near(doc_number(model, "modelled"), 4);
+    check_interval(doc_at(model, "given_sdc"), "value", 0.2, 0.2 * 0.8 / of_sdc);
+    check_interval(doc_at(model, "given_fault"), "value", 0.1, 0.1 * 0.9 / of_fault);
+    near(doc_number(model, "per_inference.value"), 100);
+    /* Model minus truth: 0.2 - 0.3, the interval from the two by squares. */
     const json_t *difference = doc_at(json_array_get(doc_at(doc, "cells"), 0),
                                       "critical.difference");
     double dlo, dhi, mlo, mhi, n = effective(1.5, 1.25, 5);
     wilson(0.3, n, &dlo, &dhi);
-    wilson(0.25, 20, &mlo, &mhi);
-    near(doc_number(difference, "value"), -0.05);
-    near(doc_number(difference, "lo"), -0.05 - hypot(0.25 - mlo, dhi - 0.3));
-    near(doc_number(difference, "hi"), -0.05 + hypot(mhi - 0.25, 0.3 - dlo));
+    wilson(0.2, 0.2 * 0.8 / of_sdc, &mlo, &mhi);
+    near(doc_number(difference, "value"), -0.1);
+    near(doc_number(difference, "lo"), -0.1 - hypot(0.2 - mlo, dhi - 0.3));
+    near(doc_number(difference, "hi"), -0.1 + hypot(mhi - 0.2, 0.3 - dlo));
     char *patterns = json_dumps(doc_at(direct, "patterns"), JSON_COMPACT);
     assert_string_equal(patterns, "{\"single\":[6,3],\"same_row\":[2,0],\"full_channels\":[2,0]}");
     free(patterns);
