@@ -79,7 +79,7 @@ function range(e, format = percent, key = "value", unit = 1) {
   return {show: [format(e[key] / unit), " ", el("small", {}, `[${plain(e.lo / unit * unit)}, ${plain(e.hi)}]`)],
           sort: e[key] / unit, extra: [e.lo / unit, e.hi / unit]};
 }
-const share = e => range(e || {share: 0, lo: null, hi: null}, percent, "share");
+const share = e => e ? range(e, percent, "share") : {show: "none", sort: 0};
 
 /* ---- Tables: sortable by their heads, copied as tab-separated text ---------------------------------- */
 function table(caption, heads, rows, {first = () => false, sortable = true} = {}) {
@@ -279,7 +279,8 @@ function rankTable(caption, entries, layer) {
       return [{show: e.rank + (e.ties.length ? "=" : ""), sort: e.rank}, implName(e.impl),
         {show: [format(e.value / per), " ", el("small", {}, `[${format(e.lo / per)}, ${format(e.hi / per)}]`)],
          sort: e.value / per},
-        text(e.ties.length ? e.ties.join(", ") : "–", true), number(c.instructions, amount),
+        text(e.ties.length === 0 ? "–" : e.ties.length > 1 && e.ties.length === entries.length - 1 ? "all others"
+          : e.ties.join(", "), true), number(c.instructions, amount),
         number(c.workspace, bytes)];
     }), {first: i => entries[i].rank === 1 && entries.length > 1});
 }
@@ -442,14 +443,18 @@ function patternsOf(layer, cells) {
 function magnitudesOf(cells) {
   const decades = cells.flatMap(c => c.errors.decades.map(d => d[0]));
   if (!decades.length) return null;
-  const lo = Math.min(...decades), hi = Math.max(...decades);
-  const labels = Array.from({length: hi - lo + 1}, (_, i) => "1e" + (lo + i));
+  /* Floats reach from 1e-45 to 1e38; the far ends are put together. */
+  const lo = Math.max(Math.min(...decades), -9), hi = Math.min(Math.max(...decades), 6);
+  const labels = Array.from({length: hi - lo + 1}, (_, i) => (i === 0 && Math.min(...decades) < lo ? "less, 1e" : "1e") +
+    (lo + i) + (lo + i === hi && Math.max(...decades) > hi ? " or more" : ""));
+  const bin = d => Math.min(Math.max(d, lo), hi) - lo;
   return chart("Largest absolute error of each corrupted tensor, by power of ten", 260, () => ({
     type: "line",
     data: {labels, datasets: cells.map(c => {
-      const i = impls.indexOf(c.impl), hue = HUES[i % HUES.length], of = new Map(c.errors.decades);
-      const n = c.outcomes.SDC.n;
-      return {label: c.impl, data: labels.map((_, k) => (of.get(lo + k) || 0) / n), borderColor: hue,
+      const i = impls.indexOf(c.impl), hue = HUES[i % HUES.length], n = c.outcomes.SDC.n;
+      const data = labels.map(() => 0);
+      c.errors.decades.forEach(([d, k]) => data[bin(d)] += k / n);
+      return {label: c.impl, data, borderColor: hue,
         backgroundColor: hue, borderWidth: 2, pointStyle: MARKS[i % MARKS.length], pointRadius: 4};
     })},
     options: {scales: {x: axis("from"), y: axis("share of SDCs", {beginAtZero: true,
