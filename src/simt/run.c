@@ -394,7 +394,7 @@ void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
                              .cta = c->number,
                              .warp = w->index,
                              .mask = mask,
-                             .issued = c->issued + (insn - w->started_at)};
+                             .issued = c->issued + insn - (uint64_t)w->started_at};
     for (int n = 0; n < i->n_dst; n++)
         if (i->dst[n] >= 0)
             step.dst[step.n_dst++] = (struct simt_reg){c->kernel->regs[i->dst[n]].bits,
