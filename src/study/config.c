@@ -56,6 +56,27 @@ note(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
                  strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
 }
 
+/* libcyaml places an unexpected key at what was read before it: find the key itself. */
+static void find_key(struct complaint *c, const char *path)
+{
+    static const char unexpected[] = "Unexpected key: ";
+    char line[4096];
+    FILE *f = NULL;
+    if (strncmp(c->message, unexpected, sizeof unexpected - 1) == 0)
+        f = fopen(path, "r");
+    const char *key = c->message + sizeof unexpected - 1;
+    for (int n = 1; f && fgets(line, sizeof line, f); n++) {
+        size_t indent = strspn(line, " ");
+        if (strncmp(line + indent, key, strlen(key)) == 0) {
+            c->line = n;
+            c->col = (int)indent + 1;
+            break;
+        }
+    }
+    if (f)
+        fclose(f);
+}
+
 static char *copy_or(struct arena *a, const char *s, const char *otherwise)
 {
     return arena_strdup(a, s && *s ? s : otherwise);
@@ -104,9 +125,11 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
     if (access(path, R_OK) != 0)
         return diag_fail(d, ERR_IO, (struct loc){.file = path}, "cannot open: %m");
     cyaml_err_t error = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&read, NULL);
-    if (error != CYAML_OK)
+    if (error != CYAML_OK) {
+        find_key(&complaint, path);
         return diag_fail(d, ERR_INPUT, (struct loc){path, complaint.line, complaint.col}, "%s",
                          complaint.message[0] ? complaint.message : cyaml_strerror(error));
+    }
     complete(out, a, read, path);
     cyaml_free(&config, &schema, read, 0);
     return OK;

@@ -84,8 +84,11 @@ static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
 {
     struct arena a = {0};
     struct conv_program p;
+    const double epsilons[] = {0, 1e-6, s->config.epsilon}; /* the model's is among them */
     struct campaign_options o = {
         .seed = s->config.seed,
+        .n_epsilons = sizeof epsilons / sizeof *epsilons,
+        .epsilons = epsilons,
         .n = s->config.injections,
         .jobs = s->options->jobs,
         .layer = c->layer->name,

@@ -1,6 +1,6 @@
 # Bad input: one clear line on stderr, status 1, nothing on stdout, no file left behind.
 try() {
-  echo "\$ sievert $*"; "$SIEVERT" "$@" 2>&1 >stdout; echo "status $?"
+  echo "\$ sievert $*"; "$SIEVERT" "$@" 2>&1 >stdout | sed 's/[0-9]*\.tmp/N.tmp/'; echo "status ${PIPESTATUS[0]}"
   [ ! -s stdout ] || { echo "something on stdout:"; cat stdout; }
   rm -f stdout; ls
 }
