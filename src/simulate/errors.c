@@ -1,6 +1,7 @@
 #include "simulate/errors.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/store.h"
@@ -89,15 +90,78 @@ static int load_campaign(struct errors *out, struct arena *a, const char *path, 
     return rc;
 }
 
-int errors_load(struct errors *out, struct arena *a, const char *model, const char *campaign,
-                const size_t chw[3], struct diag *d)
+/* ---- Baselines -------------------------------------------------------------------------------------- */
+
+/* One element becomes another: what it was, the layer's range, the generator -> what it is now. */
+struct baseline {
+    struct sim_baseline about;
+    float (*value)(float was, struct value_range range, struct rng *r);
+};
+
+static float flip_bit(float was, struct value_range range, struct rng *r)
+{
+    uint32_t bits;
+    (void)range;
+    memcpy(&bits, &was, sizeof bits);
+    bits ^= (uint32_t)1 << rng_below(r, 32);
+    memcpy(&was, &bits, sizeof bits);
+    return was;
+}
+
+static float any_in_range(float was, struct value_range range, struct rng *r)
+{
+    (void)was;
+    return (float)((double)range.min + rng_unit(r) * ((double)range.max - (double)range.min));
+}
+
+static float zero(float was, struct value_range range, struct rng *r)
+{
+    (void)was, (void)range, (void)r;
+    return 0;
+}
+
+static const struct baseline baselines[] = {
+    {{"single-bit", "one random bit of one random element flips"}, flip_bit},
+    {{"random-value", "one random element takes any value of the layer's range"}, any_in_range},
+    {{"zero-value", "one random element becomes zero"}, zero},
+};
+enum { N_BASELINES = sizeof baselines / sizeof *baselines };
+
+size_t simulate_n_baselines(void) { return N_BASELINES; }
+
+const struct sim_baseline *simulate_baseline(size_t i) { return &baselines[i].about; }
+
+static int find_baseline(const struct baseline **out, const char *name, struct diag *d)
+{
+    for (size_t k = 0; k < N_BASELINES; k++)
+        if (strcmp(baselines[k].about.name, name) == 0) {
+            *out = &baselines[k];
+            return OK;
+        }
+    char list[200] = "";
+    for (size_t k = 0; k < N_BASELINES; k++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", k ? ", " : "",
+                 baselines[k].about.name);
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no baseline '%.40s': there are %s", name, list);
+}
+
+int errors_load(struct errors *out, struct arena *a, const struct sim_options *o, const size_t chw[3],
+                struct diag *d)
 {
     *out = (struct errors){.impl = ""};
-    if (!model == !campaign)
+    if (!!o->model + !!o->campaign + !!o->baseline != 1)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "errors come from a model or from a campaign: give one of the two");
-    return model ? model_load(&out->model, a, model, d)
-                 : load_campaign(out, a, campaign, chw, d);
+                         "errors come from a model, a campaign or a baseline: give one of the three");
+    return o->model      ? model_load(&out->model, a, o->model, d)
+           : o->campaign ? load_campaign(out, a, o->campaign, chw, d)
+                         : find_baseline(&out->baseline, o->baseline, d);
+}
+
+const char *errors_kind(const struct sim_options *o) { return o->campaign ? "direct" : "model"; }
+
+const char *errors_origin(const struct sim_options *o)
+{
+    return o->model ? o->model : o->campaign ? o->campaign : o->baseline;
 }
 
 struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng *r,
@@ -108,6 +172,11 @@ struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng
         struct model_draw draw =
             model_draw(e->model, r, chw, golden, range, out, chw[0] * chw[1] * chw[2]);
         return (struct one_error){-1, (int)draw.pattern, draw.n};
+    }
+    if (e->baseline) {
+        uint32_t at = (uint32_t)rng_below(r, chw[0] * chw[1] * chw[2]);
+        out[0] = (struct difference){at, golden[at], e->baseline->value(golden[at], range, r)};
+        return (struct one_error){-1, PATTERN_SINGLE, 1};
     }
     const struct measured *m = &e->measured[number % e->n_measured];
     for (size_t k = 0; k < m->n; k++) {

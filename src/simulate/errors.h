@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "characterise/characterise.h"
 #include "model/model.h"
+#include "simulate/simulate.h"
 
 /* One corruption that a campaign measured. */
 struct measured {
@@ -17,14 +18,18 @@ struct measured {
 };
 
 struct errors {
-    struct model *model; /* or else: */
+    struct model *model;             /* or else: */
+    const struct baseline *baseline; /* or else: */
     size_t n_measured;
     struct measured *measured;
     const char *impl; /* of the campaign, "" if unknown */
 };
-/* Exactly one of model and campaign is a path. chw: the layer's output. Belongs to a. */
-int errors_load(struct errors *out, struct arena *a, const char *model, const char *campaign,
-                const size_t chw[3], struct diag *d);
+/* From the options' model, campaign or baseline. chw: the layer's output. Belongs to a. */
+int errors_load(struct errors *out, struct arena *a, const struct sim_options *o, const size_t chw[3],
+                struct diag *d);
+/* "direct" or "model", as stores have it, and what the errors were drawn from. */
+const char *errors_kind(const struct sim_options *o);
+const char *errors_origin(const struct sim_options *o);
 
 struct one_error {
     int64_t injection; /* -1 if drawn from a model */

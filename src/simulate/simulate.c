@@ -183,15 +183,21 @@ static int load(struct simulation *sim, struct arena *a, const struct sim_option
     if (rc == OK)
         rc = load_layer(sim, o, d);
     if (rc == OK)
-        rc = errors_load(&sim->errors, a, o->model, o->campaign, sim->chw, d);
+        rc = errors_load(&sim->errors, a, o, sim->chw, d);
     if (rc != OK)
         return rc;
     sim->images = sim->data.n;
     return OK;
 }
 
-static int run(struct store *s, struct simulation *sim, struct arena *a, struct thread *threads,
-               int jobs, const struct sim_options *o, struct diag *d)
+/* Where trials go, in order. */
+struct sink {
+    int (*add)(void *ctx, const struct store_trial *t);
+    void *ctx;
+};
+
+static int run(const struct sink *sink, struct simulation *sim, struct arena *a,
+               struct thread *threads, int jobs, const struct sim_options *o, struct diag *d)
 {
     struct window w = {.sim = sim, .options = o, .progress = {.planned = o->n}};
     size_t room = o->n < WINDOW ? (size_t)o->n : WINDOW;
@@ -209,7 +215,7 @@ static int run(struct store *s, struct simulation *sim, struct arena *a, struct 
         plan_window(&w, start, o->n - start < room ? (size_t)(o->n - start) : room, count);
         rc = run_window(threads, jobs, began, d);
         for (size_t k = 0; rc == OK && k < w.n; k++)
-            rc = store_sim_add(s, &w.trials[k], d);
+            rc = sink->add(sink->ctx, &w.trials[k]);
     }
     w.progress.seconds = now() - began;
     if (rc == OK && o->progress)
@@ -218,27 +224,78 @@ static int run(struct store *s, struct simulation *sim, struct arena *a, struct 
     return rc;
 }
 
-static int run_in_store(const char *path, struct simulation *sim, struct arena *a,
-                        struct thread *threads, int jobs, const struct sim_options *o,
+/* A simulation made ready: what the two ways of running one share. */
+struct ready {
+    struct arena arena;
+    struct simulation sim;
+    struct thread *threads;
+    int jobs, n_workers;
+};
+
+static int prepare(struct ready *r, const struct sim_options *o, struct diag *d)
+{
+    int rc = load(&r->sim, &r->arena, o, d);
+    if (rc != OK)
+        return rc;
+    r->jobs = o->jobs > 0 ? o->jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    r->jobs = r->jobs > MAX_JOBS ? MAX_JOBS : r->jobs;
+    r->threads = arena_alloc(&r->arena, (size_t)r->jobs * sizeof *r->threads);
+    for (; rc == OK && r->n_workers < r->jobs; r->n_workers++)
+        rc = worker_init(&r->threads[r->n_workers].worker, &r->sim, d);
+    return rc;
+}
+
+static void finish(struct ready *r)
+{
+    for (int k = 0; k < r->n_workers; k++)
+        worker_fini(&r->threads[k].worker);
+    arena_fini(&r->arena);
+}
+
+int simulate_each(const struct sim_options *o, int (*each)(void *ctx, const struct store_trial *t),
+                  void *ctx, struct diag *d)
+{
+    struct ready r = {0};
+    struct diag local = {0};
+    d = d ? d : &local;
+    int rc = prepare(&r, o, d);
+    if (rc == OK)
+        rc = run(&(struct sink){each, ctx}, &r.sim, &r.arena, r.threads, r.jobs, o, d);
+    finish(&r);
+    return rc;
+}
+
+struct to_store {
+    struct store *store;
+    struct diag *diag;
+};
+
+static int add_to_store(void *ctx, const struct store_trial *t)
+{
+    struct to_store *to = ctx;
+    return store_sim_add(to->store, t, to->diag);
+}
+
+static int run_in_store(const char *path, struct ready *r, const struct sim_options *o,
                         struct diag *d)
 {
-    struct store *s;
+    struct to_store to = {.diag = d};
     struct store_simulation about = {
         .network = o->network,
         .dataset = o->dataset,
-        .layer = nn_conv(threads[0].worker.net, sim->conv)->name,
-        .impl = o->impl ? o->impl : sim->errors.impl,
-        .source = o->model ? "model" : "direct",
-        .errors = o->model ? o->model : o->campaign,
+        .layer = nn_conv(r->threads[0].worker.net, r->sim.conv)->name,
+        .impl = o->impl ? o->impl : r->sim.errors.impl,
+        .source = errors_kind(o),
+        .errors = errors_origin(o),
         .seed = o->seed,
         .planned = o->n,
-        .images = sim->images,
+        .images = r->sim.images,
     };
-    int rc = store_sim_create(&s, path, &about, d);
+    int rc = store_sim_create(&to.store, path, &about, d);
     if (rc != OK)
         return rc;
-    rc = run(s, sim, a, threads, jobs, o, d);
-    int closed = store_close(s, d);
+    rc = run(&(struct sink){add_to_store, &to}, &r->sim, &r->arena, r->threads, r->jobs, o, d);
+    int closed = store_close(to.store, d);
     rc = rc == OK ? closed : rc;
     if (rc != OK)
         unlink(path); /* a part is not taken for the whole */
@@ -247,22 +304,12 @@ static int run_in_store(const char *path, struct simulation *sim, struct arena *
 
 int simulate_run(const char *path, const struct sim_options *o, struct diag *d)
 {
-    struct arena a = {0};
-    struct simulation sim = {0};
+    struct ready r = {0};
     struct diag local = {0};
-    int rc = load(&sim, &a, o, d ? d : &local);
-    int jobs = o->jobs > 0 ? o->jobs : (int)sysconf(_SC_NPROCESSORS_ONLN), ready = 0;
-    jobs = jobs > MAX_JOBS ? MAX_JOBS : jobs;
-    struct thread *threads = NULL;
-    if (rc == OK) {
-        threads = arena_alloc(&a, (size_t)jobs * sizeof *threads);
-        for (; rc == OK && ready < jobs; ready++)
-            rc = worker_init(&threads[ready].worker, &sim, d ? d : &local);
-    }
+    d = d ? d : &local;
+    int rc = prepare(&r, o, d);
     if (rc == OK)
-        rc = run_in_store(path, &sim, &a, threads, jobs, o, d ? d : &local);
-    for (int k = 0; k < ready; k++)
-        worker_fini(&threads[k].worker);
-    arena_fini(&a);
+        rc = run_in_store(path, &r, o, d);
+    finish(&r);
     return rc;
 }

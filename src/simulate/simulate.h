@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "store/store.h"
 
 struct sim_progress {
     uint64_t done, planned;
@@ -18,7 +19,8 @@ struct sim_options {
     const char *dataset;
     const char *layer;   /* conv node's name or index */
     const char *model;   /* model JSON, or NULL */
-    const char *campaign; /* campaign store, for direct errors, or NULL: exactly one of the two */
+    const char *campaign; /* campaign store, for direct errors, or NULL */
+    const char *baseline; /* what other injectors do, by name, or NULL: exactly one of the three */
     const char *impl;    /* recorded only; may be NULL */
     uint64_t seed, n;    /* errors to simulate */
     uint64_t images;     /* use the first so many images, 0: 256 */
@@ -32,7 +34,18 @@ struct sim_options {
  * to the image's own fault-free value (NaN and infinity replace it): on the campaign's own image that
  * is the faulty tensor itself. Model: pattern, place and values drawn from Philox(seed, i), the range
  * being that of the layer's fault-free output for the image. The same seed gives direct and model
- * trials the same images. Trials go to a new store at path. */
+ * trials the same images. Trials go to a new store at path, which is removed if they cannot all be made. */
 int simulate_run(const char *path, const struct sim_options *options, struct diag *d);
+/* The same trials, given to each in order instead of stored; non-zero from it ends them. */
+int simulate_each(const struct sim_options *options,
+                  int (*each)(void *ctx, const struct store_trial *t), void *ctx, struct diag *d);
+
+/* Baselines: errors in one random element of the layer's output, as the injectors at application level
+ * make them. */
+struct sim_baseline {
+    const char *name, *help;
+};
+size_t simulate_n_baselines(void);
+const struct sim_baseline *simulate_baseline(size_t i);
 
 #endif

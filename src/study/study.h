@@ -3,6 +3,7 @@
 #ifndef STUDY_STUDY_H
 #define STUDY_STUDY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@
 #include "conv/conv.h"
 #include "model/model.h"
 #include "report/report.h"
+#include "simulate/simulate.h"
 
 struct study_progress {
     const char *step;             /* "conv1 direct: injections" */
@@ -32,6 +34,18 @@ int study_run(const struct study_options *options, struct diag *d);
 
 /* Make the three reports of a study's folder again. */
 int study_report(const char *out_dir, struct diag *d);
+
+/* How far models can be trusted: for each cell the shares of masked, tolerable and critical errors by the
+ * campaign's own tensors (truth), by its model, by the model without what the CLASSES tools do not read,
+ * and by the baselines; their differences with intervals and the agreement, 1 - the mean absolute
+ * difference. options: all but the layer and where errors come from. *out is the caller's. */
+struct study_cell {
+    const char *layer, *impl, *campaign, *model; /* model NULL: none */
+};
+int study_validate_cells(json_t **out, const struct sim_options *options, size_t n,
+                         const struct study_cell *cells, struct diag *d);
+/* All cells of a study's folder, whose network and data set are taken. */
+int study_validate(json_t **out, const char *folder, const struct sim_options *options, struct diag *d);
 
 /* How a report finds the kernels of campaigns, and their sources. Its memory is in a. */
 struct report_sources study_sources(struct arena *a);
