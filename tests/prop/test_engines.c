@@ -9,7 +9,7 @@
 
 #include "prop/engines.h"
 
-static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1"};
+static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1", "1x5x7x6:5x3x3:p1:g5"};
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static uint64_t seed;
