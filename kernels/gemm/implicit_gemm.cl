@@ -22,8 +22,8 @@ KERNEL(THREADS) implicit_gemm(const __global float *restrict in,
                               const __global float *restrict filter,
                               __global float *restrict out SHAPE_PARAMS)
 {
-    __local float as[2][A_FLOATS] __attribute__((aligned(16)));
-    __local float bs[2][B_FLOATS] __attribute__((aligned(16)));
+    __local float as[2][A_ELEMS] __attribute__((aligned(16)));
+    __local float bs[2][B_ELEMS] __attribute__((aligned(16)));
     const struct shape p = SHAPE_VALUE;
     const uint t = (uint)get_local_id(0);
     const int g = (int)get_group_id(2);

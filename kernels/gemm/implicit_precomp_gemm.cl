@@ -32,8 +32,8 @@ KERNEL(THREADS) implicit_precomp_gemm(const __global float *restrict in,
                                       const __global int2 *restrict table,
                                       __global float *restrict out SHAPE_PARAMS)
 {
-    __local float shared[SHARED_FLOATS] __attribute__((aligned(16)));
-    __local float *as = shared, *bs = shared + 2 * A_FLOATS;
+    __local float shared[SHARED_ELEMS] __attribute__((aligned(16)));
+    __local float *as = shared, *bs = shared + 2 * A_ELEMS;
     const struct shape p = SHAPE_VALUE;
     const uint t = (uint)get_local_id(0);
     const int g = (int)get_group_id(2);
@@ -50,11 +50,11 @@ KERNEL(THREADS) implicit_precomp_gemm(const __global float *restrict in,
     fetch_filter(f, K, inner, row0, 0, t, ra);
     fetch_columns(&p, in, table, cols, 0, t, rb);
     for (int k0 = 0, buffer = 0; k0 < inner; k0 += BK, buffer ^= 1) {
-        tile_store(as + buffer * A_FLOATS, bs + buffer * B_FLOATS, t, ra, rb);
+        tile_store(as + buffer * A_ELEMS, bs + buffer * B_ELEMS, t, ra, rb);
         barrier(CLK_LOCAL_MEM_FENCE);
         fetch_filter(f, K, inner, row0, k0 + BK, t, ra);
         fetch_columns(&p, in, table, cols, k0 + BK, t, rb);
-        tile_multiply(as + buffer * A_FLOATS, bs + buffer * B_FLOATS, t, acc);
+        tile_multiply(as + buffer * A_ELEMS, bs + buffer * B_ELEMS, t, acc);
     }
 
 #pragma unroll

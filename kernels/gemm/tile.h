@@ -4,11 +4,19 @@
  * A thread group of THREADS threads goes through the inner dimension BK at a time. Each thread fetches
  * A_LOADS elements of the A tile (BM x BK, inner dimension fastest in memory) and B_LOADS of the B tile
  * (BK x BN, columns fastest) into registers, stores them in one of two buffers, and after a barrier
- * multiplies from it while the fetch for the other buffer is under way. */
+ * multiplies from it while the fetch for the other buffer is under way.
+ * Elements are floats, or with COMPLEX pairs of them. */
 #ifndef GEMM_TILE_H
 #define GEMM_TILE_H
 
 #include "common/kernel.h"
+
+#ifdef COMPLEX
+#define ELEM float2
+#else
+#define ELEM float
+#endif
+#define ZERO ((ELEM)0.0f)
 
 #define THREADS ((BM / TM) * (BN / TN))
 #if BM * BK % THREADS || BN * BK % THREADS || THREADS % BK || (BN > THREADS && BN % THREADS) || \
@@ -21,12 +29,12 @@
 #define B_COLS (BN > THREADS ? BN / THREADS : 1) /* different columns that one thread fetches */
 
 /* Shared memory: two buffers of an A and a B tile; afterwards the stage of the epilogue. */
-#define A_FLOATS (BK * LDA)
-#define B_FLOATS (BK * BN)
-#define TILE_FLOATS (2 * (A_FLOATS + B_FLOATS))
+#define A_ELEMS (BK * LDA)
+#define B_ELEMS (BK * BN)
+#define TILE_ELEMS (2 * (A_ELEMS + B_ELEMS))
 #define LDSTAGE (BN + 4)
-#define STAGE_FLOATS (BM / TM * LDSTAGE)
-#define SHARED_FLOATS (TILE_FLOATS > STAGE_FLOATS ? TILE_FLOATS : STAGE_FLOATS)
+#define STAGE_ELEMS (BM / TM * LDSTAGE)
+#define SHARED_ELEMS (TILE_ELEMS > STAGE_ELEMS ? TILE_ELEMS : STAGE_ELEMS)
 
 /* The place of fetch i in the tile. */
 INLINE uint a_row(uint t, int i) { return t / BK + i * (THREADS / BK); }
@@ -58,7 +66,7 @@ INLINE uint col_of(uint tx, int j)
     return tx / UNIT_COLS * UN + j / SUBN * (UN * SUBN / TN) + tx % UNIT_COLS * SUBN + j % SUBN;
 }
 
-INLINE void tile_store(__local float *a, __local float *b, uint t, const float *ra, const float *rb)
+INLINE void tile_store(__local ELEM *a, __local ELEM *b, uint t, const ELEM *ra, const ELEM *rb)
 {
 #pragma unroll
     for (int i = 0; i < A_LOADS; i++)
@@ -68,9 +76,16 @@ INLINE void tile_store(__local float *a, __local float *b, uint t, const float *
         b[b_inner(t, i) * BN + b_col(t, i)] = rb[i];
 }
 
-/* n floats, aligned to their size: one vector load. */
-INLINE void load_vector(float *to, const __local float *from, int n)
+/* n elements, aligned to their size: vector loads of up to 16 bytes. */
+INLINE void load_vector(ELEM *to, const __local ELEM *from, int n)
 {
+#ifdef COMPLEX
+#pragma unroll
+    for (int i = 0; i < n; i += 2) {
+        const float4 v = *(const __local float4 *)(from + i);
+        to[i] = v.lo, to[i + 1] = v.hi;
+    }
+#else
     if (n == 4) {
         const float4 v = *(const __local float4 *)from;
         to[0] = v.s0, to[1] = v.s1, to[2] = v.s2, to[3] = v.s3;
@@ -80,14 +95,24 @@ INLINE void load_vector(float *to, const __local float *from, int n)
     } else {
         to[0] = from[0];
     }
+#endif
 }
 
-INLINE void tile_multiply(const __local float *a, const __local float *b, uint t, float acc[TM][TN])
+INLINE ELEM multiply_add(ELEM x, ELEM y, ELEM sum)
+{
+#ifdef COMPLEX
+    return (ELEM)(fma(-x.y, y.y, fma(x.x, y.x, sum.x)), fma(x.y, y.x, fma(x.x, y.y, sum.y)));
+#else
+    return fma(x, y, sum);
+#endif
+}
+
+INLINE void tile_multiply(const __local ELEM *a, const __local ELEM *b, uint t, ELEM acc[TM][TN])
 {
     const uint ty = thread_row(t), tx = thread_col(t);
 #pragma unroll
     for (int k = 0; k < BK; k++) {
-        float x[TM], y[TN];
+        ELEM x[TM], y[TN];
 #pragma unroll
         for (int i = 0; i < TM; i += SUBM)
             load_vector(x + i, a + k * LDA + row_of(ty, i), SUBM);
@@ -98,14 +123,14 @@ INLINE void tile_multiply(const __local float *a, const __local float *b, uint t
         for (int i = 0; i < TM; i++)
 #pragma unroll
             for (int j = 0; j < TN; j++)
-                acc[i][j] = fma(x[i], y[j], acc[i][j]);
+                acc[i][j] = multiply_add(x[i], y[j], acc[i][j]);
     }
 }
 
 /* The epilogue as in the libraries: accumulators pass through shared memory, one row of each thread at
  * a time, so that consecutive threads store consecutive columns. After stage_rows, element j of thread
  * t is stage_value, in row row_of(stage_ty, i) and column stage_col of the tile. */
-INLINE void stage_rows(__local float *stage, uint t, const float acc[TN])
+INLINE void stage_rows(__local ELEM *stage, uint t, const ELEM acc[TN])
 {
     const uint ty = thread_row(t), tx = thread_col(t);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -116,7 +141,7 @@ INLINE void stage_rows(__local float *stage, uint t, const float acc[TN])
 }
 INLINE uint stage_ty(uint t, int j) { return (t + j * THREADS) / BN; }
 INLINE uint stage_col(uint t, int j) { return (t + j * THREADS) % BN; }
-INLINE float stage_value(const __local float *stage, uint t, int j)
+INLINE ELEM stage_value(const __local ELEM *stage, uint t, int j)
 {
     return stage[stage_ty(t, j) * LDSTAGE + stage_col(t, j)];
 }

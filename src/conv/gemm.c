@@ -21,7 +21,7 @@ static int choose(const struct tile **t, const char *name, const struct conv_pro
                   struct diag *d)
 {
     const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
-    return tile_choose(t, name, filters, n_pixels(p), groups, d);
+    return tile_choose(t, name, false, filters, n_pixels(p), groups, d);
 }
 
 int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
@@ -97,32 +97,40 @@ int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *
     for (int image = 0; image < p->n; image++) {
         if (!direct)
             plan_im2col(plan, p, image, columns, rows);
-        const struct sgemm g = {.a = BUFFER_FILTER, .b = columns, .c = BUFFER_OUTPUT,
+        const struct gemm g = {.a = BUFFER_FILTER, .b = columns, .c = BUFFER_OUTPUT,
                                 .b0 = direct ? (uint64_t)image * rows * pixels : 0,
                                 .c0 = (uint64_t)image * (uint64_t)p->k * pixels, .batch = groups,
                                 .m = (uint64_t)p->k / groups, .n = pixels, .k = rows / groups};
-        int status = plan_sgemm(plan, &g, tile, d);
+        int status = plan_product(plan, &g, tile, d);
         if (status != OK)
             return status;
     }
     return OK;
 }
 
-int plan_sgemm(struct conv_plan *plan, const struct sgemm *g, const char *tile, struct diag *d)
+enum { MAX_DEPTH = 65535 };
+
+int plan_product(struct conv_plan *plan, const struct gemm *g, const char *tile, struct diag *d)
 {
     const struct tile *t;
-    int status = tile_choose(&t, tile, g->m, g->n, g->batch, d);
+    int status = tile_choose(&t, tile, g->complex, g->m, g->n, g->batch, d);
     if (status != OK)
         return status;
+    const char *name = g->complex ? "cgemm" : "sgemm";
     plan->tile = t->name;
-    struct plan_launch *l =
-        plan_launch(plan, "sgemm", "sgemm", TILE_THREADS(t), "sgemm-%s", t->name);
-    plan_grid(l, div_up(g->n, (uint64_t)t->bn), div_up(g->m, (uint64_t)t->bm), g->batch);
-    PLAN_BUFFERS(l, g->a, g->b, g->c);
-    plan_int(l, (int)g->b0);
-    plan_int(l, (int)g->c0);
-    plan_int(l, (int)g->m);
-    plan_int(l, (int)g->n);
-    plan_int(l, (int)g->k);
+    /* A grid is at most 65535 deep. */
+    for (uint64_t z = 0; z < g->batch; z += MAX_DEPTH) {
+        const uint64_t depth = g->batch - z < MAX_DEPTH ? g->batch - z : MAX_DEPTH;
+        struct plan_launch *l =
+            plan_launch(plan, name, name, TILE_THREADS(t), "%s-%s", name, t->name);
+        plan_grid(l, div_up(g->n, (uint64_t)t->bn), div_up(g->m, (uint64_t)t->bm), depth);
+        PLAN_BUFFERS(l, g->a, g->b, g->c);
+        plan_int(l, (int)z);
+        plan_int(l, (int)g->b0);
+        plan_int(l, (int)g->c0);
+        plan_int(l, (int)g->m);
+        plan_int(l, (int)g->n);
+        plan_int(l, (int)g->k);
+    }
     return OK;
 }

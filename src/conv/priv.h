@@ -60,24 +60,25 @@ static inline uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; 
 struct tile {
     const char *name;
     int bm, bn, bk, tm, tn;
-    bool special; /* used only when asked for */
+    bool complex, special; /* special: used only when asked for */
 };
 #define TILE_THREADS(t) ((uint64_t)((t)->bm / (t)->tm) * (uint64_t)((t)->bn / (t)->tn))
 /* The tile for `batch` products of m x n results: the one named, or the cheapest. */
-int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t n, uint64_t batch,
-                struct diag *d);
+int tile_choose(const struct tile **out, const char *name, bool complex, uint64_t m, uint64_t n,
+                uint64_t batch, struct diag *d);
 
 /* ERR_INPUT: there is no tile of that name. */
 int no_tile(const char *name, struct diag *d);
 
-/* Launches gemm/sgemm.cl: batch products c = a b of row-major matrices, c of m x n, a of m x k. Sets the
+/* Launches gemm/gemm.cl: batch products c = a b of row-major matrices, c of m x n, a of m x k. Sets the
  * plan's tile. */
-struct sgemm {
+struct gemm {
+    bool complex;    /* elements are pairs of floats */
     int a, b, c;     /* buffers */
     uint64_t b0, c0; /* the first element in them */
     uint64_t batch, m, n, k;
 };
-int plan_sgemm(struct conv_plan *plan, const struct sgemm *g, const char *tile, struct diag *d);
+int plan_product(struct conv_plan *plan, const struct gemm *g, const char *tile, struct diag *d);
 
 /* The implementations, one row each in registry.c. */
 typedef int conv_supports(const struct conv_problem *p, struct diag *d);
@@ -85,9 +86,10 @@ typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, c
                          struct diag *d);
 conv_supports any_shape, implicit_precomp_gemm_supports, winograd_2x2_nonfused_supports,
     winograd_4x4_nonfused_supports, winograd_fused_supports, direct_tiled_supports,
-    direct_1x1_supports, direct_depthwise_supports;
+    direct_1x1_supports, direct_depthwise_supports, fft_supports, fft_tiling_supports;
 conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_precomp_gemm_plan,
     winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_fused_plan,
-    winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan;
+    winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan, fft_plan,
+    fft_tiling_plan;
 
 #endif

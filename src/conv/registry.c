@@ -4,14 +4,25 @@
 
 #include "conv/priv.h"
 
-#define TILE(name, bm, bn, bk, tm, tn, subm, subn, um, un) "," name
+/* Comma separated names, one comma too many in front. */
+#define TILE(name, ...) "," name
 #define SPECIAL_TILE TILE
+#define COMPLEX_TILE(...)
 static const char tiles[] =
 #include "common/tiles.def"
     ;
 #undef TILE
+#undef COMPLEX_TILE
+#define TILE(...)
+#define COMPLEX_TILE(name, ...) "," name
+static const char complex_tiles[] =
+#include "common/tiles.def"
+    ;
+#undef TILE
 #undef SPECIAL_TILE
+#undef COMPLEX_TILE
 #define TILES (tiles + 1)
+#define COMPLEX_TILES (complex_tiles + 1)
 
 static const struct conv_impl impls[] = {
     {"direct", "DIRECT", "one thread per output, no reuse", "any shape", "", any_shape, direct_plan},
@@ -38,6 +49,10 @@ static const struct conv_impl impls[] = {
      TILES, winograd_2x2_nonfused_supports, winograd_2x2_nonfused_plan},
     {"winograd-4x4-nonfused", "WINOGRAD_NONFUSED", "the same with F(4x4)", "3x3, stride 1, dilation 1",
      TILES, winograd_4x4_nonfused_supports, winograd_4x4_nonfused_plan},
+    {"fft", "FFT", "spectra of whole padded maps, one complex GEMM per frequency",
+     "stride 1, dilation 1, padded map up to 64x64", COMPLEX_TILES, fft_supports, fft_plan},
+    {"fft-tiling", "FFT_TILING", "the same, map cut into 32x32 tiles that overlap",
+     "stride 1, dilation 1, filter up to 32x32", COMPLEX_TILES, fft_tiling_supports, fft_tiling_plan},
 };
 enum { N_IMPLS = sizeof impls / sizeof *impls };
 

@@ -3,13 +3,17 @@
 
 #include <string.h>
 
-#define TILE(name, bm, bn, bk, tm, tn, subm, subn, um, un) {name, bm, bn, bk, tm, tn, false},
-#define SPECIAL_TILE(name, bm, bn, bk, tm, tn, subm, subn, um, un) {name, bm, bn, bk, tm, tn, true},
+#define ROW(name, bm, bn, bk, tm, tn, complex, special) {name, bm, bn, bk, tm, tn, complex, special},
+#define TILE(name, bm, bn, bk, tm, tn, ...) ROW(name, bm, bn, bk, tm, tn, false, false)
+#define SPECIAL_TILE(name, bm, bn, bk, tm, tn, ...) ROW(name, bm, bn, bk, tm, tn, false, true)
+#define COMPLEX_TILE(name, bm, bn, bk, tm, tn, ...) ROW(name, bm, bn, bk, tm, tn, true, false)
 static const struct tile tiles[] = {
 #include "common/tiles.def"
 };
 #undef TILE
 #undef SPECIAL_TILE
+#undef COMPLEX_TILE
+#undef ROW
 enum { N_TILES = sizeof tiles / sizeof *tiles };
 
 /* Time for the product in arbitrary units, as the heuristics of libraries estimate it: waves of thread
@@ -28,16 +32,19 @@ int no_tile(const char *name, struct diag *d)
     return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them", name);
 }
 
-int tile_choose(const struct tile **out, const char *name, uint64_t m, uint64_t n, uint64_t batch,
-                struct diag *d)
+int tile_choose(const struct tile **out, const char *name, bool complex, uint64_t m, uint64_t n,
+                uint64_t batch, struct diag *d)
 {
-    const struct tile *best = &tiles[0];
+    const struct tile *best = NULL;
     for (int i = 0; i < N_TILES; i++) {
+        if (tiles[i].complex != complex)
+            continue;
         if (strcmp(name, tiles[i].name) == 0) {
             *out = &tiles[i];
             return OK;
         }
-        if (!tiles[i].special && cost(&tiles[i], m, n, batch) < cost(best, m, n, batch))
+        if (!tiles[i].special &&
+            (!best || cost(&tiles[i], m, n, batch) < cost(best, m, n, batch)))
             best = &tiles[i];
     }
     if (*name)

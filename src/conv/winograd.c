@@ -46,9 +46,9 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
     PLAN_BUFFERS(l, BUFFER_INPUT, v);
     plan_shape(l, p);
 
-    const struct sgemm product = {.a = u, .b = v, .c = m, .batch = points * groups,
+    const struct gemm product = {.a = u, .b = v, .c = m, .batch = points * groups,
                                   .m = filters / groups, .n = tiles, .k = channels / groups};
-    int status = plan_sgemm(plan, &product, tile, d);
+    int status = plan_product(plan, &product, tile, d);
     if (status != OK)
         return status;
 

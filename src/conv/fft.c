@@ -1,0 +1,115 @@
+/* Convolution by Fourier transform: kernels/fft/. */
+#include "conv/priv.h"
+
+enum { LARGEST = 64, TILE_SIZE = 32 };
+
+static int check_steps(const struct conv_problem *p, struct diag *d)
+{
+    if (p->stride_h != 1 || p->stride_w != 1)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the stride must be 1");
+    if (p->dilation_h != 1 || p->dilation_w != 1)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the dilation must be 1");
+    return OK;
+}
+
+/* The side of the smallest plane that holds the padded map. */
+static int plane_size(const struct conv_problem *p)
+{
+    const int h = p->h + p->pad_top + p->pad_bottom, w = p->w + p->pad_left + p->pad_right;
+    int size = 16;
+    while (size < h || size < w)
+        size *= 2;
+    return size;
+}
+
+int fft_supports(const struct conv_problem *p, struct diag *d)
+{
+    if (plane_size(p) > LARGEST)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
+                         "the padded map must be at most %dx%d (fft-tiling cuts larger ones)", LARGEST,
+                         LARGEST);
+    return check_steps(p, d);
+}
+
+int fft_tiling_supports(const struct conv_problem *p, struct diag *d)
+{
+    if (p->r > TILE_SIZE || p->s > TILE_SIZE)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the filter must be at most %dx%d", TILE_SIZE,
+                         TILE_SIZE);
+    return check_steps(p, d);
+}
+
+/* The spectra: x[bin][channel][tile], f[bin][filter][channel], y[bin][filter][tile], of pairs. */
+struct spectra {
+    int x, f, y;
+    uint64_t bins, tiles, tiles_h, tiles_w;
+};
+
+static int make_spectra(struct spectra *s, struct conv_plan *plan, const struct conv_problem *p,
+                        int size, struct diag *d)
+{
+    const uint64_t channels = (uint64_t)p->c, filters = (uint64_t)p->k;
+    s->bins = (uint64_t)size * (uint64_t)(size / 2 + 1);
+    s->tiles_h = div_up((uint64_t)conv_out_h(p), (uint64_t)(size - p->r + 1));
+    s->tiles_w = div_up((uint64_t)conv_out_w(p), (uint64_t)(size - p->s + 1));
+    s->tiles = (uint64_t)p->n * s->tiles_h * s->tiles_w;
+    if (plan_workspace(plan, 2 * s->bins * channels * s->tiles, &s->x, d) != OK ||
+        plan_workspace(plan, 2 * s->bins * filters * channels / (uint64_t)p->groups, &s->f, d) != OK ||
+        plan_workspace(plan, 2 * s->bins * filters * s->tiles, &s->y, d) != OK)
+        return ERR_UNSUPPORTED;
+    return OK;
+}
+
+static struct plan_launch *plane_launch(struct conv_plan *plan, const char *label, const char *kernel,
+                                        int size, uint64_t x, uint64_t y)
+{
+    const uint64_t threads = size == 16 ? 64 : size == 32 ? 128 : 256;
+    struct plan_launch *l = plan_launch(plan, label, kernel, threads, "fft-%dx%d", size, size);
+    plan_grid(l, x, y, 1);
+    return l;
+}
+
+static int plan_planes(struct conv_plan *plan, const struct conv_problem *p, int size,
+                       const char *tile, struct diag *d)
+{
+    const uint64_t groups = (uint64_t)p->groups, channels = (uint64_t)p->c, filters = (uint64_t)p->k;
+    struct spectra s;
+    int status = make_spectra(&s, plan, p, size, d);
+    if (status != OK)
+        return status;
+
+    struct plan_launch *l = plane_launch(plan, "fft-input", "fft_input", size, s.tiles, channels);
+    PLAN_BUFFERS(l, BUFFER_INPUT, s.x);
+    plan_int(l, (int)s.tiles_h);
+    plan_int(l, (int)s.tiles_w);
+    plan_shape(l, p);
+
+    l = plane_launch(plan, "fft-filter", "fft_filter", size, channels / groups, filters);
+    PLAN_BUFFERS(l, BUFFER_FILTER, s.f);
+    plan_shape(l, p);
+
+    const struct gemm product = {.complex = true, .a = s.f, .b = s.x, .c = s.y,
+                                 .batch = s.bins * groups, .m = filters / groups, .n = s.tiles,
+                                 .k = channels / groups};
+    status = plan_product(plan, &product, tile, d);
+    if (status != OK)
+        return status;
+
+    l = plane_launch(plan, "fft-output", "fft_output", size, s.tiles, filters);
+    PLAN_BUFFERS(l, s.y, BUFFER_OUTPUT);
+    plan_int(l, (int)s.tiles_h);
+    plan_int(l, (int)s.tiles_w);
+    plan_shape(l, p);
+    return OK;
+}
+
+int fft_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
+{
+    return plan_planes(plan, p, plane_size(p), tile, d);
+}
+
+int fft_tiling_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                    struct diag *d)
+{
+    return plan_planes(plan, p, TILE_SIZE, tile, d);
+}
