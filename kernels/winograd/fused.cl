@@ -97,8 +97,7 @@ INLINE void store(__local float *to, uint t, float *d, const float *f)
 }
 #else
 /* Straight to shared memory, and transformed there, a column and then a row at a time: a thread that has
- * its register count from 576 multipliers has no room for a tile, nor for the tile's place, which it
- * therefore reads from shared memory in every step. */
+ * its register count from 576 multipliers has no room for a tile. */
 INLINE void transform_line(__local float *to, uint t, int first, int step)
 {
     float d[TILE];
@@ -112,10 +111,8 @@ INLINE void transform_line(__local float *to, uint t, int first, int step)
 }
 
 INLINE void load_store(const struct shape *s, const __global float *in, const __global float *u,
-                       const __local struct place *where, int g, int k0, int c0, uint t,
-                       __local float *to)
+                       struct place at, int g, int k0, int c0, uint t, __local float *to)
 {
-    const struct place at = *where;
 #pragma unroll 1
     for (int j = 0; j < POINTS; j++)
         to[v_slot(t, j)] = pixel(s, in, at, g, c0 + t / SIDE, j);
@@ -215,6 +212,9 @@ KERNEL(THREADS) winograd_fused(const __global float *restrict in, const __global
     const int n0 = block / blocks_w / blocks_h << (5 - log_h - log_w);
     const int h0 = block / blocks_w % blocks_h << log_h, w0 = block % blocks_w << log_w;
     const struct place at = place(t % SIDE, n0, h0, w0, log_h, log_w);
+    __local struct place places[SIDE]; /* for the epilogue: registers are scarce in between */
+    if (t < SIDE)
+        places[t] = at;
     float acc[8][8] = {{0.0f}};
 
 #if BUFFERS == 1
@@ -228,19 +228,31 @@ KERNEL(THREADS) winograd_fused(const __global float *restrict in, const __global
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 #else
-    __local struct place places[SIDE];
-    if (t < SIDE)
-        places[t] = at;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int c0 = -STEP, buffer = 0; c0 < C; c0 += STEP, buffer ^= 1) {
-        if (t >= MULTIPLIERS) {
-            load_store(&s, in, u, &places[t % SIDE], g, k0, c0 + STEP, t - MULTIPLIERS,
-                       shared + (buffer ^ 1) * 2 * HALF_FLOATS);
-        } else if (c0 >= 0) {
-            multiply(shared + buffer * 2 * HALF_FLOATS, t, acc);
+    /* A step ahead of the multipliers, the loaders fill the other buffer. */
+    const uint loader = t - MULTIPLIERS;
+#ifdef __NVPTX__
+    if (t >= MULTIPLIERS) {
+        for (int c0 = 0, buffer = 0; c0 < C + STEP; c0 += STEP, buffer ^= 1) {
+            load_store(&s, in, u, at, g, k0, c0, loader, shared + buffer * 2 * HALF_FLOATS);
+            barrier(CLK_LOCAL_MEM_FENCE);
         }
+    } else {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int c0 = 0, buffer = 0; c0 < C; c0 += STEP, buffer ^= 1) {
+            multiply(shared + buffer * 2 * HALF_FLOATS, t, acc);
+            barrier(CLK_LOCAL_MEM_FENCE);
+        }
+    }
+#else
+    /* OpenCL promises nothing of barriers that threads meet in different places. */
+    for (int c0 = -STEP, buffer = 1; c0 < C; c0 += STEP, buffer ^= 1) {
+        if (t >= MULTIPLIERS)
+            load_store(&s, in, u, at, g, k0, c0 + STEP, loader, shared + (buffer ^ 1) * 2 * HALF_FLOATS);
+        else if (c0 >= 0)
+            multiply(shared + buffer * 2 * HALF_FLOATS, t, acc);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
+#endif
 #endif
 
     /* Row i of all threads: filters filter_of(16 threads of a point, i). */
@@ -252,7 +264,7 @@ KERNEL(THREADS) winograd_fused(const __global float *restrict in, const __global
         barrier(CLK_LOCAL_MEM_FENCE);
         const int k = k0 + filter_of(slot / SIDE * 4, i);
         if (t < STAGE_FILTERS * SIDE)
-            write_outputs(&s, shared + slot, out, at, k < K ? g * K + k : -1);
+            write_outputs(&s, shared + slot, out, places[slot % SIDE], k < K ? g * K + k : -1);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 }
