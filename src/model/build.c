@@ -434,3 +434,17 @@ struct model_pattern_info model_pattern(const struct model *m, size_t i)
 uint64_t model_n_tensors(const struct model *m) { return m->n_tensors; }
 
 double model_rejected(const struct model *m) { return m->rejected; }
+
+void model_pattern_counts(const struct model *m, uint64_t out[static N_PATTERNS])
+{
+    uint64_t measured = 0;
+    for (int p = 0; p < N_PATTERNS; p++)
+        measured += out[p] = m->native[p].count;
+    for (size_t i = 0; i < m->n && measured == 0; i++)
+        out[m->entries[i].pattern] = m->entries[i].count;
+}
+
+struct char_options model_options(const struct model *m)
+{
+    return (struct char_options){.epsilon = m->epsilon, .compat = m->compat};
+}

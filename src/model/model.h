@@ -41,6 +41,10 @@ struct model_pattern_info {
 struct model_pattern_info model_pattern(const struct model *m, size_t i);
 uint64_t model_n_tensors(const struct model *m);
 double model_rejected(const struct model *m); /* share of tensors too rare to be in it */
+/* Tensors of each pattern, those too rare for the file's CLASSES part included where that is known. */
+void model_pattern_counts(const struct model *m, uint64_t out[static N_PATTERNS]);
+/* By which rules and at which epsilon its errors were characterised. */
+struct char_options model_options(const struct model *m);
 char *model_json(struct arena *a, const struct model *m); /* the text model_save writes */
 
 /* Drawing one error for a tensor of one image, dim C, H, W, whose fault-free values are golden

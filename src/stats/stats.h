@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rng.h"
+
 struct interval {
     double lo, hi;
 };
@@ -42,5 +44,23 @@ struct interval stats_newcombe(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n
                                double confidence);
 /* Holm's step-down adjustment, in place: afterwards p[i] <= alpha means significant. */
 void stats_holm(double *p, size_t n);
+
+/* How far two histograms over the same n categories are apart, as shares, and how likely so much is if
+ * both are samples of one distribution: a permutation test on the chi-square statistic, (1 + those as
+ * extreme) / (1 + permutations). Without counts on a side: distances NAN, p 1. */
+struct histogram_test {
+    double total_variation; /* 0 to 1: half the sum of absolute differences */
+    double jensen_shannon;  /* 0 to 1: divergence in bits */
+    double cramers_v;       /* 0 to 1: effect size */
+    double p;
+};
+struct histogram_test stats_compare_histograms(const uint64_t *a, const uint64_t *b, size_t n,
+                                               struct rng *r, int permutations);
+/* Two-sample Kolmogorov-Smirnov: largest distance of the distribution functions, and its asymptotic
+ * two-sided p-value (too large where values are tied). Sorts both. NaN is not allowed. */
+struct ks_test {
+    double d, p;
+};
+struct ks_test stats_kolmogorov_smirnov(double *a, size_t n, double *b, size_t m);
 
 #endif

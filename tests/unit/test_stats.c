@@ -232,6 +232,70 @@ static void clustered_intervals_cover(void **state)
         }
 }
 
+static void histograms_are_compared(void **state)
+{
+    (void)state;
+    /* scipy: spatial.distance.jensenshannon(p, q, base=2)**2, stats.chi2_contingency without correction
+     * for V and, as the permutation test must come near it, for p */
+    static const uint64_t a[] = {12, 5, 0, 3, 40}, b[] = {20, 9, 2, 1, 30};
+    struct rng r;
+    rng_init(&r, 21, 1);
+    struct histogram_test t = stats_compare_histograms(a, b, 5, &r, 20000);
+    near(t.jensen_shannon, 0.049790459188986655, 1e-12, "Jensen-Shannon");
+    near(t.total_variation, 0.21666666666666662, 1e-12, "total variation");
+    near(t.cramers_v, 0.24861366768616858, 1e-12, "Cramer's V");
+    near(t.p, 0.10992930993581054, 0.02, "p");
+    t = stats_compare_histograms(a, a, 5, &r, 99);
+    assert_true(t.total_variation == 0 && t.jensen_shannon == 0 && t.p == 1);
+    static const uint64_t none[5], left[] = {50, 0}, right[] = {0, 50};
+    t = stats_compare_histograms(a, none, 5, &r, 99);
+    assert_true(isnan(t.total_variation) && t.p == 1);
+    t = stats_compare_histograms(left, right, 2, &r, 999);
+    near(t.total_variation, 1, 1e-12, "total variation");
+    near(t.jensen_shannon, 1, 1e-12, "Jensen-Shannon");
+    near(t.cramers_v, 1, 1e-12, "Cramer's V");
+    near(t.p, 0.001, 1e-12, "p");
+}
+
+/* Of two samples of one distribution, a share of 5 % is called different at 5 %. */
+static void the_permutation_test_keeps_its_level(void **state)
+{
+    (void)state;
+    enum { REPEATS = 1000, K = 6 };
+    static const double share[K] = {0.6, 0.2, 0.1, 0.06, 0.03, 0.01};
+    struct rng r;
+    int called = 0;
+    rng_init(&r, 22, 1);
+    for (int rep = 0; rep < REPEATS; rep++) {
+        uint64_t n[2][K] = {{0}};
+        for (int i = 0; i < 300; i++) {
+            double x = rng_unit(&r);
+            int k = 0;
+            while (k < K - 1 && x >= share[k])
+                x -= share[k++];
+            n[i % 3 == 0][k]++;
+        }
+        called += stats_compare_histograms(n[0], n[1], K, &r, 199).p <= 0.05;
+    }
+    print_message("seed 22: %d of %d equal pairs called different at 5 %%\n", called, REPEATS);
+    assert_true(called > 25 && called < 75);
+}
+
+static void kolmogorov_smirnov_is_that_of_scipy(void **state)
+{
+    (void)state;
+    double x[40], y[55]; /* scipy.stats.ks_2samp(x, y, mode='asymp') */
+    for (int i = 0; i < 40; i++)
+        x[i] = i * i * 7 % 101 / 10.;
+    for (int i = 0; i < 55; i++)
+        y[i] = i * i * 5 % 97 / 8.;
+    struct ks_test t = stats_kolmogorov_smirnov(x, 40, y, 55);
+    near(t.d, 0.1681818181818181, 1e-12, "D");
+    near(t.p, 0.48221803506629657, 0.015, "p");
+    assert_true(stats_kolmogorov_smirnov(x, 0, y, 55).p == 1);
+    assert_true(stats_kolmogorov_smirnov(x, 40, x, 40).d == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +309,9 @@ int main(void)
         cmocka_unit_test(cluster_mean_of_single_trials_is_wilson),
         cmocka_unit_test(weighted_difference_is_a_z_test),
         cmocka_unit_test(clustered_intervals_cover),
+        cmocka_unit_test(histograms_are_compared),
+        cmocka_unit_test(the_permutation_test_keeps_its_level),
+        cmocka_unit_test(kolmogorov_smirnov_is_that_of_scipy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
