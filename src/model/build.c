@@ -62,6 +62,13 @@ struct model_builder *model_builder_new(void)
     return b;
 }
 
+static void footprint_free(struct footprint *f)
+{
+    free(f->runs);
+    free(f->size[0].list);
+    free(f->size[1].list);
+}
+
 void model_builder_free(struct model_builder *b)
 {
     if (!b)
@@ -70,7 +77,7 @@ void model_builder_free(struct model_builder *b)
         free(b->entry[i].categories);
         free(b->entry[i].domains);
         for (size_t k = 0; k < b->entry[i].native.n; k++)
-            free(b->entry[i].native.footprints[k].runs);
+            footprint_free(&b->entry[i].native.footprints[k]);
         free(b->entry[i].native.footprints);
     }
     free(b);
@@ -147,14 +154,13 @@ static int middle(const struct magnitudes *m, uint64_t n)
     return bin;
 }
 
-/* Returns the exponent in the middle, 0 if there are no values. */
-static int add_sizes(struct sizes *s, const struct magnitudes *m)
+static void add_sizes(struct sizes *s, const struct magnitudes *m)
 {
     uint64_t n = 0;
     for (int i = 0; i < CHAR_BINS; i++)
         n += m->bin[i];
     if (n == 0)
-        return 0;
+        return;
     int centre = middle(m, n);
     s->centre[centre]++;
     s->n += n;
@@ -163,7 +169,6 @@ static int add_sizes(struct sizes *s, const struct magnitudes *m)
         int bin = i - centre - SPREAD_0;
         s->spread[bin < 0 ? 0 : bin >= SPREAD_BINS ? SPREAD_BINS - 1 : bin] += m->bin[i];
     }
-    return CHAR_BIN_0 + centre;
 }
 
 /* The corrupted cells as runs, at most MAX_RUNS of them; 0 if there are more. */
@@ -186,10 +191,20 @@ static size_t runs_of(struct run *out, const struct characterisation *c, size_t 
     return runs;
 }
 
+static void keep_exponents(struct exponents *e, const struct magnitudes *m)
+{
+    for (int i = 0; i < CHAR_BINS; i++)
+        e->n += m->bin[i] > 0;
+    e->list = must(reallocarray(NULL, e->n + 1, sizeof *e->list));
+    e->n = 0;
+    for (int i = 0; i < CHAR_BINS; i++)
+        if (m->bin[i])
+            e->list[e->n++] = (struct exponent){CHAR_BIN_0 + i, m->bin[i]};
+}
+
 /* Keep a uniform sample of the pattern's errors (Vitter's algorithm R). */
 static void add_footprint(struct model_builder *b, struct native *n, const struct characterisation *c,
-                          const int centre[2], const size_t dim[4], const struct difference *diffs,
-                          size_t n_diffs)
+                          const size_t dim[4], const struct difference *diffs, size_t n_diffs)
 {
     struct run runs[MAX_RUNS];
     size_t at = n->n;
@@ -203,12 +218,13 @@ static void add_footprint(struct model_builder *b, struct native *n, const struc
         n->footprints[n->n++] = (struct footprint){0};
     }
     struct footprint *f = &n->footprints[at];
-    f->runs = must(reallocarray(f->runs, n_runs, sizeof *f->runs));
+    footprint_free(f);
+    *f = (struct footprint){.n_runs = n_runs, .runs = must(reallocarray(NULL, n_runs, sizeof *runs))};
     memcpy(f->runs, runs, n_runs * sizeof *runs);
-    f->n_runs = n_runs;
+    keep_exponents(&f->size[0], &c->in_range);
+    keep_exponents(&f->size[1], &c->out_of_range);
     for (int v = 0; v < N_VALUES; v++)
         f->value_count[v] = v == VALUE_SAME ? 0 : c->value_count[v];
-    memcpy(f->centre, centre, sizeof f->centre);
 }
 
 void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
@@ -230,14 +246,14 @@ void model_add_error(struct model_builder *b, const struct characterisation *c, 
     add_category(e, c);
     add_domain(e, c);
     e->native.count++;
-    int centre[2] = {add_sizes(&e->native.in_range, &c->in_range),
-                     add_sizes(&e->native.out_of_range, &c->out_of_range)};
+    add_sizes(&e->native.in_range, &c->in_range);
+    add_sizes(&e->native.out_of_range, &c->out_of_range);
     for (int i = 0; i < 32; i++)
         e->native.flipped[i] += c->flipped[i];
     for (int v = 0; v < N_VALUES; v++)
         e->values[v] += v == VALUE_SAME ? 0 : c->value_count[v];
     if (diffs && !b->many_shapes)
-        add_footprint(b, &e->native, c, centre, dim, diffs, n);
+        add_footprint(b, &e->native, c, dim, diffs, n);
 }
 
 void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4])
@@ -380,6 +396,11 @@ static struct native native_copy(struct arena *a, const struct native *from, boo
         *f = from->footprints[i];
         f->runs = arena_array(a, f->n_runs, sizeof *f->runs);
         memcpy(f->runs, from->footprints[i].runs, f->n_runs * sizeof *f->runs);
+        for (int k = 0; k < 2; k++) {
+            f->size[k].list = arena_array(a, f->size[k].n, sizeof *f->size[k].list);
+            memcpy(f->size[k].list, from->footprints[i].size[k].list,
+                   f->size[k].n * sizeof *f->size[k].list);
+        }
     }
     return n;
 }

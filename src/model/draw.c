@@ -131,12 +131,12 @@ static enum pattern draw_cells(struct canvas *to, const struct entry *e, const s
 
 /* By the CLASSES form: domain by its counts, then cells made to the category's parameters. */
 static enum pattern draw_form(struct canvas *to, const struct entry *e, const size_t dim[4],
-                              enum value_class **class)
+                              struct wish **wish)
 {
     const struct domain *d = draw_domain(to->r, to->a, e);
     enum pattern is = draw_cells(to, e, dim);
-    *class = arena_array(to->a, to->n, sizeof **class);
-    model_classes(to->r, *class, d, to->n);
+    *wish = arena_array(to->a, to->n, sizeof **wish);
+    model_classes(to->r, *wish, d, to->n);
     return is;
 }
 
@@ -160,23 +160,21 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
                         .hw = chw[1] * chw[2], .compat = m->compat, .max = 4 * elems};
     to.cell = arena_array(&a, to.max, sizeof *to.cell);
     enum pattern asked = N_PATTERNS, is;
-    enum value_class *class;
-    int centre[2];
+    struct wish *wish;
     const struct footprint *f = model_footprint(&to, m, &asked);
     if (f) {
         is = asked;
-        class = model_footprint_classes(&to, f);
-        memcpy(centre, f->centre, sizeof centre);
+        wish = model_footprint_wishes(&to, f);
     } else {
         const struct entry *e = asked < N_PATTERNS ? entry_of(m, asked) : NULL;
         e = e ? e : draw_entry(r, m);
         asked = e->pattern;
-        is = draw_form(&to, e, dim, &class);
-        model_centres(centre, r, &m->native[asked]);
+        is = draw_form(&to, e, dim, &wish);
+        model_sizes(r, &m->native[asked], wish, to.n);
     }
     for (size_t i = 0; i < to.n; i++)
         out[i] = (struct difference){to.cell[i], golden ? golden[to.cell[i]] : 0, 0};
-    model_values(r, m, asked, centre, class, out, to.n, range);
+    model_values(r, m, asked, wish, out, to.n, range);
     struct model_draw drawn = {.pattern = is, .n = to.n};
     arena_fini(&a);
     return drawn;

@@ -67,22 +67,40 @@ const struct footprint *model_footprint(struct canvas *to, const struct model *m
     return f;
 }
 
-enum value_class *model_footprint_classes(struct canvas *to, const struct footprint *f)
+/* The next `count` wishes of the class, with the sizes that are known of them. */
+static size_t add_wishes(struct wish *wish, size_t room, enum value_class class, uint64_t count,
+                         const struct exponents *size)
 {
-    enum value_class *class = arena_array(to->a, to->n, sizeof *class);
+    size_t n = 0, at = 0;
+    uint32_t used = 0;
+    for (; n < count && n < room; n++) {
+        wish[n] = (struct wish){class, UNKNOWN_SIZE};
+        if (!size || at == size->n)
+            continue;
+        wish[n].exponent = size->list[at].exponent;
+        if (++used >= size->list[at].count) {
+            at++;
+            used = 0;
+        }
+    }
+    return n;
+}
+
+struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f)
+{
+    struct wish *wish = arena_array(to->a, to->n, sizeof *wish);
     size_t n = 0;
     for (int v = 0; v < N_VALUES; v++)
-        for (uint64_t k = 0; k < f->value_count[v] && n < to->n; k++)
-            class[n++] = (enum value_class)v;
-    while (n < to->n)
-        class[n++] = VALUE_IN_RANGE;
-    for (size_t i = 0; i + 1 < n; i++) {
-        size_t j = i + (size_t)rng_below(to->r, n - i);
-        enum value_class t = class[i];
-        class[i] = class[j];
-        class[j] = t;
+        n += add_wishes(wish + n, to->n - n, (enum value_class)v, f->value_count[v],
+                        v == VALUE_IN_RANGE ? &f->size[0] : v == VALUE_OUT_OF_RANGE ? &f->size[1] : NULL);
+    add_wishes(wish + n, to->n - n, VALUE_IN_RANGE, to->n - n, NULL);
+    for (size_t i = 0; i + 1 < to->n; i++) {
+        size_t j = i + (size_t)rng_below(to->r, to->n - i);
+        struct wish t = wish[i];
+        wish[i] = wish[j];
+        wish[j] = t;
     }
-    return class;
+    return wish;
 }
 
 char *model_runs_text(struct arena *a, const struct run *runs, size_t n)
@@ -145,6 +163,37 @@ int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *t
         if (*p == 0)
             return 0;
         if (*p != ',' && *p != ';')
+            return -1;
+    }
+}
+
+char *model_exponents_text(struct arena *a, const struct exponents *e)
+{
+    char *text = arena_strdup(a, "");
+    for (size_t i = 0; i < e->n; i++) /* a handful */
+        text = arena_printf(a, "%s%s%d*%u", text, i ? "," : "", e->list[i].exponent, e->list[i].count);
+    return text;
+}
+
+int model_exponents_parse(struct exponents *out, struct arena *a, const char *text)
+{
+    size_t most = 1;
+    for (const char *p = text; *p; p++)
+        most += *p == ',';
+    out->list = arena_array(a, most, sizeof *out->list);
+    for (const char *p = text;; p++) {
+        bool negative = *p == '-';
+        uint32_t size, count;
+        p += negative;
+        if (number(&size, &p, 1024) != 0 || *p++ != '*' || number(&count, &p, UINT32_MAX) != 0)
+            return -1;
+        int exponent = negative ? -(int)size : (int)size;
+        if (exponent < CHAR_BIN_0 || exponent >= CHAR_BIN_0 + CHAR_BINS || count == 0)
+            return -1;
+        out->list[out->n++] = (struct exponent){exponent, count};
+        if (*p == 0)
+            return 0;
+        if (*p != ',')
             return -1;
     }
 }

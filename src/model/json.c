@@ -131,16 +131,22 @@ static json_t *counts_json(const uint64_t *n)
     return o;
 }
 
+static const char *const size_names[2] = {"in_range", "out_of_range"};
+
 static json_t *footprints_json(const struct native *n)
 {
     struct arena a = {0};
     json_t *list = json_array();
     for (size_t i = 0; i < n->n; i++) {
         const struct footprint *f = &n->footprints[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:[i, i]}", "cells",
+        json_t *sizes = json_object();
+        for (int k = 0; k < 2; k++)
+            if (f->size[k].n)
+                json_object_set_new(sizes, size_names[k],
+                                    json_string(model_exponents_text(&a, &f->size[k])));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "cells",
                                               model_runs_text(&a, f->runs, f->n_runs), "values",
-                                              counts_json(f->value_count), "exponents",
-                                              f->centre[0], f->centre[1]));
+                                              counts_json(f->value_count), "sizes", sizes));
     }
     arena_fini(&a);
     return list;
@@ -400,7 +406,7 @@ static int read_sizes(struct sizes *s, const struct reader *r, const json_t *v)
 static int read_footprint(struct footprint *f, const struct reader *r, json_t *v, const size_t chw[3])
 {
     const char *name, *cells = json_string_value(json_object_get(v, "cells"));
-    json_t *n, *exponents = json_object_get(v, "exponents");
+    json_t *n;
     if (!cells || model_runs_parse(&f->runs, &f->n_runs, r->a, cells, chw) != 0)
         return bad(r, "_sievert: an error's 'cells' are not places in the tensor, ascending");
     json_object_foreach(json_object_get(v, "values"), name, n) {
@@ -411,11 +417,11 @@ static int read_footprint(struct footprint *f, const struct reader *r, json_t *v
         if (rc != OK)
             return rc;
     }
-    for (size_t i = 0; i < 2; i++) {
-        json_int_t x = json_integer_value(json_array_get(exponents, i));
-        if (x < CHAR_BIN_0 || x >= CHAR_BIN_0 + CHAR_BINS)
-            return bad(r, "_sievert: an error's exponent is out of range");
-        f->centre[i] = (int)x;
+    for (int k = 0; k < 2; k++) {
+        const char *text =
+            json_string_value(json_object_get(json_object_get(v, "sizes"), size_names[k]));
+        if (text && model_exponents_parse(&f->size[k], r->a, text) != 0)
+            return bad(r, "_sievert: an error's 'sizes' are not exponents with counts");
     }
     return OK;
 }

@@ -48,12 +48,22 @@ struct run {
     uint32_t channel, first, last;
 };
 
+/* How many values of a class had which exponent. */
+struct exponent {
+    int exponent;
+    uint32_t count;
+};
+struct exponents {
+    size_t n;
+    struct exponent *list; /* ascending */
+};
+
 /* One measured error: where it was, how many of its values were of which class, how large they were. */
 struct footprint {
     size_t n_runs;
     struct run *runs;
     uint64_t value_count[N_VALUES];
-    int centre[2]; /* exponents of in_range, out_of_range */
+    struct exponents size[2]; /* of in_range, out_of_range */
 };
 
 /* What the CLASSES form has no place for: nothing of it if the model is not ours. */
@@ -106,24 +116,34 @@ struct canvas {
  * small for it. */
 bool model_place(struct canvas *to, enum pattern pattern, const struct settings *s);
 
+/* What one value is to be. exponent: of its error's size, if it is in or out of range and sizes were
+ * measured, else UNKNOWN_SIZE. */
+enum { UNKNOWN_SIZE = INT32_MIN };
+struct wish {
+    enum value_class class;
+    int exponent;
+};
 /* A class for each of n values of domain d. */
-void model_classes(struct rng *r, enum value_class *class, const struct domain *d, size_t n);
-/* Give the n differences, whose index and golden are set, faulty values of these classes and sizes. */
-void model_values(struct rng *r, const struct model *m, enum pattern pattern, const int centre[2],
-                  const enum value_class *class, struct difference *diffs, size_t n,
+void model_classes(struct rng *r, struct wish *wish, const struct domain *d, size_t n);
+/* Sizes for n wishes of an error of this pattern, by the counts of all such errors. */
+void model_sizes(struct rng *r, const struct native *n, struct wish *wish, size_t n_wishes);
+/* Give the n differences, whose index and golden are set, faulty values as wished. */
+void model_values(struct rng *r, const struct model *m, enum pattern pattern,
+                  const struct wish *wish, struct difference *diffs, size_t n,
                   struct value_range range);
-/* Exponents that errors of the pattern have; 0 where none were measured. */
-void model_centres(int centre[2], struct rng *r, const struct native *n);
 
 /* An error of m's own shape from its footprints. NULL: there are none for a pattern that was drawn,
  * which is given in *pattern. */
 const struct footprint *model_footprint(struct canvas *to, const struct model *m,
                                         enum pattern *pattern);
-/* As many cells of each class as the footprint had, in any order. */
-enum value_class *model_footprint_classes(struct canvas *to, const struct footprint *f);
+/* As many cells of each class and size as the footprint had, in any order. */
+struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f);
 /* Cells as text, "channel:first-last,position;channel:...", and back: -1 if it is not that. */
 char *model_runs_text(struct arena *a, const struct run *runs, size_t n);
 int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *text,
                      const size_t chw[3]);
+/* Exponents as text, "exponent*count,...", and back. */
+char *model_exponents_text(struct arena *a, const struct exponents *e);
+int model_exponents_parse(struct exponents *out, struct arena *a, const char *text);
 
 #endif

@@ -28,7 +28,6 @@ struct source {
     const struct native *native;
     struct value_range range;
     struct char_options options;
-    const int *centre; /* exponents of in_range, out_of_range */
 };
 
 static bool is_of(const struct source *s, const struct difference *d, enum value_class class)
@@ -36,17 +35,23 @@ static bool is_of(const struct source *s, const struct difference *d, enum value
     return characterise_value(d, s->range, &s->options) == class;
 }
 
-/* golden + a difference as large as measured. False: nothing was measured, or it never fits. */
-static bool measured(const struct source *s, struct difference *d, enum value_class class)
+static const struct sizes *sizes_of(const struct native *n, enum value_class class)
 {
-    const struct sizes *z = class == VALUE_IN_RANGE ? &s->native->in_range : &s->native->out_of_range;
+    return class == VALUE_IN_RANGE ? &n->in_range : &n->out_of_range;
+}
+
+/* golden + a difference of about 2^exponent of the range. False: no size is known, or none near it fits. */
+static bool measured(const struct source *s, struct difference *d, enum value_class class, int exponent)
+{
+    const struct sizes *z = sizes_of(s->native, class);
     double width = (double)s->range.max - (double)s->range.min, scale = width > 0 ? width : 1;
-    if (z->n == 0)
+    if (exponent == UNKNOWN_SIZE || z->n == 0)
         return false;
     for (int i = 0; i < TRIES; i++) {
-        int centre = s->centre[class == VALUE_OUT_OF_RANGE];
-        int exponent = centre + SPREAD_0 + (int)model_weighted(s->r, z->spread, SPREAD_BINS);
-        double size = exp2(exponent + rng_unit(s->r)) * scale;
+        int e = exponent; /* and, if nothing of that size is of the class, others of the pattern */
+        if (i >= TRIES / 2)
+            e += SPREAD_0 + (int)model_weighted(s->r, z->spread, SPREAD_BINS);
+        double size = exp2(e + rng_unit(s->r)) * scale;
         bool up = rng_below(s->r, z->n) < z->positive;
         for (int sign = 0; sign < 2; sign++, up = !up) {
             d->faulty = (float)((double)d->golden + (up ? size : -size));
@@ -57,9 +62,9 @@ static bool measured(const struct source *s, struct difference *d, enum value_cl
     return false;
 }
 
-static bool in_range(const struct source *s, struct difference *d)
+static bool in_range(const struct source *s, struct difference *d, int exponent)
 {
-    if (measured(s, d, VALUE_IN_RANGE))
+    if (measured(s, d, VALUE_IN_RANGE, exponent))
         return true;
     double lo = s->range.min, hi = s->range.max;
     for (int i = 0; i < TRIES; i++) {
@@ -83,9 +88,9 @@ static float of_rank(int64_t rank)
 }
 
 /* Without measured sizes: any finite float outside the range, each as likely as the next. */
-static bool out_of_range(const struct source *s, struct difference *d)
+static bool out_of_range(const struct source *s, struct difference *d, int exponent)
 {
-    if (measured(s, d, VALUE_OUT_OF_RANGE))
+    if (measured(s, d, VALUE_OUT_OF_RANGE, exponent))
         return true;
     uint64_t below = (uint64_t)(rank_of(s->range.min) - rank_of(-FLT_MAX));
     uint64_t above = (uint64_t)(rank_of(FLT_MAX) - rank_of(s->range.max));
@@ -120,7 +125,7 @@ static bool flip(const struct source *s, struct difference *d)
     return false;
 }
 
-static bool value_of(const struct source *s, struct difference *d, enum value_class class)
+static bool value_of(const struct source *s, struct difference *d, enum value_class class, int exponent)
 {
     switch (class) {
     case VALUE_ZERO: d->faulty = 0; return is_of(s, d, VALUE_ZERO);
@@ -128,15 +133,16 @@ static bool value_of(const struct source *s, struct difference *d, enum value_cl
         d->faulty = s->options.compat ? (rng_below(s->r, 2) ? INFINITY : -INFINITY) : NAN;
         return true;
     case VALUE_FLIP: return flip(s, d);
-    case VALUE_OUT_OF_RANGE: return out_of_range(s, d);
-    default: return in_range(s, d);
+    case VALUE_OUT_OF_RANGE: return out_of_range(s, d, exponent);
+    default: return in_range(s, d, exponent);
     }
 }
 
-/* A value of the class; where the fault-free value allows none (zero from zero), of another. */
-static void set_value(const struct source *s, struct difference *d, enum value_class class)
+/* A value as wished; where the fault-free value allows none (zero from zero), of another class. */
+static void set_value(const struct source *s, struct difference *d, const struct wish *w)
 {
-    if (value_of(s, d, class) || value_of(s, d, VALUE_IN_RANGE) || value_of(s, d, VALUE_OUT_OF_RANGE))
+    if (value_of(s, d, w->class, w->exponent) || value_of(s, d, VALUE_IN_RANGE, UNKNOWN_SIZE) ||
+        value_of(s, d, VALUE_OUT_OF_RANGE, UNKNOWN_SIZE))
         return;
     d->faulty = d->golden == 1 ? 2 : 1; /* no range, or an epsilon that nothing reaches */
 }
@@ -157,14 +163,14 @@ static size_t first_count(struct rng *r, const struct domain *d, size_t n)
     return narrow ? n - k : k;
 }
 
-void model_classes(struct rng *r, enum value_class *class, const struct domain *d, size_t n)
+void model_classes(struct rng *r, struct wish *wish, const struct domain *d, size_t n)
 {
     if (d->n == 2 && n >= 2) {
         size_t first = first_count(r, d, n);
         for (size_t i = 0; i < n; i++) {
             bool is_first = rng_below(r, n - i) < first;
             first -= is_first;
-            class[i] = d->class[is_first ? 0 : 1];
+            wish[i].class = d->class[is_first ? 0 : 1];
         }
         return;
     }
@@ -172,31 +178,40 @@ void model_classes(struct rng *r, enum value_class *class, const struct domain *
     for (int v = 0; v < N_VALUES; v++)
         sum += d->values[v];
     for (size_t i = 0; i < n; i++) {
-        class[i] = d->n ? d->class[0] : VALUE_IN_RANGE;
+        wish[i].class = d->n ? d->class[0] : VALUE_IN_RANGE;
         double x = rng_unit(r) * sum;
         for (int v = 0; v < N_VALUES && d->n == 0; v++) {
             x -= d->values[v];
             if (x < 0) {
-                class[i] = (enum value_class)v;
+                wish[i].class = (enum value_class)v;
                 break;
             }
         }
     }
 }
 
-void model_centres(int centre[2], struct rng *r, const struct native *n)
+void model_sizes(struct rng *r, const struct native *n, struct wish *wish, size_t n_wishes)
 {
-    const struct sizes *z[2] = {&n->in_range, &n->out_of_range};
-    for (int i = 0; i < 2; i++)
-        centre[i] = z[i]->n ? CHAR_BIN_0 + (int)model_weighted(r, z[i]->centre, CHAR_BINS) : 0;
+    static const enum value_class classes[2] = {VALUE_IN_RANGE, VALUE_OUT_OF_RANGE};
+    for (size_t i = 0; i < n_wishes; i++)
+        wish[i].exponent = UNKNOWN_SIZE;
+    for (int k = 0; k < 2; k++) {
+        const struct sizes *z = sizes_of(n, classes[k]);
+        if (z->n == 0)
+            continue;
+        int centre = CHAR_BIN_0 + (int)model_weighted(r, z->centre, CHAR_BINS);
+        for (size_t i = 0; i < n_wishes; i++)
+            if (wish[i].class == classes[k])
+                wish[i].exponent = centre + SPREAD_0 + (int)model_weighted(r, z->spread, SPREAD_BINS);
+    }
 }
 
-void model_values(struct rng *r, const struct model *m, enum pattern pattern, const int centre[2],
-                  const enum value_class *class, struct difference *diffs, size_t n,
+void model_values(struct rng *r, const struct model *m, enum pattern pattern,
+                  const struct wish *wish, struct difference *diffs, size_t n,
                   struct value_range range)
 {
     struct source s = {.r = r, .m = m, .native = &m->native[pattern], .range = range,
-                       .options = {.epsilon = m->epsilon, .compat = m->compat}, .centre = centre};
+                       .options = {.epsilon = m->epsilon, .compat = m->compat}};
     for (size_t i = 0; i < n; i++)
-        set_value(&s, &diffs[i], class[i]);
+        set_value(&s, &diffs[i], &wish[i]);
 }
