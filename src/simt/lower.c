@@ -6,7 +6,7 @@
 #include "ptx/liveness.h"
 #include "simt/priv.h"
 
-enum { N_TEMPS = 4, TEMP_BYTES = 8 * SIMT_LANES };
+enum { N_TEMPS = 4, TEMP_BYTES = 8 * SIMT_LANES, N_ADDRESSES = 8 };
 
 struct constant {
     uint64_t value;
@@ -26,6 +26,9 @@ struct lowering {
     size_t n_code, max_code;
     bool hooked;
     uint32_t insn;
+    uint32_t addresses;                 /* slot of the first struct address */
+    uint32_t address_base[N_ADDRESSES]; /* the base register's slot each was made from, or 0 */
+    size_t next_address;
 };
 
 /* ---- Places ---------------------------------------------------------------------------------------- */
@@ -110,6 +113,8 @@ static void place_registers(struct lowering *x)
     x->temps = p->file_bytes;
     for (int i = 0; i < N_TEMPS; i++)
         take(p, 64);
+    x->addresses = p->file_bytes;
+    p->file_bytes += N_ADDRESSES * (uint32_t)sizeof(struct address);
     for (int w = 0; w < 4; w++)
         place_width(x, &live, widths[w]);
     find_undefined(x, &live);
@@ -270,7 +275,7 @@ static void lower_row(struct lowering *x, const struct ptx_insn *i)
         c->x = i->bool_op;
         c->y = o->negated;
         c->n = i->n_dst;
-        c->dv[0] = i->n_dst > 1 ? dst_slot(x, i, 1) : 0;
+        c->b = i->n_dst > 1 ? dst_slot(x, i, 1) : 0;
     } else if (have > bits) {
         bool is_signed = row->out == PTX_T_s16 || row->out == PTX_T_s32 || row->out == PTX_T_s64;
         emit_convert(x, have, bits, is_signed, dst_slot(x, i, 0), d);
@@ -291,46 +296,72 @@ static uint32_t lower_base(struct lowering *x, const struct ptx_insn *i)
     return slot;
 }
 
-static void lower_ld(struct lowering *x, const struct ptx_insn *i)
+static struct code *emit_wide(struct lowering *x, simt_step_fn *fn, struct code_more **more)
 {
-    uint32_t base = lower_base(x, i);
-    int have = i->dst[0] < 0 ? (i->mem_bits < 16 ? 16 : i->mem_bits) : x->k->regs[i->dst[0]].bits;
-    simt_step_fn *const *table = have != i->mem_bits ? x->lanes->load
-                                 : have == 32        ? x->lanes->load32
-                                 : have == 64        ? x->lanes->load64
-                                                     : x->lanes->load;
-    struct code *c = emit(x, table[i->space]);
-    c->a = base;
-    c->imm = i->offset;
-    c->n = i->n_dst;
-    c->c = (uint32_t)have;
-    c->x = (uint8_t)(i->mem_bits | (i->mem_signed ? 128 : 0));
-    c->y = i->space;
-    c->d = dst_slot(x, i, 0);
-    for (int n = 1; n < i->n_dst; n++)
-        c->dv[n - 1] = dst_slot(x, i, n);
+    emit(x, fn);
+    emit(x, NULL);
+    *more = (struct code_more *)&x->code[x->n_code - 1];
+    **more = (struct code_more){0};
+    return &x->code[x->n_code - 2];
 }
 
-static void lower_st(struct lowering *x, const struct ptx_insn *i)
+/* The prepared address for base slot `base` of i, made here unless one made before still holds. */
+static uint32_t prepare_address(struct lowering *x, const struct ptx_insn *i, uint32_t base, int bytes)
 {
-    uint32_t base = lower_base(x, i), slot[4] = {0};
-    int have = i->mem_bits < 16 ? 16 : i->mem_bits;
-    for (int n = 0; n < i->n_src; n++)
-        slot[n] = operand_slot(x, &i->src[n], &have);
-    simt_step_fn *const *table = have != i->mem_bits ? x->lanes->store
-                                 : have == 32        ? x->lanes->store32
-                                 : have == 64        ? x->lanes->store64
-                                                     : x->lanes->store;
-    struct code *c = emit(x, table[i->space]);
-    c->b = base;
-    c->imm = i->offset;
-    c->n = i->n_src;
+    bool keep = i->guard < 0 && i->base.kind == PTX_REG && base == x->p->slot[i->base.index];
+    for (size_t n = 0; n < N_ADDRESSES && keep; n++)
+        if (x->address_base[n] == base)
+            return x->addresses + (uint32_t)n * (uint32_t)sizeof(struct address);
+    size_t n = x->next_address++ % N_ADDRESSES;
+    x->address_base[n] = keep ? base : 0;
+    struct code *c = emit(x, x->lanes->address);
+    c->d = x->addresses + (uint32_t)n * (uint32_t)sizeof(struct address);
+    c->a = base;
+    c->x = (uint8_t)bytes;
+    return c->d;
+}
+
+/* Which table of steps does this access: fast ones want registers as wide as what is in memory. */
+static simt_step_fn *memory_step(struct lowering *x, const struct ptx_insn *i, int have, bool store,
+                                 bool *prepared)
+{
+    const struct lanes *t = x->lanes;
+    bool fast = have == i->mem_bits && have >= 32;
+    bool at = fast && !x->hooked &&
+              (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_SHARED);
+    *prepared = at;
+    if (!fast)
+        return (store ? t->store : t->load)[i->space];
+    if (have == 32)
+        return (at ? store ? t->store32_at : t->load32_at : store ? t->store32 : t->load32)[i->space];
+    return (at ? store ? t->store64_at : t->load64_at : store ? t->store64 : t->load64)[i->space];
+}
+
+static void lower_memory(struct lowering *x, const struct ptx_insn *i, bool store)
+{
+    uint32_t base = lower_base(x, i), slot[4] = {0}, address = 0;
+    int n = store ? i->n_src : i->n_dst, have = i->mem_bits < 16 ? 16 : i->mem_bits;
+    for (int k = 0; k < n; k++)
+        slot[k] = store ? operand_slot(x, &i->src[k], &have) : dst_slot(x, i, k);
+    for (int k = 0; k < n && !store; k++)
+        if (i->dst[k] >= 0)
+            have = x->k->regs[i->dst[k]].bits;
+    bool prepared;
+    simt_step_fn *fn = memory_step(x, i, have, store, &prepared);
+    if (prepared)
+        address = prepare_address(x, i, base, i->mem_bits / 8 * n);
+    struct code_more *more;
+    struct code *c = emit_wide(x, fn, &more);
+    *(store ? &c->b : &c->a) = base;
+    *(store ? &c->a : &c->d) = slot[0];
     c->c = (uint32_t)have;
-    c->x = i->mem_bits;
+    c->n = (uint8_t)n;
+    c->x = (uint8_t)(i->mem_bits | (i->mem_signed && !store ? 128 : 0));
     c->y = i->space;
-    c->a = slot[0];
-    for (int n = 1; n < i->n_src; n++)
-        c->av[n - 1] = slot[n];
+    more->imm = i->offset;
+    more->address = address;
+    for (int k = 1; k < n; k++)
+        more->more[k - 1] = slot[k];
 }
 
 static void lower_cvta(struct lowering *x, const struct ptx_insn *i)
@@ -343,7 +374,7 @@ static void lower_cvta(struct lowering *x, const struct ptx_insn *i)
     struct code *c = emit(x, x->lanes->add_u64);
     c->a = a;
     c->d = dst_slot(x, i, 0);
-    c->imm = (int64_t)(i->bool_op == 't' ? 0 - window : window);
+    c->add = (int64_t)(i->bool_op == 't' ? 0 - window : window);
 }
 
 static void lower_mov_vector(struct lowering *x, const struct ptx_insn *i)
@@ -355,15 +386,14 @@ static void lower_mov_vector(struct lowering *x, const struct ptx_insn *i)
         int bits = pack ? i->mem_bits / n : i->mem_bits;
         slot[k] = operand_slot(x, &i->src[k], &bits);
     }
-    struct code *c = emit(x, pack ? x->lanes->pack : x->lanes->unpack);
+    struct code_more *more;
+    struct code *c = emit_wide(x, pack ? x->lanes->pack : x->lanes->unpack, &more);
     c->x = i->mem_bits;
     c->n = (uint8_t)n;
     c->a = slot[0];
     c->d = dst_slot(x, i, 0);
-    for (int k = 1; k < n; k++) {
-        c->av[k - 1] = slot[k];
-        c->dv[k - 1] = pack ? 0 : dst_slot(x, i, k);
-    }
+    for (int k = 1; k < n; k++)
+        more->more[k - 1] = pack ? slot[k] : dst_slot(x, i, k);
 }
 
 static enum stop_kind stop_kind(const struct ptx_insn *i)
@@ -392,7 +422,7 @@ static void lower_control(struct lowering *x, const struct ptx_insn *i, enum sto
                                                  : x->lanes->jump);
     c->kind = (uint8_t)kind;
     c->length = x->insn - x->p->segment[x->insn] + 1;
-    c->imm = i->target;
+    c->b = i->target; /* for now: lower_kernel puts the pointer here */
     c->a = i->guard >= 0 ? x->p->slot[i->guard] : 0;
     c->x = i->guard_negated;
 }
@@ -403,8 +433,8 @@ static void lower_plain(struct lowering *x, const struct ptx_insn *i)
     case PTX_SHAPE_LANES: lower_row(x, i); break;
     case PTX_SHAPE_MOV_VECTOR: lower_mov_vector(x, i); break;
     case PTX_SHAPE_CVTA: lower_cvta(x, i); break;
-    case PTX_SHAPE_LD: lower_ld(x, i); break;
-    case PTX_SHAPE_ST: lower_st(x, i); break;
+    case PTX_SHAPE_LD: lower_memory(x, i, false); break;
+    case PTX_SHAPE_ST: lower_memory(x, i, true); break;
     case PTX_SHAPE_FENCE:
     default: break;
     }
@@ -428,6 +458,15 @@ static bool touches_global(const struct ptx_insn *i)
            (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_GENERIC);
 }
 
+/* Addresses made from a register that i writes hold no longer. */
+static void forget_addresses(struct lowering *x, const struct ptx_insn *i)
+{
+    for (int n = 0; n < i->n_dst; n++)
+        for (size_t k = 0; k < N_ADDRESSES && i->dst[n] >= 0; k++)
+            if (x->address_base[k] == x->p->slot[i->dst[n]])
+                x->address_base[k] = 0;
+}
+
 static void lower_insn(struct lowering *x, const struct ptx_insn *i)
 {
     enum stop_kind kind = stop_kind(i);
@@ -445,14 +484,14 @@ static void lower_insn(struct lowering *x, const struct ptx_insn *i)
         uint32_t base = lower_base(x, i);
         struct code *c = emit(x, access_step);
         c->a = base;
-        c->imm = i->offset;
+        c->add = i->offset;
     }
     lower_plain(x, i);
     if (x->hooked)
         emit(x, hook_step);
     if (i->guard >= 0) {
         emit(x, x->lanes->guard_end);
-        x->code[guard].imm = (int64_t)(x->n_code - guard - 1);
+        x->code[guard].skip = (uint32_t)(x->n_code - guard - 1);
     }
 }
 
@@ -478,6 +517,8 @@ static size_t lower_start(struct lowering *x)
     if (falls && !x->hooked && x->p->segment[at] == at)
         emit(x, x->lanes->count)->length = at - x->p->segment[at - 1];
     size_t arrival = x->n_code;
+    if (x->p->segment[at] == at)
+        memset(x->address_base, 0, sizeof x->address_base);
     if (x->k->joins[at])
         emit(x, x->lanes->join)->kind = STOP_JOIN;
     return arrival;
@@ -496,14 +537,17 @@ static void lower_kernel(struct lowering *x, bool hooked)
         arrival[x->insn] = lower_start(x);
         entry[x->insn] = x->n_code;
         lower_insn(x, &x->k->insns[x->insn]);
+        forget_addresses(x, &x->k->insns[x->insn]);
     }
     p->code[hooked] = arena_array(&p->arena, x->n_code, sizeof *p->code[hooked]);
     memcpy(p->code[hooked], x->code, x->n_code * sizeof *x->code);
     for (size_t i = 0; i < n; i++)
         p->entry[hooked][i] = p->code[hooked] + entry[i];
-    for (size_t i = 0; i < x->n_code; i++)
-        if (p->code[hooked][i].kind == STOP_BRANCH)
-            p->code[hooked][i].target = p->code[hooked] + arrival[p->code[hooked][i].imm];
+    for (size_t i = 0; i < n; i++)
+        if (x->k->insns[i].op == PTX_BRA) {
+            struct code *c = &p->code[hooked][entry[i]];
+            c->target = p->code[hooked] + arrival[c->b];
+        }
 }
 
 static void fill_image(struct lowering *x)

@@ -22,26 +22,53 @@ typedef const struct code *simt_step_fn(struct warp *w, const struct code *i, ui
                                         uint32_t mask);
 
 /* d a b c: byte offsets into the warp's register file, where constants and special registers have
- * places too. */
+ * places too. Half a cache line: code streams through the first-level cache beside the registers. */
 struct code {
     simt_step_fn *fn;
-    uint32_t d, a, b, c;
-    int64_t imm;
-    uint32_t insn;  /* index into the kernel */
-    uint8_t kind;   /* enum stop_kind, of control steps */
-    uint8_t n;      /* vector elements; otherwise what the step needs */
-    uint8_t x, y;
+    union {
+        uint32_t d;
+        uint32_t length; /* control: instructions from the start of the segment to this one */
+        uint32_t skip;   /* guard: units of code to skip if no lane is left */
+    };
+    uint32_t a;
     union {
         struct {
-            uint32_t dv[3], av[3]; /* vector elements after the first */
+            uint32_t b, c;
         };
-        struct { /* control steps */
-            const struct code *target;
-            uint32_t length; /* instructions from the start of the segment to this one */
-        };
+        int64_t add;
+        const struct code *target; /* branches */
     };
+    uint32_t insn; /* index into the kernel */
+    uint8_t kind;  /* enum stop_kind, of control steps */
+    uint8_t n;     /* vector elements; otherwise what the step needs */
+    uint8_t x, y;
 };
-_Static_assert(sizeof(struct code) == 64, "one cache line");
+
+/* The second half of wide steps: memory, vectors. */
+struct code_more {
+    int64_t imm;
+    uint32_t more[3]; /* vector elements after the first: destinations, or values to store */
+    uint32_t address; /* offset of the struct address prepared for it */
+    uint64_t spare;
+};
+_Static_assert(sizeof(struct code) == 32 && sizeof(struct code_more) == 32, "units of code");
+
+/* The addresses of a warp's access, prepared for several instructions with the same base register. Lies
+ * in the register file. Relative to the first active lane's; lanes that are off count as equal to it. */
+enum address_shape {
+    ADDRESS_WILD,  /* further than 2^30 apart: nothing below is filled in */
+    ADDRESS_EQUAL,
+    ADDRESS_ROW,   /* lane l at l * stride from lane 0 (which may be off) */
+    ADDRESS_GROUPS, /* all lanes on; 16 (or 8) lanes at a time like a row of `stride` */
+    ADDRESS_ANY,
+};
+struct address {
+    uint64_t first; /* address register of the first active lane */
+    int32_t min, max, stride;
+    uint32_t bits;  /* all low bits set in any address */
+    uint8_t shape, group, lane; /* lane: the first active one */
+    _Alignas(64) int32_t relative[SIMT_LANES];
+};
 
 /* Why threaded code returned to the scheduler. Code is cut into segments, at each of these and where
  * branches arrive; what a segment issues is counted at its end. */
@@ -95,6 +122,8 @@ struct lanes {
     simt_step_fn *load[6], *store[6];         /* by space, any type */
     simt_step_fn *load32[6], *store32[6];     /* 32-bit elements in 32-bit registers */
     simt_step_fn *load64[6], *store64[6];
+    simt_step_fn *address;                    /* prepares what the next four use */
+    simt_step_fn *load32_at[6], *store32_at[6], *load64_at[6], *store64_at[6];
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
     simt_step_fn *pack, *unpack, *add_u64;

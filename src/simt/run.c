@@ -414,7 +414,7 @@ void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
         return;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        uint64_t at = base[l] + (uint64_t)step->imm, offset = at - w->global.base;
+        uint64_t at = base[l] + (uint64_t)step->add, offset = at - w->global.base;
         if (offset <= w->global.size && w->global.size - offset >= access.bytes) {
             access.mask |= 1u << l;
             access.address[l] = at;

@@ -18,6 +18,7 @@
 #define STEP(name)                                                                                    \
     static const struct code *name(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
 #define NEXT return i[1].fn(w, i + 1, r, mask)
+#define NEXT_WIDE return i[2].fn(w, i + 2, r, mask)
 #ifdef __clang__
 #define LANES _Pragma("clang loop vectorize(assume_safety)") for (int l = 0; l < SIMT_LANES; l++)
 #else
@@ -139,14 +140,19 @@ ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
 #undef OP
 #undef SP
 
+ALWAYS_INLINE const struct code_more *more_of(const struct code *i)
+{
+    return (const struct code_more *)(i + 1);
+}
+
 /* Vector element k of a step: destination and source. */
 ALWAYS_INLINE uint8_t *element_d(uint8_t *r, const struct code *i, int k)
 {
-    return r + (k ? i->dv[k - 1] : i->d);
+    return r + (k ? more_of(i)->more[k - 1] : i->d);
 }
 ALWAYS_INLINE const uint8_t *element_a(const uint8_t *r, const struct code *i, int k)
 {
-    return r + (k ? i->av[k - 1] : i->a);
+    return r + (k ? more_of(i)->more[k - 1] : i->a);
 }
 
 ALWAYS_INLINE u64 read_lane(const uint8_t *slot, int bits, int l)
@@ -244,14 +250,14 @@ static void set_lanes(struct warp *w, uint32_t mask)
     LANES m16[l] = mask >> l & 1 ? 0xffff : 0;
 }
 
-/* @p or @!p (x) before steps; imm: how many steps to skip if no lane is left. */
+/* @p or @!p (x) before steps; skip: units of code to skip if no lane is left. */
 STEP(step_guard)
 {
     uint32_t pred = *(const u32 *)(r + i->a);
     uint32_t inner = mask & (i->x ? ~pred : pred);
     w->masked_off += (uint64_t)__builtin_popcount(mask & ~inner);
     if (!inner)
-        i += i->imm;
+        i += i->skip;
     else if (inner != mask) {
         if (inner != w->mask_of_lanes)
             set_lanes(w, inner);
@@ -268,7 +274,7 @@ STEP(step_guard_end)
     NEXT;
 }
 
-/* setp's second half: d = a op c, dv[0] = !a op c; x: 'a' 'o' 'x' or 0; y: c negated; n: destinations */
+/* setp's second half: d = a op c, b = !a op c; x: 'a' 'o' 'x' or 0; y: c negated; n: destinations */
 STEP(step_pred_combine)
 {
     uint32_t a = *(const u32 *)(r + i->a), c = *(const u32 *)(r + i->c);
@@ -282,7 +288,7 @@ STEP(step_pred_combine)
         a ^= c, not_a ^= c;
     write_mask(r + i->d, a, mask);
     if (i->n > 1)
-        write_mask(r + i->dv[0], not_a, mask);
+        write_mask(r + i->b, not_a, mask);
     NEXT;
 }
 
@@ -326,12 +332,12 @@ STEP(step_round)
     NEXT;
 }
 
-/* Address of a generic pointer from one of its window's (x: 0) or back (1); imm: base of the window */
+/* Address of a generic pointer from one of its window's (x: 0) or back (1); add: what to add */
 STEP(step_add_u64)
 {
     const u64 *a = AT(r + i->a);
     u64 *to = AT(result(w, r + i->d, mask));
-    u64 add = (u64)i->imm;
+    u64 add = (u64)i->add;
     LANES to[l] = a[l] + add;
     if (mask != SIMT_FULL_MASK)
         blend(w, r + i->d, 8);
@@ -349,7 +355,7 @@ STEP(step_pack)
         if (mask >> l & 1)
             put_lane(r + i->d, i->x, l, v);
     }
-    NEXT;
+    NEXT_WIDE;
 }
 
 STEP(step_unpack)
@@ -361,7 +367,7 @@ STEP(step_unpack)
             if (mask >> l & 1)
                 put_lane(element_d(r, i, k), part, l, v >> (k * part));
     }
-    NEXT;
+    NEXT_WIDE;
 }
 
 #define STRING_(x) #x
@@ -384,6 +390,11 @@ const struct lanes TABLE(SIMT_LANES_NAME) = {
     .load64 = {load64_generic, load64_global, load64_shared, load_slow, load_slow, load64_param},
     .store32 = {store32_generic, store32_global, store32_shared, store_slow, store_slow, store_slow},
     .store64 = {store64_generic, store64_global, store64_shared, store_slow, store_slow, store_slow},
+    .address = step_address,
+    .load32_at = {[PTX_SPACE_GLOBAL] = load32_global_at, [PTX_SPACE_SHARED] = load32_shared_at},
+    .load64_at = {[PTX_SPACE_GLOBAL] = load64_global_at, [PTX_SPACE_SHARED] = load64_shared_at},
+    .store32_at = {[PTX_SPACE_GLOBAL] = store32_global_at, [PTX_SPACE_SHARED] = store32_shared_at},
+    .store64_at = {[PTX_SPACE_GLOBAL] = store64_global_at, [PTX_SPACE_SHARED] = store64_shared_at},
     .ftz = step_ftz,
     .sat32 = step_sat32,
     .sat64 = step_sat64,

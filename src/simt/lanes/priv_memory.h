@@ -64,7 +64,7 @@ find_trap(struct warp *w, const struct code *i, const u64 *base, uint32_t mask)
     unsigned bytes = (unsigned)(i->x & 127) / 8 * i->n;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        u64 address = base[l] + (u64)i->imm;
+        u64 address = base[l] + (u64)more_of(i)->imm;
         struct place at = locate(w, i->y, address, bytes, l);
         if (at.trap != TRAP_NONE)
             return trap_at(w, i, at.trap, l, address);
@@ -81,7 +81,7 @@ STEP(load_slow)
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)i->imm, bytes, l);
+        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l);
         for (int k = 0; k < i->n; k++) {
             u64 v = 0;
             memcpy(&v, at.data + at.offset + (unsigned)k * size, size);
@@ -90,7 +90,7 @@ STEP(load_slow)
             put_lane(element_d(r, i, k), (int)i->c, l, v);
         }
     }
-    NEXT;
+    NEXT_WIDE;
 }
 
 STEP(store_slow)
@@ -101,7 +101,7 @@ STEP(store_slow)
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)i->imm, bytes, l);
+        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l);
         for (int k = 0; k < i->n; k++) {
             u64 v = read_lane(element_a(r, i, k), (int)i->c, l);
             memcpy(at.data + at.offset + (unsigned)k * size, &v, size);
@@ -109,7 +109,7 @@ STEP(store_slow)
         if (at.global)
             mark_written(w, at.offset);
     }
-    NEXT;
+    NEXT_WIDE;
 }
 
 /* ---- Fast paths: 32- and 64-bit elements in registers of that width ----------------------------------- */
@@ -123,7 +123,7 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
 {
     unsigned bytes = size * i->n;
     u64 *o = AT(w->address);
-    u64 shift = (u64)i->imm - win->base, limit = win->size - bytes;
+    u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
     u64 bits = 0, over = 0, apart = 0, differ = 0;
     base = AT(base);
     if (mask == SIMT_FULL_MASK) {
@@ -182,7 +182,7 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
         if (mask != SIMT_FULL_MASK)                                                                   \
             blend(w, dst, sizeof(T));                                                                 \
     }                                                                                                 \
-    NEXT;
+    NEXT_WIDE;
 
 #define STORE_BODY(T, win, is_global)                                                                 \
     const u64 *base = (const u64 *)(r + i->b);                                                        \
@@ -203,7 +203,7 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
     }                                                                                                 \
     if (is_global)                                                                                    \
         mark_all(w, shape, start, mask, sizeof(T) * i->n);                                            \
-    NEXT;
+    NEXT_WIDE;
 
 ALWAYS_INLINE void mark_all(struct warp *w, enum access_shape shape, u64 start, uint32_t mask,
                             u64 bytes)
@@ -234,7 +234,7 @@ STEP(store64_shared) { STORE_BODY(u64, w->shared, 0) }
 ALWAYS_INLINE bool all_global(const struct warp *w, const struct code *i, const u64 *base)
 {
     u64 inside = 0;
-    u64 limit = w->global.size, shift = (u64)i->imm - w->global.base;
+    u64 limit = w->global.size, shift = (u64)more_of(i)->imm - w->global.base;
     LANES inside |= (base[l] + shift) | (limit - (base[l] + shift));
     return inside >> 63 == 0;
 }
@@ -250,3 +250,210 @@ GENERIC(load32, load_slow, a)
 GENERIC(load64, load_slow, a)
 GENERIC(store32, store_slow, b)
 GENERIC(store64, store_slow, b)
+
+/* ---- Prepared addresses ----------------------------------------------------------------------------------- */
+/* Groups of 8 or 16 lanes that each walk with the same stride: what a tile of threads reads. */
+ALWAYS_INLINE void find_groups(struct address *ad)
+{
+    const s32 *rel = AT(ad->relative);
+    u32 stride = (u32)rel[1], differ = 0;
+    for (int g = 0; g < SIMT_LANES; g += 8)
+        for (u32 l = 0; l < 8; l++)
+            differ |= (u32)rel[g + (int)l] - ((u32)rel[g] + l * stride);
+    if (differ)
+        return;
+    ad->shape = ADDRESS_GROUPS;
+    ad->stride = (s32)stride;
+    bool wide = (u32)rel[8] == 8 * stride && (u32)rel[24] == (u32)rel[16] + 8 * stride;
+    ad->group = wide ? 16 : 8;
+}
+
+ALWAYS_INLINE void find_extent(struct address *ad)
+{
+    const s32 *rel = AT(ad->relative);
+    s32 min = 0, max = 0;
+    u32 bits = 0;
+    LANES
+    {
+        min = rel[l] < min ? rel[l] : min;
+        max = rel[l] > max ? rel[l] : max;
+        bits |= (u32)rel[l];
+    }
+    ad->min = min;
+    ad->max = max;
+    ad->bits = bits | (u32)ad->first;
+}
+
+ALWAYS_INLINE void set_row(struct address *ad, s32 stride, int lowest, int highest)
+{
+    s32 a = lowest * stride, b = highest * stride;
+    ad->shape = stride ? ADDRESS_ROW : ADDRESS_EQUAL;
+    ad->stride = stride;
+    ad->min = a < b ? a : b;
+    ad->max = a < b ? b : a;
+    ad->bits = (u32)ad->first | (u32)stride;
+}
+
+#define NEAR 0x40000000u /* addresses of a warp are usually within this */
+
+/* d: the struct address; a: the address register; x: bytes per lane of the access that it is for */
+STEP(step_address)
+{
+    struct address *ad = AT(r + i->d);
+    const u64 *base = AT(r + i->a);
+    s32 *rel = AT(ad->relative);
+    u64 far = 0, differ = 0;
+    u32 apart = 0;
+    if (mask == SIMT_FULL_MASK) {
+        u64 first = base[0];
+        u32 stride = (u32)(base[1] - first);
+        LANES
+        {
+            u64 v = base[l] - first;
+            rel[l] = (s32)v;
+            far |= v + NEAR;
+            apart |= (u32)v - (u32)l * stride;
+        }
+        ad->first = first;
+        ad->lane = 0;
+        if (__builtin_expect(far >> 31 != 0, 0))
+            ad->shape = ADDRESS_WILD;
+        else if (!apart)
+            set_row(ad, (s32)stride, 0, SIMT_LANES - 1);
+        else {
+            ad->shape = ADDRESS_ANY;
+            find_extent(ad);
+            find_groups(ad);
+        }
+        NEXT;
+    }
+    const u64 *m = AT(w->lanes64);
+    const u32 *m32 = AT(w->lanes32);
+    u32 f = (u32)__builtin_ctz(mask), stride = i->x;
+    u64 first = base[f];
+    LANES
+    {
+        u64 v = (base[l] - first) & m[l];
+        rel[l] = (s32)v;
+        far |= v + NEAR;
+        differ |= v;
+        apart |= ((u32)v - ((u32)l - f) * stride) & m32[l];
+    }
+    ad->first = first;
+    ad->lane = (u8)f;
+    if (far >> 31)
+        ad->shape = ADDRESS_WILD;
+    else if (!differ)
+        set_row(ad, 0, 0, 0);
+    else if (!apart)
+        set_row(ad, (s32)stride, 0, 31 - __builtin_clz(mask) - (s32)f);
+    else {
+        ad->shape = ADDRESS_ANY;
+        find_extent(ad);
+    }
+    NEXT;
+}
+
+/* Where the first active lane's element is in win, or ~0 if any lane's is not there or not aligned. */
+ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i, const struct window *win,
+                             unsigned size)
+{
+    unsigned bytes = size * i->n;
+    u64 offset = ad->first + (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
+    u64 low = offset + (u64)(s64)ad->min, high = offset + (u64)(s64)ad->max;
+    u64 bad = (low | high | (limit - low) | (limit - high)) >> 63;
+    bad |= (ad->bits | (u32)more_of(i)->imm) & (bytes - 1);
+    return bad || ad->shape == ADDRESS_WILD || win->size < bytes ? ~0ull : offset;
+}
+
+/* `count` lanes from lane `at` on, their elements `step` elements apart: constant trip counts, so that
+ * the compiler can choose shuffles. */
+#define GROUP_LOADS(T, G)                                                                             \
+    for (int g = 0; g < SIMT_LANES; g += G) {                                                         \
+        const T *from = (const T *)(data + ad->relative[g]) + k;                                       \
+        if (ad->stride == 0)                                                                           \
+            for (int l = 0; l < G; l++)                                                               \
+                to[g + l] = from[0];                                                                  \
+        else if (n == 1)                                                                              \
+            memcpy(to + g, from, G * sizeof(T));                                                      \
+        else if (n == 2)                                                                              \
+            for (int l = 0; l < G; l++)                                                               \
+                to[g + l] = from[2 * l];                                                              \
+        else                                                                                          \
+            for (int l = 0; l < G; l++)                                                               \
+                to[g + l] = from[4 * l];                                                              \
+    }
+
+#define LOAD_AT_BODY(T, win)                                                                          \
+    const struct address *ad = AT(r + more_of(i)->address);                                            \
+    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                                 \
+    if (__builtin_expect(offset == ~0ull, 0))                                                         \
+        return load_slow(w, i, r, mask);                                                              \
+    const int n = i->n;                                                                               \
+    const uint8_t *data = (win).data + offset;                                                        \
+    bool regular = ad->stride == 0 || ad->stride == (s32)sizeof(T) * n;                                 \
+    for (int k = 0; k < n; k++) {                                                                     \
+        uint8_t *dst = element_d(r, i, k);                                                            \
+        T *to = AT(result(w, dst, mask));                                                             \
+        if (ad->shape == ADDRESS_EQUAL) {                                                              \
+            T v = ((const T *)data)[k];                                                               \
+            LANES to[l] = v;                                                                          \
+        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular && mask == SIMT_FULL_MASK) {          \
+            memcpy(to, data, SIMT_LANES * sizeof(T));                                                 \
+        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular &&                                    \
+                   offset >= ad->lane * sizeof(T) &&                                                   \
+                   offset + (SIMT_LANES - ad->lane) * sizeof(T) <= (win).size) {                       \
+            memcpy(to, data - ad->lane * sizeof(T), SIMT_LANES * sizeof(T));                           \
+        } else if (ad->shape == ADDRESS_GROUPS && regular && ad->group == 16) {                         \
+            GROUP_LOADS(T, 16)                                                                        \
+        } else if (ad->shape == ADDRESS_GROUPS && regular) {                                           \
+            GROUP_LOADS(T, 8)                                                                         \
+        } else {                                                                                      \
+            const s32 *rel = AT(ad->relative);                                                         \
+            LANES to[l] = ((const T *)(data + rel[l]))[k];                                            \
+        }                                                                                             \
+        if (mask != SIMT_FULL_MASK)                                                                   \
+            blend(w, dst, sizeof(T));                                                                 \
+    }                                                                                                 \
+    NEXT_WIDE;
+
+#define STORE_AT_BODY(T, win, is_global)                                                              \
+    const struct address *ad = AT(r + more_of(i)->address);                                            \
+    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                                 \
+    if (__builtin_expect(offset == ~0ull, 0))                                                         \
+        return store_slow(w, i, r, mask);                                                             \
+    uint8_t *data = (win).data + offset;                                                              \
+    bool row = ad->shape == ADDRESS_ROW && i->n == 1 && ad->stride == (s32)sizeof(T);                   \
+    if (row && mask == SIMT_FULL_MASK) {                                                              \
+        memcpy(data, r + i->a, SIMT_LANES * sizeof(T));                                               \
+    } else {                                                                                          \
+        for (uint32_t m = mask; m; m &= m - 1) {                                                      \
+            int l = __builtin_ctz(m);                                                                 \
+            for (int k = 0; k < i->n; k++)                                                            \
+                ((T *)(data + ad->relative[l]))[k] = ((const T *)element_a(r, i, k))[l];               \
+        }                                                                                             \
+    }                                                                                                 \
+    if (is_global)                                                                                    \
+        mark_prepared(w, ad, offset, mask);                                                            \
+    NEXT_WIDE;
+
+ALWAYS_INLINE void mark_prepared(struct warp *w, const struct address *ad, u64 offset, uint32_t mask)
+{
+    u64 first = (offset + (u64)(s64)ad->min) / SIMT_CHUNK, last = (offset + (u64)(s64)ad->max) / SIMT_CHUNK;
+    if (last - first <= 1) {
+        w->written[first / 64] |= 1ull << first % 64;
+        w->written[last / 64] |= 1ull << last % 64;
+        return;
+    }
+    for (uint32_t m = mask; m; m &= m - 1)
+        mark_written(w, offset + (u64)(s64)ad->relative[__builtin_ctz(m)]);
+}
+
+STEP(load32_global_at) { LOAD_AT_BODY(u32, w->global) }
+STEP(load64_global_at) { LOAD_AT_BODY(u64, w->global) }
+STEP(load32_shared_at) { LOAD_AT_BODY(u32, w->shared) }
+STEP(load64_shared_at) { LOAD_AT_BODY(u64, w->shared) }
+STEP(store32_global_at) { STORE_AT_BODY(u32, w->global, 1) }
+STEP(store64_global_at) { STORE_AT_BODY(u64, w->global, 1) }
+STEP(store32_shared_at) { STORE_AT_BODY(u32, w->shared, 0) }
+STEP(store64_shared_at) { STORE_AT_BODY(u64, w->shared, 0) }
