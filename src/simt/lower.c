@@ -452,6 +452,12 @@ static const struct code *access_step(struct warp *w, const struct code *i, uint
     return i[1].fn(w, i + 1, r, mask);
 }
 
+static const struct code *watch_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
+{
+    simt_call_watch(w, i->insn);
+    return i[1].fn(w, i + 1, r, mask);
+}
+
 static bool touches_global(const struct ptx_insn *i)
 {
     return (i->op == PTX_LD || i->op == PTX_ST) &&
@@ -474,6 +480,8 @@ static void lower_insn(struct lowering *x, const struct ptx_insn *i)
         lower_control(x, i, kind);
         return;
     }
+    if (x->hooked)
+        emit(x, watch_step);
     size_t guard = x->n_code;
     if (i->guard >= 0) {
         struct code *c = emit(x, x->lanes->guard);
@@ -550,6 +558,24 @@ static void lower_kernel(struct lowering *x, bool hooked)
         }
 }
 
+static void lower_solo(struct lowering *x)
+{
+    struct program *p = x->p;
+    size_t n = x->k->n_insns, *entry = arena_array(&x->scratch, n, sizeof *entry);
+    x->n_code = 0;
+    p->solo = arena_array(&p->arena, n + 1, sizeof *p->solo);
+    for (x->insn = 0; x->insn < n; x->insn++) {
+        entry[x->insn] = x->n_code;
+        if (stop_kind(&x->k->insns[x->insn]) == STOP_NOT)
+            lower_plain(x, &x->k->insns[x->insn]);
+        emit(x, x->lanes->stop);
+    }
+    struct code *code = arena_array(&p->arena, x->n_code, sizeof *code);
+    memcpy(code, x->code, x->n_code * sizeof *code);
+    for (size_t i = 0; i < n; i++)
+        p->solo[i] = code + entry[i];
+}
+
 static void fill_image(struct lowering *x)
 {
     struct program *p = x->p;
@@ -576,6 +602,8 @@ struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes
     find_segments(&x);
     lower_kernel(&x, false);
     lower_kernel(&x, true);
+    x.hooked = false;
+    lower_solo(&x);
     fill_image(&x);
     arena_fini(&x.scratch);
     return p;

@@ -144,6 +144,7 @@ struct program {
     struct code *code[2];                /* [hooked] */
     const struct code **entry[2];        /* instruction -> its first step, after joins */
     uint32_t *segment;                   /* instruction -> first one of its segment */
+    const struct code **solo;            /* instruction alone, without its guard, for any registers */
     uint32_t *slot;                      /* register -> offset */
     uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
     uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
@@ -172,5 +173,10 @@ struct cta {
 /* Called by hook steps. */
 void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);
 void simt_call_access(struct warp *w, const struct code *i, uint32_t mask);
+void simt_call_watch(struct warp *w, uint32_t insn);
+
+/* Run w alone and unhooked, c being a copy of its CTA made for it, until path 0 has no children left
+ * (true), or a barrier or a trap comes (false), or w ends (true). */
+bool simt_run_alone(struct cta *c, struct warp *w);
 
 #endif

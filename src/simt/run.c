@@ -215,7 +215,7 @@ static void begin_cta(struct cta *c, uint64_t number)
     c->number = number;
     c->issued = 0;
     c->live = c->n_threads;
-    c->hooked = c->hook && (c->hook->step || c->hook->access);
+    c->hooked = c->hook && (c->hook->step || c->hook->access || c->hook->watch);
     c->detached = false;
     memset(c->arrived, 0, sizeof c->arrived);
     memset(c->expected, 0, sizeof c->expected);
@@ -402,6 +402,13 @@ void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
     c->detached = !c->hook->step(c->hook->ctx, &step);
 }
 
+void simt_call_watch(struct warp *w, uint32_t insn)
+{
+    const struct simt_hook *hook = w->cta->hook;
+    if (hook->watch)
+        hook->watch(hook->ctx, w, insn);
+}
+
 /* The access that the next step is about to make, where it lies in mapped pages. */
 void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
 {
@@ -437,6 +444,8 @@ static struct path *control(struct cta *c, struct warp *w, struct path *p, const
 {
     const struct ptx_insn *i = &c->kernel->insns[stop->insn];
     uint32_t lanes = p->mask;
+    if (c->hooked)
+        simt_call_watch(w, stop->insn);
     if (i->guard >= 0) {
         uint32_t pred;
         memcpy(&pred, w->regs + c->program->slot[i->guard], 4);
@@ -508,33 +517,48 @@ static const struct code *run_path(struct cta *c, struct warp *w, const struct p
     return start->fn(w, start, w->regs, p->mask);
 }
 
+/* Run path p until it has to stop. Returns the path to go on with; NULL after a trap, or if there is
+ * none that is ready. */
+static struct path *advance(struct cta *c, struct warp *w, struct path *p, struct simt_counts *counts)
+{
+    if (p->reconverge == p->pc) {
+        end_path(w, p);
+        return ready_path(w);
+    }
+    const struct code *stop = run_path(c, w, p);
+    account(c, w, counts, stop);
+    if (!stop)
+        return NULL; /* the step filled in the trap */
+    w->started_at = stop->insn + 1; /* what a hook hears of the control instruction */
+    if (stop->kind == STOP_JOIN)
+        p->pc = stop->insn;
+    else
+        p = control(c, w, p, stop);
+    c->hooked &= !c->detached;
+    if (c->trap.kind == TRAP_NONE && c->issued > c->limit)
+        trap(c, w, TRAP_HANG, stop->insn);
+    if (c->trap.kind != TRAP_NONE)
+        return NULL;
+    return p ? p : ready_path(w);
+}
+
 /* Run the warp until all its paths wait or it has none, or a trap. */
 static void run_warp(struct cta *c, struct warp *w, struct simt_counts *counts)
 {
-    struct path *p = ready_path(w);
-    while (p) {
-        if (p->reconverge == p->pc) {
-            end_path(w, p);
-            p = ready_path(w);
-            continue;
-        }
-        const struct code *stop = run_path(c, w, p);
-        account(c, w, counts, stop);
-        if (!stop)
-            return; /* the step filled in the trap */
-        w->started_at = stop->insn + 1; /* what a hook hears of the control instruction */
-        if (stop->kind == STOP_JOIN)
-            p->pc = stop->insn;
-        else
-            p = control(c, w, p, stop);
-        c->hooked &= !c->detached;
-        if (c->trap.kind == TRAP_NONE && c->issued > c->limit)
-            trap(c, w, TRAP_HANG, stop->insn);
-        if (c->trap.kind != TRAP_NONE)
-            return;
-        if (!p)
-            p = ready_path(w);
-    }
+    for (struct path *p = ready_path(w); p;)
+        p = advance(c, w, p, counts);
+}
+
+bool simt_run_alone(struct cta *c, struct warp *w)
+{
+    struct simt_counts counts = {0};
+    for (struct path *p = ready_path(w); p && p != w->paths;)
+        p = advance(c, w, p, &counts);
+    bool waits = false;
+    for (uint64_t used = w->used_paths; used; used &= used - 1)
+        waits |= w->paths[__builtin_ctzll(used)].barrier >= 0;
+    c->trap.warp = w->index;
+    return c->trap.kind == TRAP_NONE && !waits;
 }
 
 static bool any_ready(struct cta *c)

@@ -107,6 +107,7 @@ struct simt_access { /* one global-memory access of a warp */
     uint64_t address[SIMT_LANES];
 };
 
+struct warp;
 struct simt_hook {
     void *ctx;
     /* After each warp instruction with a non-empty mask. Returns false to be called no more in this
@@ -118,6 +119,9 @@ struct simt_hook {
     void (*cta_begin)(void *ctx, uint64_t cta);
     /* After it ended without a trap, with the warp instructions it issued. May be NULL. */
     void (*cta_end)(void *ctx, uint64_t cta, uint64_t issued);
+    /* Before each warp instruction, whatever its guard, for engines that know simt/priv.h: the
+     * registers and memory of w are as the instruction will find them. May be NULL. */
+    void (*watch)(void *ctx, struct warp *w, uint32_t insn);
 };
 
 /* ---- Running --------------------------------------------------------------------------------- */
