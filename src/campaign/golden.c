@@ -76,7 +76,8 @@ static void learn_targets(struct measure *m, const struct ptx_kernel *k)
 
 static int run_launches(struct golden *g, struct measure *m, struct simt_mem *mem, struct diag *d)
 {
-    const struct simt_hook hook = {m, on_step, on_access, on_begin, on_end};
+    const struct simt_hook hook = {.ctx = m, .step = on_step, .access = on_access,
+                                   .cta_begin = on_begin, .cta_end = on_end};
     const struct simt_run_options options = {.hook = &hook};
     struct simt *simt = simt_new();
     int rc = OK;

@@ -64,7 +64,8 @@ static struct simt_result run(const struct ptx_kernel *k, struct watch *w, uint3
     struct simt *s = simt_new();
     struct simt_mem *m = simt_mem_new(NULL);
     uint64_t buffer = rig_buffer(m, 256);
-    struct simt_hook hook = {w, on_step, on_access, on_begin, on_end};
+    struct simt_hook hook = {.ctx = w, .step = on_step, .access = on_access,
+                             .cta_begin = on_begin, .cta_end = on_end};
     struct simt_run_options o = {.hook = w ? &hook : NULL};
     struct simt_result r = rig_run(s, m, k, 2, 64, &buffer, &o);
     simt_mem_read(m, buffer, out, 256);
