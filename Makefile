@@ -1,9 +1,10 @@
 # The commands people type; CMake does the work. BUILD=folder chooses another build folder.
 BUILD ?= build
+PREFIX ?= /usr/local
 JOBS  ?= $(shell nproc)
 CMAKE_FLAGS ?=
 
-.PHONY: all install-deps configure build check check-all check-asan bench lint demo golden format clean
+.PHONY: all install-deps configure build check check-all check-asan bench lint demo golden format install deb clean
 all: build
 
 install-deps:
@@ -39,6 +40,14 @@ lint: configure
 
 demo: build
 	@$(BUILD)/sievert study examples/lenet5.yaml -o out
+
+install: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target installables
+	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+
+deb: configure
+	@cmake --build $(BUILD) -j $(JOBS)
+	@cd $(BUILD) && cpack -G DEB
 
 clean:
 	rm -rf build build-* out

@@ -445,7 +445,7 @@ function magnitudesOf(cells) {
   if (!decades.length) return null;
   /* Floats reach from 1e-45 to 1e38; the far ends are put together. */
   const lo = Math.max(Math.min(...decades), -9), hi = Math.min(Math.max(...decades), 6);
-  const labels = Array.from({length: hi - lo + 1}, (_, i) => (i === 0 && Math.min(...decades) < lo ? "less, 1e" : "1e") +
+  const labels = Array.from({length: hi - lo + 1}, (_, i) => i === 0 && Math.min(...decades) < lo ? "below 1e" + (lo + 1) : "1e" +
     (lo + i) + (lo + i === hi && Math.max(...decades) > hi ? " or more" : ""));
   const bin = d => Math.min(Math.max(d, lo), hi) - lo;
   return chart("Largest absolute error of each corrupted tensor, by power of ten", 260, () => ({
