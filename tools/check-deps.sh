@@ -22,6 +22,7 @@ simulate: nn model store stats characterise
 report: store stats model characterise
 study: ptx simt conv campaign simulate report nn model store stats characterise inject
 cli: ptx simt conv inject store stats campaign characterise model nn simulate study report
+lib: ptx simt conv inject store stats campaign characterise model nn simulate study report
 '
 # library header: the only parts that may see it
 owners='
