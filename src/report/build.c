@@ -73,6 +73,17 @@ static json_t *words(void)
     return o;
 }
 
+static json_t *skipped(const struct report_input *in)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < in->n_skipped; i++)
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "layer",
+                                              json_text(in->skipped[i].layer), "impl",
+                                              json_text(in->skipped[i].impl), "reason",
+                                              json_text(in->skipped[i].reason)));
+    return list;
+}
+
 static json_t *head(const struct report_input *in, double confidence)
 {
     json_t *commands = json_array();
@@ -106,6 +117,7 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d)
     if (rc == OK) {
         *out = head(in, confidence);
         json_object_set(*out, "cells", b.cells);
+        json_object_set_new(*out, "skipped", skipped(in));
         json_object_set(*out, "sources", b.sources);
         json_object_set(*out, "ranking", rank);
         json_object_set_new(*out, "summary", summarise(*out));

@@ -29,6 +29,10 @@ struct report_sources {
     const char *(*file)(void *ctx, const char *name);
 };
 
+/* A layer that an implementation could not compute, with the reason. */
+struct report_skip {
+    const char *layer, *impl, *reason;
+};
 struct report_input {
     const char *title, *network, *dataset;
     double golden_accuracy; /* of the network on the images used, NAN if unknown */
@@ -36,6 +40,8 @@ struct report_input {
     const char *const *commands; /* to make everything again; NULL-terminated */
     size_t n_cells;
     const struct report_cell *cells;
+    size_t n_skipped;
+    const struct report_skip *skipped;
     const struct report_sources *sources; /* may be NULL */
 };
 

@@ -183,6 +183,17 @@ static void partial(struct sink *s, const json_t *report)
         say(s, ".");
 }
 
+static void skipped(struct sink *s, const json_t *report)
+{
+    size_t i;
+    const json_t *skip;
+    json_array_foreach (doc_at(report, "skipped"), i, skip)
+        say(s, "%s%s by %s (%s)", i ? "; " : "Not computed: ", doc_text(skip, "layer"),
+            doc_text(skip, "impl"), doc_text(skip, "reason"));
+    if (s->len)
+        say(s, ".");
+}
+
 json_t *summarise(const json_t *report)
 {
     struct sink s = {0};
@@ -196,6 +207,8 @@ json_t *summarise(const json_t *report)
     where(&s, report);
     finish(points, &s);
     partial(&s, report);
+    finish(points, &s);
+    skipped(&s, report);
     finish(points, &s);
     json_t *o = json_object();
     json_object_set(o, "headline", json_array_get(first, 0));

@@ -67,6 +67,19 @@ static int write_reports(struct arena *a, const char *folder, const struct repor
     return rc;
 }
 
+static void read_skipped(struct report_input *in, struct arena *a, const json_t *rows)
+{
+    in->n_skipped = json_array_size(rows);
+    struct report_skip *list = arena_array(a, in->n_skipped, sizeof *list);
+    for (size_t i = 0; i < in->n_skipped; i++) {
+        const json_t *row = json_array_get(rows, i);
+        list[i] = (struct report_skip){json_string_value(json_object_get(row, "layer")),
+                                       json_string_value(json_object_get(row, "implementation")),
+                                       json_string_value(json_object_get(row, "reason"))};
+    }
+    in->skipped = list;
+}
+
 int study_report(const char *folder, struct diag *d)
 {
     struct arena a = {0};
@@ -112,6 +125,7 @@ int study_report(const char *folder, struct diag *d)
         }
     }
     in.cells = cells;
+    read_skipped(&in, &a, json_object_get(manifest, "skipped"));
     rc = golden_accuracy(&in.golden_accuracy, &config, d);
     if (rc == OK)
         rc = write_reports(&a, folder, &in, d);

@@ -26,6 +26,7 @@ struct cell { /* one layer computed by one implementation, and its files */
 
 struct study {
     const struct study_options *options;
+    json_t *skipped; /* what an implementation cannot compute: layer, implementation, reason */
     struct arena arena;
     struct study_config config;
     size_t n_cells;
@@ -210,23 +211,21 @@ static const char *cell_file(struct study *s, const struct cell *c, const char *
     return arena_printf(&s->arena, "%s/%s", s->options->out_dir, name + (*name == '.'));
 }
 
-static int plan_cell(struct study *s, struct cell *c, const struct study_layer *layer,
-                     const char *impl, struct diag *d)
+static void plan_cell(struct study *s, const struct study_layer *layer, const struct conv_impl *impl)
 {
-    c->layer = layer;
-    int rc = conv_find(&c->impl, impl, d);
-    if (rc != OK)
-        return rc;
     struct diag why = {0};
-    if (c->impl->supports(&layer->problem, &why) != OK)
-        return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = s->options->config},
-                         "layer %s (%s) cannot be computed by %s: %s", layer->name,
-                         conv_shape(&s->arena, &layer->problem), impl, why.msg);
+    if (impl->supports(&layer->problem, &why) != OK) {
+        json_array_append_new(s->skipped, json_pack("{s:s, s:s, s:s}", "layer", layer->name,
+                                                    "implementation", impl->name, "reason", why.msg));
+        return;
+    }
+    struct cell *c = &s->cells[s->n_cells++];
+    c->layer = layer;
+    c->impl = impl;
     c->campaign = cell_file(s, c, ".db");
     c->model = cell_file(s, c, ".json");
     c->direct = cell_file(s, c, ".direct.db");
     c->by_model = cell_file(s, c, ".model.db");
-    return OK;
 }
 
 /* Everything that can be wrong with the configuration is found here, before work begins. */
@@ -239,11 +238,20 @@ static int plan(struct study *s, struct diag *d)
     for (size_t i = 0; i < n_layers; i++) {
         int rc = study_layer(&layers[i], &s->arena, c->network, c->dataset, c->layers[i], c->image,
                              d);
-        for (size_t k = 0; rc == OK && k < n_impls; k++)
-            rc = plan_cell(s, &s->cells[s->n_cells++], &layers[i], c->implementations[k], d);
+        for (size_t k = 0; rc == OK && k < n_impls; k++) {
+            const struct conv_impl *impl;
+            rc = conv_find(&impl, c->implementations[k], d);
+            if (rc == OK)
+                plan_cell(s, &layers[i], impl);
+        }
         if (rc != OK)
             return rc;
     }
+    if (s->n_cells == 0)
+        return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = s->options->config},
+                         "none of the implementations computes any of the layers: 'sievert conv list "
+                         "--shape %s' shows what does",
+                         conv_shape(&s->arena, &layers[0].problem));
     s->work_total = (double)s->n_cells *
                     (INJECTION_COST * (double)c->injections + 2 * (double)c->errors);
     return OK;
@@ -292,8 +300,9 @@ static int write_manifest(struct study *s, struct diag *d)
         set_path(j, "by_model", c->by_model, prefix);
         json_array_append_new(cells, j);
     }
-    json_t *doc = json_pack("{s:s, s:o, s:o}", "config_file", s->options->config, "config",
-                            config_json(&s->config), "cells", cells);
+    json_t *doc = json_pack("{s:s, s:o, s:o, s:O}", "config_file", s->options->config,
+                            "config", config_json(&s->config), "cells", cells, "skipped",
+                            s->skipped);
     char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     int rc = file_write(manifest_path(&s->arena, s->options->out_dir), text, strlen(text), d);
     free(text);
@@ -303,7 +312,7 @@ static int write_manifest(struct study *s, struct diag *d)
 
 int study_run(const struct study_options *options, struct diag *d)
 {
-    struct study s = {.options = options, .begin = now_seconds()};
+    struct study s = {.options = options, .skipped = json_array(), .begin = now_seconds()};
     int rc = config_load(&s.config, &s.arena, options->config, d);
     if (rc == OK)
         rc = plan(&s, d);
@@ -317,6 +326,7 @@ int study_run(const struct study_options *options, struct diag *d)
         rc = write_manifest(&s, d); /* now without the models that could not be made */
     if (rc == OK)
         rc = study_report(options->out_dir, d);
+    json_decref(s.skipped);
     arena_fini(&s.arena);
     return rc;
 }

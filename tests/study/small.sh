@@ -36,6 +36,13 @@ check 'json on stdout is the report' "$SIEVERT study study.yaml -o one -q --json
 sed -i 's/injections: 60/injections: 61/' study.yaml
 check 'another study is refused' "! $SIEVERT study study.yaml -o one -q 2>refused.txt && grep -q 'another study' refused.txt"
 
+# What an implementation cannot compute is skipped and named.
+sed -i 's/implementations: .*/implementations: [direct, winograd-4x4-nonfused]/; s/61/20/' study.yaml
+"$SIEVERT" study study.yaml -o skip -q >skip.txt
+check 'skipped layers are named' "grep -q 'Not computed: .*winograd-4x4-nonfused' skip.txt"
+sed -i 's/direct, winograd/winograd/' study.yaml
+check 'nothing to do is an error' "! $SIEVERT study study.yaml -o none -q 2>none.txt && grep -q 'none of the impl' none.txt"
+
 # Interrupt a campaign in the middle, continue it: the same file as undisturbed.
 args=(inject --impl direct --onnx "$ROOT/examples/lenet5.onnx" --layer 1 -n 4000 -q)
 "$SIEVERT" "${args[@]}" -o whole.db >/dev/null
