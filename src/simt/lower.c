@@ -532,6 +532,63 @@ static size_t lower_start(struct lowering *x)
     return arrival;
 }
 
+/* ---- Blocks of FMAs ---------------------------------------------------------------------------------- */
+static bool same_block(const struct code *c, size_t n, const struct code *row, bool first)
+{
+    for (size_t k = 0; k < n; k++)
+        if (row[k].a != row->a || (!first && row[k].b != c[k].b))
+            return false;
+    return true;
+}
+
+/* Is any result of these an a or b of theirs? */
+static bool overwrites(const struct code *c, size_t n, size_t rows)
+{
+    for (size_t d = 0; d < rows * n; d++) {
+        for (size_t k = 0; k < n; k++)
+            if (c[d].d == c[k].b)
+                return true;
+        for (size_t row = 0; row < rows; row++)
+            if (c[d].d == c[row * n].a)
+                return true;
+    }
+    return false;
+}
+
+/* Rows of n FMAs in c, of which `run` follow each other. */
+static size_t count_rows(const struct code *c, size_t run, size_t n)
+{
+    size_t rows = 0;
+    while (rows < 16 && (rows + 1) * n <= run && same_block(c, n, c + rows * n, rows == 0) &&
+           !overwrites(c, n, rows + 1))
+        rows++;
+    return rows;
+}
+
+/* Mark the first FMA of each block; the others stay as they are, for partial masks. entry: the unit of
+ * each instruction. */
+static void find_fma_blocks(struct lowering *x, const size_t *entry)
+{
+    simt_step_fn *fma = x->lanes->op[PTX_FMA_F32];
+    size_t n_insns = x->k->n_insns;
+    for (size_t i = 0, run; x->lanes->fma_block && i < n_insns; i += run ? run : 1) {
+        for (run = 0; i + run < n_insns && x->code[entry[i + run]].fn == fma &&
+                      entry[i + run] == entry[i] + run;
+             run++)
+            ;
+        for (size_t at = 0; at + 4 <= run;) {
+            struct code *c = &x->code[entry[i] + at];
+            size_t n = count_rows(c, run - at, 8) > 0 ? 8 : 4, rows = count_rows(c, run - at, n);
+            if (rows > 0) {
+                c->fn = x->lanes->fma_block;
+                c->n = (uint8_t)n;
+                c->x = (uint8_t)rows;
+            }
+            at += rows > 0 ? rows * n : 1;
+        }
+    }
+}
+
 static void lower_kernel(struct lowering *x, bool hooked)
 {
     struct program *p = x->p;
@@ -547,6 +604,8 @@ static void lower_kernel(struct lowering *x, bool hooked)
         lower_insn(x, &x->k->insns[x->insn]);
         forget_addresses(x, &x->k->insns[x->insn]);
     }
+    if (!hooked)
+        find_fma_blocks(x, entry);
     p->code[hooked] = arena_array(&p->arena, x->n_code, sizeof *p->code[hooked]);
     memcpy(p->code[hooked], x->code, x->n_code * sizeof *x->code);
     for (size_t i = 0; i < n; i++)

@@ -1,7 +1,8 @@
 # The steps of the interpreter, once per kind of processor; simt_new chooses at run time.
 set(lanes_flags -fno-strict-aliasing -fno-math-errno -fno-trapping-math -Wno-psabi)
 function(simt_lanes name)
-  add_library(simt_lanes_${name} OBJECT ${CMAKE_SOURCE_DIR}/src/simt/lanes/exec.c)
+  add_library(simt_lanes_${name} OBJECT ${CMAKE_SOURCE_DIR}/src/simt/lanes/exec.c
+              ${CMAKE_SOURCE_DIR}/src/simt/lanes/rows.c)
   target_include_directories(simt_lanes_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_compile_definitions(simt_lanes_${name} PRIVATE SIMT_LANES_NAME=${name})
   target_compile_options(simt_lanes_${name} PRIVATE ${lanes_flags} ${ARGN})

@@ -118,10 +118,11 @@ struct warp {
 /* The steps for one kind of processor: src/simt/lanes compiled for it. */
 struct lanes {
     const char *name;
-    simt_step_fn *op[PTX_N_OPS]; /* OP rows */
+    simt_step_fn *const *op; /* OP rows, by enum ptx_op */
     simt_step_fn *load[6], *store[6];         /* by space, any type */
     simt_step_fn *load32[6], *store32[6];     /* 32-bit elements in 32-bit registers */
     simt_step_fn *load64[6], *store64[6];
+    simt_step_fn *fma_block;                  /* rows of FMAs that share operands, or NULL */
     simt_step_fn *address;                    /* prepares what the next four use */
     simt_step_fn *load32_at[6], *store32_at[6], *load64_at[6], *store64_at[6];
     simt_step_fn *ftz, *sat32, *sat64, *round;

@@ -1,144 +1,14 @@
-/* The steps of threaded code: one per row of isa.def from its expression, memory, and the little ones
- * that lowering puts between them. Compiled once per kind of processor (SIMT_LANES names the table);
- * the vector code is the compiler's, from plain loops over 32 lanes. */
-#pragma GCC diagnostic ignored "-Wconversion" /* expressions of isa.def convert on purpose */
+/* The steps that are no row: memory, ends of segments, and the little ones that lowering puts between.
+ * Compiled once per kind of processor. */
+#pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wtype-limits"
 
 #include <fenv.h>
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
 
-#include "simt/lanes/types.h"
-#include "simt/priv.h"
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define AT(ptr) __builtin_assume_aligned((ptr), 64)
-#define STEP(name)                                                                                    \
-    static const struct code *name(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
-#define NEXT return i[1].fn(w, i + 1, r, mask)
-#define NEXT_WIDE return i[2].fn(w, i + 2, r, mask)
-#ifdef __clang__
-#define LANES _Pragma("clang loop vectorize(assume_safety)") for (int l = 0; l < SIMT_LANES; l++)
-#else
-#define LANES _Pragma("GCC ivdep") for (int l = 0; l < SIMT_LANES; l++)
-#endif
-
-/* ---- The write seam: results reach registers here, and by full-mask writes in place --------------- */
-ALWAYS_INLINE void blend(const struct warp *w, uint8_t *dst, size_t size)
-{
-    if (size == 2) {
-        const u16 *from = AT(w->tmp), *m = AT(w->lanes16);
-        u16 *to = AT(dst);
-        LANES to[l] = (from[l] & m[l]) | (to[l] & ~m[l]);
-    } else if (size == 4) {
-        const u32 *from = AT(w->tmp), *m = AT(w->lanes32);
-        u32 *to = AT(dst);
-        LANES to[l] = (from[l] & m[l]) | (to[l] & ~m[l]);
-    } else {
-        const u64 *from = AT(w->tmp), *m = AT(w->lanes64);
-        u64 *to = AT(dst);
-        LANES to[l] = (from[l] & m[l]) | (to[l] & ~m[l]);
-    }
-}
-
-ALWAYS_INLINE void *result(struct warp *w, uint8_t *dst, uint32_t mask)
-{
-    return mask == SIMT_FULL_MASK ? dst : w->tmp;
-}
-
-ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
-{
-    u32 *to = (u32 *)dst;
-    *to = (value & mask) | (*to & ~mask);
-}
-
-/* ---- OP rows ---------------------------------------------------------------------------------------- */
-#define OPERAND_TYPES(ta, tb, tc)                                                                     \
-    typedef ta A __attribute__((unused));                                                             \
-    enum { W = 8 * sizeof(A) };                                                                       \
-    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
-    (void)pa, (void)pb, (void)pc, (void)W;
-#define OPERANDS(ta, tb, tc)                                                                          \
-    ta a = GET_##ta(pa, l);                                                                           \
-    tb b = GET_##tb(pb, l);                                                                           \
-    tc c = GET_##tc(pc, l);                                                                           \
-    (void)a, (void)b, (void)c;
-
-/* Runs of the same instruction stay in one loop, with the mask decided once. */
-#define BODY_VALUE(id, out, ta, tb, tc, expr)                                                         \
-    typedef ta A __attribute__((unused));                                                             \
-    typedef out O;                                                                                    \
-    enum { W = 8 * sizeof(A) };                                                                       \
-    (void)W;                                                                                          \
-    if (mask == SIMT_FULL_MASK) {                                                                     \
-        do {                                                                                          \
-            const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                             \
-            O *to = AT(r + i->d);                                                                     \
-            (void)pa, (void)pb, (void)pc;                                                             \
-            LANES                                                                                     \
-            {                                                                                         \
-                OPERANDS(ta, tb, tc)                                                                  \
-                to[l] = CANONICAL_##out((O)(expr));                                                   \
-            }                                                                                         \
-        } while ((++i)->fn == step_##id);                                                             \
-        return i->fn(w, i, r, mask);                                                                  \
-    }                                                                                                 \
-    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
-    O *to = AT(w->tmp);                                                                               \
-    (void)pa, (void)pb, (void)pc;                                                                     \
-    LANES                                                                                             \
-    {                                                                                                 \
-        OPERANDS(ta, tb, tc)                                                                          \
-        to[l] = CANONICAL_##out((O)(expr));                                                           \
-    }                                                                                                 \
-    blend(w, r + i->d, sizeof(O));                                                                    \
-    NEXT;
-#define BODY_MASK(id, out, ta, tb, tc, expr) /* a predicate from values */                               \
-    OPERAND_TYPES(ta, tb, tc)                                                                         \
-    uint32_t m = 0;                                                                                   \
-    LANES                                                                                             \
-    {                                                                                                 \
-        OPERANDS(ta, tb, tc)                                                                          \
-        m |= (expr) ? 1u << l : 0;                                                                    \
-    }                                                                                                 \
-    write_mask(r + i->d, m, mask);                                                                    \
-    NEXT;
-#define BODY_LOGIC(id, out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
-    const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                             \
-    (void)a, (void)b;                                                                                 \
-    write_mask(r + i->d, (expr), mask);                                                               \
-    NEXT;
-#define BODY_u16(a) BODY_VALUE
-#define BODY_s16(a) BODY_VALUE
-#define BODY_h(a) BODY_VALUE
-#define BODY_u32(a) BODY_VALUE
-#define BODY_s32(a) BODY_VALUE
-#define BODY_u64(a) BODY_VALUE
-#define BODY_s64(a) BODY_VALUE
-#define BODY_f32(a) BODY_VALUE
-#define BODY_f64(a) BODY_VALUE
-#define BODY_p(a) BODY_P_##a
-#define BODY_P_p BODY_LOGIC
-#define BODY_P_u16 BODY_MASK
-#define BODY_P_s16 BODY_MASK
-#define BODY_P_u32 BODY_MASK
-#define BODY_P_s32 BODY_MASK
-#define BODY_P_u64 BODY_MASK
-#define BODY_P_s64 BODY_MASK
-#define BODY_P_f32 BODY_MASK
-#define BODY_P_f64 BODY_MASK
-
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
-    STEP(step_##id)                                                                                   \
-    {                                                                                                 \
-        BODY_##out(ta)(id, out, ta, tb, tc, expr)                                                         \
-    }
-#define SP(id, key, shape, group, folded, doc)
-#include "ptx/isa.def"
-#undef OP
-#undef SP
+#include "simt/lanes/step.h"
 
 ALWAYS_INLINE const struct code_more *more_of(const struct code *i)
 {
@@ -175,6 +45,49 @@ ALWAYS_INLINE void put_lane(uint8_t *slot, int bits, int l, u64 v)
 #include "simt/lanes/priv_memory.h"
 
 /* ---- Steps that lowering adds ------------------------------------------------------------------------- */
+/* ---- Blocks of FMAs ------------------------------------------------------------------------------------ */
+/* x rows of n: row y is d[y][c] = a[y] * b[c] + c[y][c], as the outer products of a GEMM are. No result
+ * is an a or b of the block. The units of code are those of the single FMAs. */
+#ifdef __AVX512F__
+ALWAYS_INLINE __m512 canonical_fma(__m512 a, __m512 b, __m512 c)
+{
+    const __m512 nan = _mm512_castsi512_ps(_mm512_set1_epi32(0x7fffffff));
+    __m512 v = _mm512_fmadd_ps(a, b, c);
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, v, _CMP_EQ_OQ), nan, v);
+}
+
+#define FMA_ROWS(N)                                                                                   \
+    for (int half = 0; half < 128; half += 64) {                                                      \
+        const struct code *q = i;                                                                     \
+        uint8_t *base = r + half;                                                                     \
+        __m512 b[N];                                                                                  \
+        for (int c = 0; c < N; c++)                                                                   \
+            b[c] = _mm512_load_ps(base + q[c].b);                                                     \
+        for (int row = 0; row < i->x; row++, q += N) {                                                \
+            __m512 a = _mm512_load_ps(base + q->a);                                                   \
+            for (int c = 0; c < N; c++)                                                               \
+                _mm512_store_ps(base + q[c].d,                                                        \
+                                canonical_fma(a, b[c], _mm512_load_ps(base + q[c].c)));               \
+        }                                                                                             \
+    }
+
+STEP(step_fma_block)
+{
+    if (mask != SIMT_FULL_MASK)
+        return SIMT_ROWS[PTX_FMA_F32](w, i, r, mask);
+    if (i->n == 8) {
+        FMA_ROWS(8)
+    } else {
+        FMA_ROWS(4)
+    }
+    i += i->x * i->n;
+    return i->fn(w, i, r, mask);
+}
+#define FMA_BLOCK step_fma_block
+#else
+#define FMA_BLOCK NULL
+#endif
+
 /* ---- Ends of segments ----------------------------------------------------------------------------------- */
 /* Back to code that is not compiled for wide vectors. */
 ALWAYS_INLINE void leave(void)
@@ -372,24 +285,16 @@ STEP(step_unpack)
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
-#define TABLE_(x) simt_lanes_##x
-#define TABLE(x) TABLE_(x)
-const struct lanes TABLE(SIMT_LANES_NAME) = {
+const struct lanes SIMT_TABLE = {
     .name = STRING(SIMT_LANES_NAME),
-    .op =
-        {
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr) [PTX_##id] = step_##id,
-#define SP(id, key, shape, group, folded, doc)
-#include "ptx/isa.def"
-#undef OP
-#undef SP
-        },
+    .op = SIMT_ROWS,
     .load = {load_slow, load_slow, load_slow, load_slow, load_slow, load_slow},
     .store = {store_slow, store_slow, store_slow, store_slow, store_slow, store_slow},
     .load32 = {load32_generic, load32_global, load32_shared, load_slow, load_slow, load32_param},
     .load64 = {load64_generic, load64_global, load64_shared, load_slow, load_slow, load64_param},
     .store32 = {store32_generic, store32_global, store32_shared, store_slow, store_slow, store_slow},
     .store64 = {store64_generic, store64_global, store64_shared, store_slow, store_slow, store_slow},
+    .fma_block = FMA_BLOCK,
     .address = step_address,
     .load32_at = {[PTX_SPACE_GLOBAL] = load32_global_at, [PTX_SPACE_SHARED] = load32_shared_at},
     .load64_at = {[PTX_SPACE_GLOBAL] = load64_global_at, [PTX_SPACE_SHARED] = load64_shared_at},

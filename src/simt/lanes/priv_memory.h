@@ -366,23 +366,63 @@ ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i, con
     return bad || ad->shape == ADDRESS_WILD || win->size < bytes ? ~0ull : offset;
 }
 
-/* `count` lanes from lane `at` on, their elements `step` elements apart: constant trip counts, so that
- * the compiler can choose shuffles. */
+/* Lanes of a group read elements k of their vectors of n, which lie one after another, or all the same
+ * one. Constant trip counts, so that the compiler finds the shuffles. */
 #define GROUP_LOADS(T, G)                                                                             \
     for (int g = 0; g < SIMT_LANES; g += G) {                                                         \
-        const T *from = (const T *)(data + ad->relative[g]) + k;                                       \
-        if (ad->stride == 0)                                                                           \
-            for (int l = 0; l < G; l++)                                                               \
-                to[g + l] = from[0];                                                                  \
-        else if (n == 1)                                                                              \
-            memcpy(to + g, from, G * sizeof(T));                                                      \
-        else if (n == 2)                                                                              \
-            for (int l = 0; l < G; l++)                                                               \
-                to[g + l] = from[2 * l];                                                              \
-        else                                                                                          \
-            for (int l = 0; l < G; l++)                                                               \
-                to[g + l] = from[4 * l];                                                              \
+        const T *from = (const T *)(data + ad->relative[g]) + k;                                      \
+        T *group = to + g;                                                                            \
+        if (ad->stride == 0) {                                                                        \
+            T v = from[0];                                                                            \
+            INDEPENDENT for (int l = 0; l < G; l++) group[l] = v;                                     \
+        } else if (n == 1) {                                                                          \
+            memcpy(group, from, G * sizeof(T));                                                       \
+        } else if (n == 2) {                                                                          \
+            INDEPENDENT for (int l = 0; l < G; l++) group[l] = from[2 * l];                           \
+        } else {                                                                                      \
+            INDEPENDENT for (int l = 0; l < G; l++) group[l] = from[4 * l];                           \
+        }                                                                                             \
     }
+
+#ifdef __AVX512F__
+/* Vectors of 4 words, 8 lanes walking through 128 bytes or all at one place: the threads of a GEMM tile.
+ * One shuffle per element and half a warp. */
+ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct address *ad,
+                              const uint8_t *data)
+{
+    const __m512i eight = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+    for (int half = 0; half < SIMT_LANES; half += 16) {
+        const uint8_t *low = data + ad->relative[half], *high = data + ad->relative[half + 8];
+        if (ad->stride == 0) {
+            __m512i both = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)low));
+            both = _mm512_inserti32x4(both, _mm_loadu_si128((const __m128i *)high), 1);
+            for (int k = 0; k < 4; k++) {
+                __m512i pick = _mm512_setr_epi32(k, k, k, k, k, k, k, k, 4 + k, 4 + k, 4 + k, 4 + k, 4 + k,
+                                                 4 + k, 4 + k, 4 + k);
+                _mm512_store_si512(element_d(r, i, k) + 4 * half, _mm512_permutexvar_epi32(pick, both));
+            }
+            continue;
+        }
+        __m512i a = _mm512_loadu_si512(low), b = _mm512_loadu_si512(low + 64);
+        __m512i c = _mm512_loadu_si512(high), d = _mm512_loadu_si512(high + 64);
+        for (int k = 0; k < 4; k++) {
+            __m512i pick = _mm512_add_epi32(eight, _mm512_set1_epi32(k));
+            __m512i v = _mm512_permutex2var_epi32(a, pick, b);
+            if (low != high)
+                v = _mm512_mask_blend_epi32(0xff00, v, _mm512_permutex2var_epi32(c, pick, d));
+            _mm512_store_si512(element_d(r, i, k) + 4 * half, v);
+        }
+    }
+}
+#define HAVE_QUADS 1
+#else
+ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct address *ad,
+                              const uint8_t *data)
+{
+    (void)r, (void)i, (void)ad, (void)data;
+}
+#define HAVE_QUADS 0
+#endif
 
 #define LOAD_AT_BODY(T, win)                                                                          \
     const struct address *ad = AT(r + more_of(i)->address);                                            \
@@ -392,6 +432,10 @@ ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i, con
     const int n = i->n;                                                                               \
     const uint8_t *data = (win).data + offset;                                                        \
     bool regular = ad->stride == 0 || ad->stride == (s32)sizeof(T) * n;                                 \
+    if (HAVE_QUADS && sizeof(T) == 4 && n == 4 && ad->shape == ADDRESS_GROUPS && regular) {           \
+        load_quads(r, i, ad, data);                                                                   \
+        NEXT_WIDE;                                                                                    \
+    }                                                                                                 \
     for (int k = 0; k < n; k++) {                                                                     \
         uint8_t *dst = element_d(r, i, k);                                                            \
         T *to = AT(result(w, dst, mask));                                                             \

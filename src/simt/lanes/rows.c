@@ -1,0 +1,100 @@
+/* One step per OP row of isa.def, from its expression. Compiled once per kind of processor; the vector
+ * code is the compiler's, from plain loops over 32 lanes. */
+#pragma GCC diagnostic ignored "-Wconversion" /* expressions of isa.def convert on purpose */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wtype-limits"
+
+#include "simt/lanes/step.h"
+
+#define OPERAND_TYPES(ta, tb, tc)                                                                     \
+    typedef ta A __attribute__((unused));                                                             \
+    enum { W = 8 * sizeof(A) };                                                                       \
+    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
+    (void)pa, (void)pb, (void)pc, (void)W;
+#define OPERANDS(ta, tb, tc)                                                                          \
+    ta a = GET_##ta(pa, l);                                                                           \
+    tb b = GET_##tb(pb, l);                                                                           \
+    tc c = GET_##tc(pc, l);                                                                           \
+    (void)a, (void)b, (void)c;
+
+/* Runs of the same instruction stay in one loop, with the mask decided once. */
+#define BODY_VALUE(id, out, ta, tb, tc, expr)                                                         \
+    typedef ta A __attribute__((unused));                                                             \
+    typedef out O;                                                                                    \
+    enum { W = 8 * sizeof(A) };                                                                       \
+    (void)W;                                                                                          \
+    if (mask == SIMT_FULL_MASK) {                                                                     \
+        do {                                                                                          \
+            const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                             \
+            O *to = AT(r + i->d);                                                                     \
+            (void)pa, (void)pb, (void)pc;                                                             \
+            LANES                                                                                     \
+            {                                                                                         \
+                OPERANDS(ta, tb, tc)                                                                  \
+                to[l] = CANONICAL_##out((O)(expr));                                                   \
+            }                                                                                         \
+        } while ((++i)->fn == step_##id);                                                             \
+        return i->fn(w, i, r, mask);                                                                  \
+    }                                                                                                 \
+    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
+    O *to = AT(w->tmp);                                                                               \
+    (void)pa, (void)pb, (void)pc;                                                                     \
+    LANES                                                                                             \
+    {                                                                                                 \
+        OPERANDS(ta, tb, tc)                                                                          \
+        to[l] = CANONICAL_##out((O)(expr));                                                           \
+    }                                                                                                 \
+    blend(w, r + i->d, sizeof(O));                                                                    \
+    NEXT;
+#define BODY_MASK(id, out, ta, tb, tc, expr) /* a predicate from values */                               \
+    OPERAND_TYPES(ta, tb, tc)                                                                         \
+    uint32_t m = 0;                                                                                   \
+    LANES                                                                                             \
+    {                                                                                                 \
+        OPERANDS(ta, tb, tc)                                                                          \
+        m |= (expr) ? 1u << l : 0;                                                                    \
+    }                                                                                                 \
+    write_mask(r + i->d, m, mask);                                                                    \
+    NEXT;
+#define BODY_LOGIC(id, out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
+    const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                             \
+    (void)a, (void)b;                                                                                 \
+    write_mask(r + i->d, (expr), mask);                                                               \
+    NEXT;
+#define BODY_u16(a) BODY_VALUE
+#define BODY_s16(a) BODY_VALUE
+#define BODY_h(a) BODY_VALUE
+#define BODY_u32(a) BODY_VALUE
+#define BODY_s32(a) BODY_VALUE
+#define BODY_u64(a) BODY_VALUE
+#define BODY_s64(a) BODY_VALUE
+#define BODY_f32(a) BODY_VALUE
+#define BODY_f64(a) BODY_VALUE
+#define BODY_p(a) BODY_P_##a
+#define BODY_P_p BODY_LOGIC
+#define BODY_P_u16 BODY_MASK
+#define BODY_P_s16 BODY_MASK
+#define BODY_P_u32 BODY_MASK
+#define BODY_P_s32 BODY_MASK
+#define BODY_P_u64 BODY_MASK
+#define BODY_P_s64 BODY_MASK
+#define BODY_P_f32 BODY_MASK
+#define BODY_P_f64 BODY_MASK
+
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
+    STEP(step_##id)                                                                                   \
+    {                                                                                                 \
+        BODY_##out(ta)(id, out, ta, tb, tc, expr)                                                         \
+    }
+#define SP(id, key, shape, group, folded, doc)
+#include "ptx/isa.def"
+#undef OP
+#undef SP
+
+simt_step_fn *const SIMT_ROWS[PTX_N_OPS] = {
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr) [PTX_##id] = step_##id,
+#define SP(id, key, shape, group, folded, doc)
+#include "ptx/isa.def"
+#undef OP
+#undef SP
+};
