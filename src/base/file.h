@@ -18,7 +18,8 @@ struct text {
 int file_read(struct text *out, struct arena *a, const char *path, size_t max_bytes,
               struct diag *d);
 
-/* Replace path by these bytes, all or nothing: written beside it, synced, renamed. */
+/* Replace path by these bytes, all or nothing: written beside it, synced, renamed. What is not a regular
+ * file (/dev/stdout) is written to. */
 int file_write(const char *path, const void *bytes, size_t len, struct diag *d);
 
 /* Make a directory and its parents; fine if it exists. */

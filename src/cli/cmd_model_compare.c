@@ -1,4 +1,4 @@
-/* model compare: two error models; model validate: an error model and a campaign's own errors. */
+/* model compare: two error models; model check: an error model and a campaign's own errors. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,7 +129,7 @@ int run_model_compare(struct cli *cli, void *args)
     return OK;
 }
 
-/* ---- model validate -------------------------------------------------------------------------------- */
+/* ---- model check -------------------------------------------------------------------------------- */
 
 struct validate_args {
     uint64_t seed, n;
@@ -142,13 +142,13 @@ static void validate_defaults(void *args)
     o->n = 10000;
 }
 
-const struct cli_command cmd_model_validate = {
-    .name = "model validate",
+const struct cli_command cmd_model_check = {
+    .name = "model check",
     .summary = "draw from a model for a campaign's tensor and compare with the campaign's errors",
     .operands = "MODEL.json RUN.db",
     .min_operands = 2,
     .max_operands = 2,
-    .examples = "  sievert model validate conv1_gemm.json conv2_gemm.db\n",
+    .examples = "  sievert model check conv1_gemm.json conv2_gemm.db\n",
     .options = (const struct cli_option[]){
         {"n", 'n', OPT_U64, "N", "errors to draw (10000)", offsetof(struct validate_args, n)},
         {"seed", 0, OPT_U64, "S", "of the draws (1)", offsetof(struct validate_args, seed)},
@@ -270,7 +270,7 @@ static void print_validation(struct cli *cli, const struct validation *v)
     printf("\nvalue classes of all corrupted values: total variation %.4f\n", v->values.total_variation);
 }
 
-int run_model_validate(struct cli *cli, void *args)
+int run_model_check(struct cli *cli, void *args)
 {
     const struct validate_args *o = args;
     struct validation v = {.patterns.name = {cli->operands[0], cli->operands[1]}};

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -111,6 +112,18 @@ static void files_are_written_whole_or_not_at_all(void **state)
     char tmp[4096];
     snprintf(tmp, sizeof tmp, "%s.%ld.tmp", AT("in_the_way"), (long)getpid());
     assert_int_not_equal(stat(tmp, &st), 0);
+    /* a device is written to and stays a device */
+    d = (struct diag){0};
+    assert_int_equal(file_write("/dev/null", "x", 1, &d), OK);
+    assert_true(stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
+    unlink(AT("base_pipe"));
+    assert_int_equal(mkfifo(AT("base_pipe"), 0600), 0);
+    int end = open(AT("base_pipe"), O_RDONLY | O_NONBLOCK);
+    char got[4] = "";
+    assert_int_equal(file_write(AT("base_pipe"), "abc", 3, &d), OK);
+    assert_int_equal(read(end, got, 4), 3);
+    assert_memory_equal(got, "abc", 3);
+    close(end);
     d = (struct diag){0};
     assert_int_equal(file_mkdirs(AT("base_file/below"), &d), ERR_IO);
     d = (struct diag){0};
