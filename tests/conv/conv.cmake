@@ -7,7 +7,7 @@ find_library(OPENCL_LIBRARY OpenCL REQUIRED)
 add_library(test_native STATIC EXCLUDE_FROM_ALL conv/native.c)
 target_link_libraries(test_native PUBLIC test_conv ${OPENCL_LIBRARY})
 
-foreach(name oracle_conv_reference oracle_conv_sim prop_conv)
+foreach(name oracle_conv_reference oracle_conv_sim oracle_onnx_conv prop_conv)
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE test_conv)
   endif()
