@@ -16,6 +16,7 @@
 INLINE void stage_window(const struct shape *p, const __global float *x, int h0, int w0, bool live,
                          uint t, __local float *to)
 {
+#pragma unroll 1
     for (uint i = t; i < WINDOW * WINDOW; i += THREADS) {
         const int h = h0 + i / WINDOW, w = w0 + i % WINDOW;
         to[i] = live && INSIDE(h, p->H) && INSIDE(w, p->W) ? x[h * p->W + w] : 0.0f;
@@ -26,6 +27,7 @@ INLINE void stage_window(const struct shape *p, const __global float *x, int h0,
 INLINE void stage_filters(const struct shape *p, const __global float *filter, int k0, int c, uint t,
                           __local float *to)
 {
+#pragma unroll 1
     for (uint i = t; i < FILTER_FLOATS; i += THREADS) {
         const int k = k0 + i % FILTERS;
         to[i] = k < p->K && c < p->C
