@@ -1,4 +1,5 @@
 /* LeNet-5 as committed: shape, layers, accuracy, and that running from a layer equals running all. */
+#include <ctype.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
-#include "nn/nn.h"
+#include "base/file.h"
+#include "nn/priv.h"
 
 static const char LENET[] = TEST_SOURCE_DIR "/examples/lenet5.onnx";
 
@@ -138,6 +139,26 @@ static void running_from_a_layer(void **state)
     arena_fini(&a);
 }
 
+/* The table of operators and the document that lists them. */
+static void documented(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct text t;
+    struct diag d = {0};
+    assert_int_equal(file_read(&t, &a, TEST_SOURCE_DIR "/docs/NETWORKS.md", 1 << 20, &d), OK);
+    for (size_t k = 0; k < nn_n_ops; k++) {
+        size_t len = strlen(nn_ops[k].name);
+        const char *p = t.ptr;
+        while ((p = strstr(p, nn_ops[k].name)) && (isalnum((unsigned char)p[len]) ||
+                                                   isalnum((unsigned char)p[-1])))
+            p++;
+        if (!p)
+            fail_msg("%s is not in docs/NETWORKS.md", nn_ops[k].name);
+    }
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(accuracy),
         cmocka_unit_test(describes_what_it_computes),
         cmocka_unit_test(running_from_a_layer),
+        cmocka_unit_test(documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
