@@ -30,7 +30,8 @@ sqlite3.h store
 dnnl conv|nn
 protobuf-c nn
 cyaml study
-png.h report
+png.h report|nn
+jpeglib.h nn
 zstd.h store
 Random123 base
 '

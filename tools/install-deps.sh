@@ -22,7 +22,8 @@ libonnx-dev|the ONNX .proto itself
 libsqlite3-dev|the store
 libzstd-dev|compresses tensors in the store
 zlib1g-dev|reads gzipped data sets
-libpng-dev|pictures in the report
+libpng-dev|pictures in the report; image data sets
+libjpeg62-turbo-dev|image data sets
 librandom123-dev|Philox, the counter-based random numbers
 libjansson-dev|JSON
 libcyaml-dev|study files in YAML

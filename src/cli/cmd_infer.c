@@ -23,7 +23,7 @@ const struct cli_command cmd_infer = {
                 "  sievert infer --onnx net.onnx --input x.npy -o y.npy\n",
     .options = (const struct cli_option[]){
         {"onnx", 0, OPT_STRING, "NET.onnx", "the network", offsetof(struct infer_args, onnx)},
-        {"input", 0, OPT_STRING, "X.npy", "its input", offsetof(struct infer_args, input)},
+        {"input", 0, OPT_STRING, "X.npy", "its input (.npy, or ONNX's .pb)", offsetof(struct infer_args, input)},
         {"output", 'o', OPT_STRING, "Y.npy", "where its output goes",
          offsetof(struct infer_args, output)},
         {"expect", 0, OPT_STRING, "Y.npy", "fail unless the output is this, within --tolerance",
@@ -51,7 +51,7 @@ static int compare(const char *path, const struct tensor *y, double tolerance, s
                    struct diag *d)
 {
     struct tensor want;
-    int rc = npy_read(&want, a, path, d);
+    int rc = nn_read_tensor(&want, a, path, d);
     if (rc != OK)
         return rc;
     if (tensor_elems(&want) != tensor_elems(y))
@@ -70,7 +70,7 @@ static int infer_tensor(struct cli *cli, struct infer_args *o)
 {
     struct tensor x, want, y;
     struct nn *net = NULL;
-    int rc = npy_read(&x, &cli->arena, o->input, &cli->diag);
+    int rc = nn_read_tensor(&x, &cli->arena, o->input, &cli->diag);
     if (rc != OK)
         return rc;
     rc = nn_load(&net, o->onnx, x.rank > 0 ? x.dim[0] : 1, &cli->diag);
@@ -118,6 +118,7 @@ static int infer_dataset(struct cli *cli, struct infer_args *o)
     nn_input_dims(net, &in);
     nn_output_dims(net, &out);
     size_t pixels = data.c * data.h * data.w, classes = tensor_elems(&out), right = 0;
+    size_t labelled = 0;
     float *scores = arena_array(&cli->arena, classes, sizeof *scores);
     if (tensor_elems(&in) != pixels)
         rc = diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = o->onnx},
@@ -127,12 +128,16 @@ static int infer_dataset(struct cli *cli, struct infer_args *o)
     for (size_t i = 0; rc == OK && i < data.n; i++) {
         rc = nn_run(net, data.images + i * pixels, scores, &cli->diag);
         right += argmax(scores, classes) == data.labels[i];
+        labelled += data.labels[i] != DATASET_NO_LABEL;
     }
     double seconds = monotonic_seconds() - begin;
     nn_free(net);
     if (rc != OK)
         return rc;
-    double accuracy = (double)right / (double)data.n;
+    if (labelled == 0)
+        return diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = o->data},
+                         "its images have no labels: no accuracy can be given");
+    double accuracy = (double)right / (double)labelled;
     if (cli->json)
         cli_print_json(json_pack("{s:I, s:I, s:f, s:f}", "images", (json_int_t)data.n, "right",
                                  (json_int_t)right, "accuracy", accuracy, "seconds", seconds));

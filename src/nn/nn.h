@@ -60,15 +60,20 @@ const float *nn_delta_golden_output(const struct nn_delta *e);
 int nn_delta_run(struct nn_delta *e, size_t n, const uint32_t *at, const float *faulty,
                  const float **output, struct diag *d);
 
+/* A tensor of float: .npy, or a TensorProto (.pb) as in ONNX's test data. In a. */
+int nn_read_tensor(struct tensor *out, struct arena *a, const char *path, struct diag *d);
+
 /* ---- Data sets ----------------------------------------------------------------------------------- */
+enum { DATASET_NO_LABEL = 255 };
 struct dataset {
     size_t n;                /* images */
     size_t c, h, w;
     const float *images;     /* n*c*h*w, scaled as the network expects */
-    const uint8_t *labels;   /* n */
+    const uint8_t *labels;   /* n, DATASET_NO_LABEL where there is none */
     const char *name;
 };
-/* "fashion-mnist" (test), "fashion-mnist:train", or a folder holding the IDX files; max 0: all. */
+/* "fashion-mnist" (test), "fashion-mnist:train", a folder of IDX files or of PNG and JPEG images (with a
+ * sub-folder per class), or a .npy batch; then options after commas: docs/NETWORKS.md. max 0: all. */
 int dataset_load(struct dataset *out, struct arena *a, const char *name, size_t max, struct diag *d);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/npy.h"
 #include "nn/priv.h"
 #include "nn/threads.h"
 
@@ -78,6 +79,23 @@ int nn_run(struct nn *net, const float *input, float *output, struct diag *d)
     if (rc == OK)
         copy_output(net, output);
     return rc;
+}
+
+int nn_read_tensor(struct tensor *out, struct arena *a, const char *path, struct diag *d)
+{
+    size_t len = strlen(path);
+    if (len < 3 || strcmp(path + len - 3, ".pb") != 0)
+        return npy_read(out, a, path, d);
+    struct onnx_tensor t;
+    int rc = onnx_read_tensor(&t, a, path, d);
+    if (rc == OK && t.type != ONNX_FLOAT)
+        rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = path}, "of type %s, not float",
+                       onnx_type_name(t.type));
+    if (rc != OK)
+        return rc;
+    *out = (struct tensor){.rank = t.rank, .data = t.f};
+    memcpy(out->dim, t.dim, (size_t)t.rank * sizeof *t.dim);
+    return OK;
 }
 
 /* ---- Convolution layers ---------------------------------------------------------------------------- */

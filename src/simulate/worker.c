@@ -81,6 +81,7 @@ int worker_trial(struct worker *w, uint64_t number, struct store_trial *out)
     int rc = nn_delta_run(w->delta, e.n, w->at, w->faulty, &output, &w->diag);
     if (rc != OK)
         return rc;
+    int label = sim->data.labels[w->image];
     *out = (struct store_trial){
         .number = number,
         .image = w->image,
@@ -90,7 +91,7 @@ int worker_trial(struct worker *w, uint64_t number, struct store_trial *out)
         .effect = EFFECT_MASKED,
         .answer_golden = w->answer,
         .answer_faulty = w->answer,
-        .label = sim->data.labels ? sim->data.labels[w->image] : -1,
+        .label = label < DATASET_NO_LABEL ? label : -1,
     };
     if (!output)
         return OK;
