@@ -84,17 +84,22 @@ static json_t *skipped(const struct report_input *in)
     return list;
 }
 
+static json_t *texts(const char *const *list)
+{
+    json_t *array = json_array();
+    for (; list && *list; list++)
+        json_array_append_new(array, json_text(*list));
+    return array;
+}
+
 static json_t *head(const struct report_input *in, double confidence)
 {
-    json_t *commands = json_array();
-    for (const char *const *c = in->commands; c && *c; c++)
-        json_array_append_new(commands, json_text(*c));
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "format", "sievert-report",
-                     "version", 1, "title", json_text(in->title ? in->title : "Sievert report"),
-                     "network", in->network ? json_text(in->network) : json_null(), "dataset",
+    return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
+                     "sievert-report", "version", 1, "sievert", SIEVERT_VERSION, "title",
+                     json_text(in->title ? in->title : "Sievert report"), "network", in->network ? json_text(in->network) : json_null(), "dataset",
                      in->dataset ? json_text(in->dataset) : json_null(), "golden_accuracy",
                      json_number(in->golden_accuracy), "confidence", json_number(confidence),
-                     "commands", commands);
+                     "commands", texts(in->commands), "cell_commands", texts(in->cell_commands));
 }
 
 int report_build(json_t **out, const struct report_input *in, struct diag *d)
@@ -136,7 +141,7 @@ int report_campaign(json_t **out, const char *store, double confidence,
 {
     struct arena a = {0};
     struct report_cell cell = {.campaign = store};
-    const char *commands[] = {arena_printf(&a, "sievert report %s", shell_word(&a, store)), NULL};
+    const char *commands[] = {arena_printf(&a, "sievert report %s", report_shell_word(&a, store)), NULL};
     struct report_input in = {
         .title = store,
         .golden_accuracy = NAN,

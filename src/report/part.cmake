@@ -11,3 +11,4 @@ add_custom_command(
   DEPENDS ${page_files} ${page}/embed.cmake
   VERBATIM COMMENT "Embedding the report page")
 target_sources(sv_report PRIVATE ${page_c})
+target_compile_definitions(sv_report PRIVATE SIEVERT_VERSION="${PROJECT_VERSION}")

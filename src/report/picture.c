@@ -206,7 +206,7 @@ static int draw(json_t **out, const struct tally *t, const struct sdc *s, const 
         paint(pixels, &l, &i, c->golden, scale > 0 ? scale : 1);
         char *uri = data_uri(pixels, l.width, l.height);
         const char *command = arena_printf(&a, "sievert replay %s %llu",
-                                           shell_word(&a, t->cell.campaign),
+                                           report_shell_word(&a, t->cell.campaign),
                                            (unsigned long long)s->number);
         *out = json_pack(
             "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:s?}", "kind", kind,

@@ -120,9 +120,6 @@ int picture_cell(json_t **out, const struct tally *t, size_t max_bytes, struct d
 enum { PICTURE_DECADES = 7 };
 json_t *picture_scale(void);
 
-/* A word for a POSIX shell, quoted if need be. */
-const char *shell_word(struct arena *a, const char *s);
-
 /* Text that grows. Aborts when memory runs out, as arenas do. */
 struct sink {
     char *p;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/diag.h"
 
 /* One cell of the study: a layer computed by an implementation. Any path but campaign may be NULL. */
@@ -38,6 +39,9 @@ struct report_input {
     double golden_accuracy; /* of the network on the images used, NAN if unknown */
     double confidence;      /* 0: 0.95 */
     const char *const *commands; /* to make everything again; NULL-terminated */
+    /* The same for one cell, with {layer}, {impl}, {store}, {model}, {sim_direct}, {sim_model} where its own
+     * go; may be NULL. */
+    const char *const *cell_commands;
     size_t n_cells;
     const struct report_cell *cells;
     size_t n_skipped;
@@ -49,6 +53,9 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d);
 /* The same for one campaign store: `sievert report run.db`. */
 int report_campaign(json_t **out, const char *store, double confidence,
                     const struct report_sources *sources, struct diag *d);
+
+/* A word for a POSIX shell, quoted if need be. In a. */
+const char *report_shell_word(struct arena *a, const char *s);
 
 void report_terminal(FILE *to, const json_t *report, bool colour);
 int report_csv(const char *path, const json_t *report, struct diag *d);

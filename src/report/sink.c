@@ -32,7 +32,7 @@ void sink_free(struct sink *s)
     *s = (struct sink){0};
 }
 
-const char *shell_word(struct arena *a, const char *s)
+const char *report_shell_word(struct arena *a, const char *s)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "_-+=./:,@%";

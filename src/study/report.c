@@ -1,5 +1,6 @@
 /* A study's folder -> report.json, report.csv, report.html. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -46,8 +47,38 @@ static const char *path_in(struct arena *a, const char *folder, const json_t *ce
 static const char *const *commands(struct arena *a, const char *config, const char *folder)
 {
     const char **list = arena_array(a, 3, sizeof *list);
-    list[0] = arena_printf(a, "sievert study %s -o %s", config, folder);
+    folder = report_shell_word(a, folder);
+    list[0] = arena_printf(a, "sievert study %s -o %s", report_shell_word(a, config), folder);
     list[1] = arena_printf(a, "sievert report %s", folder);
+    return list;
+}
+
+/* The shortest decimal that is read as x again. */
+static const char *decimal(struct arena *a, double x)
+{
+    char *text = arena_printf(a, "%.15g", x);
+    return strtod(text, NULL) == x ? text : arena_printf(a, "%.17g", x);
+}
+
+/* What a study does for one cell, as single commands. */
+static const char *const *cell_commands(struct arena *a, const struct study_config *c)
+{
+    const char **list = arena_array(a, 5, sizeof *list);
+    const char *network = report_shell_word(a, c->network), *data = report_shell_word(a, c->dataset);
+    const char *epsilon = decimal(a, c->epsilon);
+    const char *simulate = arena_printf(
+        a, "sievert simulate --onnx %s --data %s --layer {layer} -n %llu --images %llu --seed %llu",
+        network, data, (unsigned long long)c->errors, (unsigned long long)c->images,
+        (unsigned long long)c->seed);
+    list[0] = arena_printf(
+        a,
+        "sievert inject --impl {impl} --onnx %s --data %s --layer {layer} --image %llu --fault %s "
+        "--eps 0,1e-6,%s -n %llu --seed %llu -o {store}",
+        network, data, (unsigned long long)c->image, report_shell_word(a, c->fault), epsilon,
+        (unsigned long long)c->injections, (unsigned long long)c->seed);
+    list[1] = arena_printf(a, "sievert model build {store} --eps %s -o {model}", epsilon);
+    list[2] = arena_printf(a, "%s --campaign {store} -o {sim_direct}", simulate);
+    list[3] = arena_printf(a, "%s --model {model} -o {sim_model}", simulate);
     return list;
 }
 
@@ -105,6 +136,7 @@ int study_report(const char *folder, struct diag *d)
         .network = config.network,
         .dataset = config.dataset,
         .commands = commands(&a, config_file ? config_file : "STUDY.yaml", folder),
+        .cell_commands = cell_commands(&a, &config),
         .n_cells = json_array_size(rows),
         .sources = &sources,
     };

@@ -110,6 +110,14 @@ def check_listing():
               f"source line {line[1]}: {row[2:]}")
 
 
+def check_commands():
+    shown = browser.js("""[...document.querySelectorAll("#provenance details .command code")]
+        .map(c => c.textContent)""")
+    want = [f"sievert inject --impl {c['impl']} --layer {c['layer']} -o {c['provenance']['store']}"
+            for c in report["cells"]]  # no cell has a model's file
+    check(shown == want, f"commands: {shown}")
+
+
 def check_keyboard():
     browser.js("document.querySelector('.skip').focus()")
     seen = set()
@@ -135,6 +143,7 @@ try:
     browser.screenshot(folder + "/light.png")
     check_sorting()
     check_listing()
+    check_commands()
     check_keyboard()
     browser.view(1280, 900, dark=True)
     check(browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)",

@@ -55,9 +55,12 @@ int main(int argc, char **argv)
                                         path[i][2]};
     }
     static const char *const commands[] = {"sievert study examples/lenet5.yaml -o out", NULL};
+    static const char *const each[] = {
+        "sievert inject --impl {impl} --layer {layer} -o {store}",
+        "sievert model build {store} -o {model}", NULL};
     const struct report_sources sources = {make_ptx(), ptx, source};
     struct report_input in = {
-        .sources = &sources,
+        .sources = &sources, .cell_commands = each,
         .title = "</script><script>console.error('broken out')</script><b>Synthetic</b> & 'study'",
         .network = "lenet5.onnx", .dataset = "fashion-mnist", .golden_accuracy = 0.8934,
         .commands = commands, .n_cells = LAYERS * IMPLS, .cells = cells};

@@ -589,10 +589,25 @@ function modelsPart() {
 }
 
 /* ---- Where it comes from -------------------------------------------------------------------------------------- */
+const shellWord = s => /^[\w\-+=./:,@%]+$/.test(s) ? s : "'" + s.replaceAll("'", "'\\''") + "'";
+/* The document's commands for one cell, with its own names in them; those of what it lacks are left out. */
+function cellCommands(c) {
+  const own = {layer: c.layer, impl: c.impl, store: c.provenance.store, model: c.provenance.model,
+    sim_direct: (c.critical.direct || {}).store, sim_model: (c.critical.model || {}).store};
+  return report.cell_commands.filter(t => [...t.matchAll(/\{(\w+)\}/g)].every(m => own[m[1]]))
+    .map(t => t.replace(/\{(\w+)\}/g, (_, name) => shellWord(own[name])));
+}
+function cellCommandsPart() {
+  if (!report.cell_commands.length) return null;
+  return el("details", {class: "minor"}, el("summary", {}, "The same step by step"),
+    ...report.cells.flatMap(c => [soft(`${c.layer}, ${c.impl}`), ...cellCommands(c).map(command)]));
+}
+
 function provenance() {
   const cells = report.cells;
   return section("provenance", "How to make every figure again",
     ...(report.commands.length ? [soft("All of it:"), ...report.commands.map(command)] : []),
+    cellCommandsPart(),
     soft("One injection, by its number: ", el("code", {}, "sievert replay STORE N"),
       "; each picture above carries its own command."),
     table("Campaigns", ["Layer", "Implementation", "Tile", "Store", "Fault", "Population", "Sites", "Seed",
@@ -644,7 +659,7 @@ main.append(
   el("header", {}, el("h1", {}, report.title), soft(facts.filter(Boolean).join(" · ")),
     el("nav", {"aria-label": "Sections"}, el("a", {href: "#summary"}, "Summary"),
       ...sections.map(([id, title]) => el("a", {href: "#" + id}, title)))),
-  ...parts.filter(Boolean), el("footer", {}, soft("Made by Sievert.")));
+  ...parts.filter(Boolean), el("footer", {}, soft(`Made by Sievert ${report.sievert}.`)));
 drawVisible();
 
 dark.addEventListener("change", () => recolour(dark.matches ? THEMES.dark : THEMES.light));
