@@ -14,7 +14,7 @@ struct track {
     void *golden;
     uint32_t *at; /* elements that differ now, each once */
     size_t n;
-    uint8_t *listed; /* by element */
+    uint8_t *listed; /* by element, while the list is made */
 };
 
 struct reach {
@@ -120,8 +120,6 @@ int nn_delta_image(struct nn_delta *e, const float *input, struct diag *d)
     for (size_t k = 0; rc == OK && k < e->n_tracks; k++) {
         struct track *t = e->tracks[k];
         memcpy(t->golden, data_of(t->value), t->value->n * width(t->value));
-        for (size_t j = 0; j < t->n; j++)
-            t->listed[t->at[j]] = 0;
         t->n = 0;
     }
     return rc;
@@ -142,17 +140,12 @@ static void undo(struct track *t)
     const struct nn_value *v = t->value;
     if (t->n > v->n / 4) {
         memcpy(data_of(v), t->golden, v->n * width(v));
-        memset(t->listed, 0, v->n);
     } else if (v->type == ONNX_FLOAT) {
-        for (size_t k = 0; k < t->n; k++) {
+        for (size_t k = 0; k < t->n; k++)
             v->f[t->at[k]] = ((const float *)t->golden)[t->at[k]];
-            t->listed[t->at[k]] = 0;
-        }
     } else {
-        for (size_t k = 0; k < t->n; k++) {
+        for (size_t k = 0; k < t->n; k++)
             v->i[t->at[k]] = ((const int64_t *)t->golden)[t->at[k]];
-            t->listed[t->at[k]] = 0;
-        }
     }
     t->n = 0;
 }
@@ -171,41 +164,73 @@ static void list(struct track *t, size_t at)
     t->at[t->n++] = (uint32_t)at;
 }
 
+/* listed is clear but while a list is being made. */
+static void listed_clear(struct track *t)
+{
+    for (size_t k = 0; k < t->n; k++)
+        t->listed[t->at[k]] = 0;
+}
+
 /* After all of it was computed: blocks that are equal are passed over quickly. */
 static void list_all(struct track *t)
 {
-    enum { BLOCK = 64 };
-    size_t n = t->value->n, bytes = width(t->value);
+    enum { BLOCK = 32 };
+    size_t n = t->value->n, bytes = width(t->value), count = 0;
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t len = n - at < BLOCK ? n - at : BLOCK;
-        if (memcmp(data_of(t->value) + at * bytes, (const char *)t->golden + at * bytes,
-                   len * bytes) != 0)
-            for (size_t k = at; k < at + len; k++)
-                list(t, k);
+        const char *now = data_of(t->value) + at * bytes;
+        const char *was = (const char *)t->golden + at * bytes;
+        if (memcmp(now, was, len * bytes) == 0)
+            continue;
+        for (size_t k = 0; k < len; k++) { /* without branches: t->at has room for all */
+            t->at[count] = (uint32_t)(at + k);
+            count += bytes == sizeof(float) ? memcmp(now + k * 4, was + k * 4, 4) != 0
+                                            : memcmp(now + k * 8, was + k * 8, 8) != 0;
+        }
     }
+    t->n = count;
+}
+
+static bool only_first_output(const struct reach *r)
+{
+    for (size_t k = 1; k < r->n_out; k++)
+        if (r->out[k])
+            return false;
+    return r->out[0] != NULL;
+}
+
+/* Through the rows that the errors of its first input reach: true if the operator can and it pays. */
+static bool run_rows(struct nn_delta *e, const struct nn_node *node, const struct reach *r)
+{
+    struct track *in = r->in[0], *out = r->out[0];
+    if (!node->run_rows || !in)
+        return false;
+    size_t n = node->run_rows(e->net, node, in->at, in->n, out->at, out->value->n);
+    out->n = n == NN_ALL ? 0 : n;
+    return n != NN_ALL;
 }
 
 /* Through the reached elements only, if the operator can and there are not too many: true. */
 static bool run_some(struct nn_delta *e, const struct nn_node *node, const struct reach *r)
 {
-    if (!node->run_at || !r->out[0])
+    if (!only_first_output(r))
         return false;
-    for (size_t k = 1; k < r->n_out; k++)
-        if (r->out[k])
-            return false;
+    if (!node->run_at)
+        return run_rows(e, node, r);
     for (size_t k = 0; k < r->n_in; k++)
         if (r->in[k] && r->in[k]->n > r->in[k]->value->n / 8)
             return false;
-    for (size_t k = 0; k < r->n_in; k++) {
+    bool done = true;
+    for (size_t k = 0; done && k < r->n_in; k++) {
         if (!r->in[k] || r->in[k]->n == 0)
             continue;
         size_t n = node->run_at(node, k, r->in[k]->at, r->in[k]->n, e->touched, e->room);
-        if (n == NN_ALL)
-            return false;
-        for (size_t j = 0; j < n; j++)
+        done = n != NN_ALL;
+        for (size_t j = 0; done && j < n; j++)
             list(r->out[0], e->touched[j]);
     }
-    return true;
+    listed_clear(r->out[0]);
+    return done;
 }
 
 static int follow(struct nn_delta *e, struct diag *d)
@@ -238,6 +263,7 @@ int nn_delta_run(struct nn_delta *e, size_t n, const uint32_t *at, const float *
         e->layer->value->f[at[k]] = faulty[k];
         list(e->layer, at[k]);
     }
+    listed_clear(e->layer);
     int threads = threads_one(), rc = follow(e, d);
     threads_restore(threads);
     const struct track *t = track_of(e, e->net->outputs[0]);

@@ -1,21 +1,11 @@
 /* Conv on oneDNN, in one to three spatial dimensions. oneDNN chooses the layouts it is fastest with;
  * the values outside stay in C order (NCHW). */
-#include "nn/window.h"
+#include "nn/conv.h"
 
 #include <limits.h>
 
-struct conv {
-    struct window w;
-    int64_t groups;
-    dnnl_primitive_t conv, load, store, weigh; /* the last three NULL if the layouts agree */
-    dnnl_memory_t x, w_plain, b, y;            /* plain */
-    dnnl_memory_t x_fast, w_fast, y_fast;
-    bool weigh_each; /* the weights are not known when loading */
-};
-
-static unsigned run_conv(struct nn *net, const struct nn_node *node)
+unsigned conv_run(struct nn *net, struct conv *c)
 {
-    struct conv *c = node->state;
     unsigned s = c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
     if (s == dnnl_success)
         s = dn_run_reorder(net, c->load, c->x, c->x_fast);
@@ -28,6 +18,11 @@ static unsigned run_conv(struct nn *net, const struct nn_node *node)
     if (s == dnnl_success)
         s = dn_run_reorder(net, c->store, c->y_fast, c->y);
     return s;
+}
+
+static unsigned run_conv(struct nn *net, const struct nn_node *node)
+{
+    return conv_run(net, node->state);
 }
 
 /* The memory that the primitive wants, and the reorder between it and the plain one. */
@@ -46,9 +41,10 @@ static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t
     return inwards ? dn_reorder(net, reorder, plain, *fast) : dn_reorder(net, reorder, *fast, plain);
 }
 
-static unsigned make(struct nn *net, const struct nn_node *node, struct conv *c)
+unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
+                   const struct nn_value *x, const struct nn_value *y)
 {
-    const struct nn_value *x = node->in[0], *w = node->in[1], *y = node->out[0];
+    const struct nn_value *w = node->in[1];
     const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
     size_t wd[TENSOR_MAX_RANK + 1], g = (size_t)c->groups;
     int wr = w->rank;
@@ -135,10 +131,12 @@ int build_conv(struct nn *net, struct nn_node *node, struct diag *d)
     rc = node_out(net, node, 0, ONNX_FLOAT, x->rank, dim, d);
     if (rc != OK)
         return rc;
-    unsigned s = make(net, node, c);
+    unsigned s = conv_make(net, node, c, x, node->out[0]);
     if (s != dnnl_success)
         return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this convolution (%u)", s);
     node->run = run_conv;
+    bool known = w->known && (node->n_in < 3 || !node->in[2] || node->in[2]->known);
+    node->run_rows = known && c->w.n == 2 && x->dim[0] == 1 ? conv_run_rows : NULL;
     return OK;
 }
 

@@ -38,6 +38,10 @@ struct nn_node {
      * once, in touched. Returns how many, or NN_ALL if it cannot within room. NULL: never can. */
     size_t (*run_at)(const struct nn_node *node, size_t k, const uint32_t *in, size_t n,
                      uint32_t *touched, size_t room);
+    /* The same for an operator that computes whole rows of output 0: it decides itself whether that pays,
+     * and needs no list of what changes nothing. */
+    size_t (*run_rows)(struct nn *net, const struct nn_node *node, const uint32_t *in, size_t n,
+                       uint32_t *touched, size_t room);
     void *state;
 };
 
