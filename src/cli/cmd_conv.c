@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/npy.h"
-#include "campaign/campaign.h"
 #include "cli/cli.h"
 #include "cli/problem.h"
 #include "conv/conv.h"
@@ -114,15 +113,42 @@ static double relative_error(const float *out, const float *reference, size_t n)
     return norm > 0 ? sqrt(error / norm) : sqrt(error);
 }
 
-static json_t *launch_row(const struct simt_launch *l, const struct simt_counts *counts,
-                          uint64_t sites)
+static json_t *cost_row(const struct conv_cost *c)
 {
-    return json_pack("{s:s, s:s, s:[iii], s:[iii], s:I, s:I, s:I}", "kernel",
-                     ptx_kernel_name(l->kernel), "label", l->label ? l->label : "", "grid",
-                     (int)l->grid[0], (int)l->grid[1], (int)l->grid[2], "block", (int)l->block[0],
-                     (int)l->block[1], (int)l->block[2], "warp_instructions",
-                     (json_int_t)counts->warp_insns, "thread_instructions",
-                     (json_int_t)counts->thread_insns, "gp_sites", (json_int_t)sites);
+    json_t *groups = json_object();
+    for (int g = 0; g < N_GROUPS; g++)
+        json_object_set_new(groups, vocab_word(&vocab_groups, g), json_integer((json_int_t)c->group[g]));
+    return json_pack("{s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "warp_instructions",
+                     (json_int_t)c->counts.warp_insns, "thread_instructions",
+                     (json_int_t)c->counts.thread_insns, "thread_instructions_by_group", groups,
+                     "global_load_bytes", (json_int_t)c->global_load_bytes, "global_store_bytes",
+                     (json_int_t)c->global_store_bytes, "shared_load_bytes",
+                     (json_int_t)c->shared_load_bytes, "shared_store_bytes",
+                     (json_int_t)c->shared_store_bytes);
+}
+
+static json_t *launch_row(const struct simt_launch *l, const char *ptx, const struct conv_cost *cost)
+{
+    json_t *row = json_pack("{s:s, s:s, s:s, s:[iii], s:[iii]}", "kernel", ptx_kernel_name(l->kernel),
+                            "ptx", ptx, "label", l->label ? l->label : "", "grid", (int)l->grid[0],
+                            (int)l->grid[1], (int)l->grid[2], "block", (int)l->block[0],
+                            (int)l->block[1], (int)l->block[2]);
+    json_t *figures = cost_row(cost);
+    json_object_update(row, figures);
+    json_decref(figures);
+    return row;
+}
+
+static void add_cost(struct conv_cost *sum, const struct conv_cost *c)
+{
+    sum->counts.warp_insns += c->counts.warp_insns;
+    sum->counts.thread_insns += c->counts.thread_insns;
+    for (int g = 0; g < N_GROUPS; g++)
+        sum->group[g] += c->group[g];
+    sum->global_load_bytes += c->global_load_bytes;
+    sum->global_store_bytes += c->global_store_bytes;
+    sum->shared_load_bytes += c->shared_load_bytes;
+    sum->shared_store_bytes += c->shared_store_bytes;
 }
 
 static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc)
@@ -130,9 +156,9 @@ static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc
     printf("%s %s%s%s  %s\n\n", p->impl->name, *p->tile ? "tile " : "", p->tile, *p->tile ? " " : "",
            json_string_value(json_object_get(doc, "shape")));
     struct table t;
-    table_init(&t, &cli->arena, 5,
+    table_init(&t, &cli->arena, 6,
                (const char *const[]){"launch", "grid", "block", "warp instructions",
-                                     "thread instructions"});
+                                     "thread instructions", "of them fp32"});
     size_t i;
     json_t *row;
     json_array_foreach(json_object_get(doc, "launches"), i, row)
@@ -143,9 +169,18 @@ static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc
         table_cell(&t, "%u x %u x %u", l->block[0], l->block[1], l->block[2]);
         table_cell(&t, "%lld", json_integer_value(json_object_get(row, "warp_instructions")));
         table_cell(&t, "%lld", json_integer_value(json_object_get(row, "thread_instructions")));
+        const json_t *groups = json_object_get(row, "thread_instructions_by_group");
+        table_cell(&t, "%lld", json_integer_value(json_object_get(groups, "fp32")));
     }
     table_print(&t);
-    printf("\nworkspace       %llu bytes\n", (unsigned long long)p->workspace_bytes);
+    const json_t *total = json_object_get(doc, "total");
+    printf("\nglobal memory   %lld bytes loaded, %lld stored\n",
+           json_integer_value(json_object_get(total, "global_load_bytes")),
+           json_integer_value(json_object_get(total, "global_store_bytes")));
+    printf("shared memory   %lld bytes loaded, %lld stored\n",
+           json_integer_value(json_object_get(total, "shared_load_bytes")),
+           json_integer_value(json_object_get(total, "shared_store_bytes")));
+    printf("workspace       %llu bytes\n", (unsigned long long)p->workspace_bytes);
     printf("error           %.3g relative to oneDNN\n",
            json_real_value(json_object_get(doc, "relative_error")));
     printf("simulated in    %.1f ms\n", 1e3 * json_real_value(json_object_get(doc, "seconds")));
@@ -154,57 +189,40 @@ static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc
 static int simulate(struct cli *cli, struct conv_program *p, const struct problem *in,
                     const char *output)
 {
-    const struct fault_kind all = {.group = GROUP_GP};
-    struct golden *g = NULL;
-    int rc = golden_run(&g, &p->sim, &all, &cli->diag);
+    const size_t n = p->sim.out_bytes / sizeof(float);
+    float *out = arena_array(&cli->arena, n, sizeof *out);
+    float *reference = arena_array(&cli->arena, n, sizeof *reference);
+    struct conv_cost *cost = arena_array(&cli->arena, p->sim.n_launches, sizeof *cost), total = {0};
+    double seconds;
+    int rc = conv_measure(cost, p, out, &seconds, &cli->diag);
+    if (rc == OK)
+        rc = conv_reference(&p->problem, in->input, in->filter, reference, &cli->diag);
+    if (rc == OK && output) {
+        const struct tensor t = {.rank = 4, .data = out,
+                                 .dim = {(size_t)p->problem.n, (size_t)p->problem.k,
+                                         (size_t)conv_out_h(&p->problem),
+                                         (size_t)conv_out_w(&p->problem)}};
+        rc = npy_write(output, &t, &cli->diag);
+    }
     if (rc != OK)
         return rc;
-    size_t n = p->sim.out_bytes / sizeof(float);
-    float *reference = arena_array(&cli->arena, n, sizeof *reference);
-    rc = conv_reference(&p->problem, in->input, in->filter, reference, &cli->diag);
-    if (rc != OK)
-        goto out;
 
     json_t *launches = json_array();
     for (size_t i = 0; i < p->sim.n_launches; i++) {
-        struct simt_counts counts = golden_counts(g, i);
-        json_array_append_new(launches, launch_row(&p->sim.launches[i], &counts,
-                                                   golden_launch_population(g, i)));
+        json_array_append_new(launches, launch_row(&p->sim.launches[i], p->ptx_names[i], &cost[i]));
+        add_cost(&total, &cost[i]);
     }
-    /* The time is that of a plain run, as a user's own program would take. */
-    struct simt *sim = simt_new();
-    struct simt_mem *mem = simt_mem_clone(p->sim.mem);
-    double begin = monotonic_seconds();
-    for (size_t i = 0; i < p->sim.n_launches; i++) {
-        struct simt_result result;
-        const struct simt_launch *l = &p->sim.launches[i];
-        simt_run(sim, mem, l, 0, simt_n_ctas(l), &(struct simt_run_options){0}, &result);
-    }
-    double seconds = monotonic_seconds() - begin;
-    simt_mem_free(mem);
-    simt_free(sim);
-
-    json_t *doc = json_pack("{s:s, s:s, s:s, s:o, s:I, s:f, s:f}", "implementation", p->impl->name,
-                            "shape", conv_shape(&cli->arena, &p->problem), "tile", p->tile,
-                            "launches", launches, "workspace_bytes", (json_int_t)p->workspace_bytes,
-                            "relative_error", relative_error(golden_output(g), reference, n),
-                            "seconds", seconds);
-    if (output) {
-        struct tensor t = {.rank = 4,
-                           .dim = {(size_t)p->problem.n, (size_t)p->problem.k,
-                                   (size_t)conv_out_h(&p->problem), (size_t)conv_out_w(&p->problem)}};
-        t.data = reference; /* reused: the numbers written are the simulated ones */
-        memcpy(t.data, golden_output(g), n * sizeof(float));
-        rc = npy_write(output, &t, &cli->diag);
-    }
-    if (rc == OK && !cli->json)
-        print_run(cli, p, doc);
-    if (rc == OK && cli->json)
+    json_t *doc = json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:f, s:f}", "implementation",
+                            p->impl->name, "shape", conv_shape(&cli->arena, &p->problem), "tile",
+                            p->tile, "launches", launches, "total", cost_row(&total),
+                            "workspace_bytes", (json_int_t)p->workspace_bytes, "relative_error",
+                            relative_error(out, reference, n), "seconds", seconds);
+    if (cli->json)
         cli_print_json(json_incref(doc));
+    else
+        print_run(cli, p, doc);
     json_decref(doc);
-out:
-    golden_free(g);
-    return rc;
+    return OK;
 }
 
 int run_conv_run(struct cli *cli, void *args)

@@ -67,6 +67,17 @@ int conv_prepare(struct conv_program *out, struct arena *a, const struct conv_pr
                  const float *filter, struct diag *d);
 void conv_program_fini(struct conv_program *p);
 
+/* What one launch costs without a fault. Bytes are those that threads ask for, whatever a cache serves. */
+struct conv_cost {
+    struct simt_counts counts;
+    uint64_t group[N_GROUPS]; /* thread instructions of each group */
+    uint64_t global_load_bytes, global_store_bytes, shared_load_bytes, shared_store_bytes;
+};
+/* Run p on a copy of its memory: once counting, into cost[n_launches], once plain, for the time. out: as
+ * many floats as the output has. ERR_INPUT if it traps. */
+int conv_measure(struct conv_cost *cost, const struct conv_program *p, float *out, double *seconds,
+                 struct diag *d);
+
 /* The reference: oneDNN, direct algorithm, float32. out: n*k*P*Q floats. */
 int conv_reference(const struct conv_problem *p, const float *input, const float *filter, float *out,
                    struct diag *d);
