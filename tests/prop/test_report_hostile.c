@@ -35,14 +35,14 @@ static void damage(const char *to, const struct text *whole, struct rng *r)
     free(copy);
 }
 
-static int make_reports(const struct report_cell *cell, struct diag *d)
+static int make_reports(const struct report_cell *cell, struct diag *why)
 {
     struct report_input in = {.n_cells = 1, .cells = cell};
     json_t *doc = NULL;
-    int rc = report_build(&doc, &in, d);
+    int rc = report_build(&doc, &in, why);
     if (rc != OK) {
         assert_null(doc);
-        assert_true(d->msg[0] != 0);
+        assert_true(why->msg[0] != 0);
         return rc;
     }
     FILE *null = fopen("/dev/null", "w");
@@ -74,8 +74,7 @@ static void damaged_stores(void **state)
     MUST(file_read(&trials, &a, DIR "direct.db", 1 << 24, d));
     struct report_cell cell = {.campaign = DIR "whole.db", .sim_direct = DIR "direct.db",
                                .sim_model = DIR "model.db"};
-    struct diag d = {0};
-    assert_int_equal(make_reports(&cell, &d), OK);
+    assert_int_equal(make_reports(&cell, &(struct diag){0}), OK);
     for (int i = 0; i < ROUNDS; i++) {
         bool which = rng_below(&r, 2) == 0;
         cell.campaign = which ? DIR "damaged.db" : DIR "whole.db";
