@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Trains ResNet-8 (three residual blocks of 16, 32 and 64 channels) on Fashion-MNIST and writes
-examples/resnet8.onnx. He et al., CVPR 2016. Usage: train_resnet8.py [OUT.onnx]"""
+"""Trains ResNet-8 (three residual blocks of 16, 32 and 64 channels after a stem of stride 2) on
+Fashion-MNIST and writes examples/resnet8.onnx. He et al., CVPR 2016. Usage: train_resnet8.py [OUT.onnx]"""
 import sys
 
 from torch import nn
@@ -28,7 +28,7 @@ class Block(nn.Module):
 
 def resnet8():
     return nn.Sequential(training.named([
-        ("conv1", nn.Conv2d(1, 16, 3, padding=1, bias=False)), ("bn1", nn.BatchNorm2d(16)),
+        ("conv1", nn.Conv2d(1, 16, 3, 2, 1, bias=False)), ("bn1", nn.BatchNorm2d(16)),
         ("relu", nn.ReLU()),
         ("block1", Block(16, 16, 1)), ("block2", Block(16, 32, 2)), ("block3", Block(32, 64, 2)),
         ("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("fc", nn.Linear(64, 10)),

@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 struct simulate_args {
-    const char *onnx, *data, *layer, *model, *campaign, *store;
+    const char *onnx, *data, *layer, *model, *campaign, *baseline, *store;
     uint64_t n, seed, images;
     int jobs;
 };
@@ -37,6 +37,9 @@ const struct cli_command cmd_simulate = {
          offsetof(struct simulate_args, model)},
         {"campaign", 0, OPT_STRING, "RUN.db", "or use this campaign's own faulty tensors",
          offsetof(struct simulate_args, campaign)},
+        {"baseline", 0, OPT_STRING, "NAME",
+         "or what other injectors do: single-bit, random-value or zero-value in one element",
+         offsetof(struct simulate_args, baseline)},
         {"errors", 'n', OPT_U64, "N", "how many (default 10000)", offsetof(struct simulate_args, n)},
         {"images", 0, OPT_U64, "N", "use the first N images (default 256)",
          offsetof(struct simulate_args, images)},
@@ -107,16 +110,16 @@ static int print_result(struct cli *cli, const char *path)
 int run_simulate(struct cli *cli, void *args)
 {
     struct simulate_args *o = args;
-    if (!o->onnx || !o->store || !o->model == !o->campaign || o->jobs < 0 || o->n == 0)
+    if (!o->onnx || !o->store || !!o->model + !!o->campaign + !!o->baseline != 1 || o->jobs < 0 || o->n == 0)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
-                         "give --onnx NET.onnx, -o SIM.db, and either --model or --campaign; -n at "
+                         "give --onnx NET.onnx, -o SIM.db, and one of --model, --campaign, --baseline; -n at "
                          "least 1");
     struct progress_line line;
     progress_begin(&line, cli->quiet);
     cli_catch_interrupts();
     struct sim_options s = {
         .network = o->onnx, .dataset = o->data, .layer = o->layer, .model = o->model,
-        .campaign = o->campaign, .seed = o->seed, .n = o->n, .images = o->images, .jobs = o->jobs,
+        .campaign = o->campaign, .baseline = o->baseline, .seed = o->seed, .n = o->n, .images = o->images, .jobs = o->jobs,
         .progress = show_progress, .progress_ctx = &line, .stop = &cli_stop,
     };
     int rc = simulate_run(o->store, &s, &cli->diag);

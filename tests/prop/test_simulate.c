@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "model/model.h"
 #include "nn/nn.h"
-#include "simulate/simulate.h"
+#include "simulate/validate.h"
 #include "store/store.h"
 
 static const char LENET[] = TEST_SOURCE_DIR "/examples/lenet5.onnx";
@@ -269,6 +269,45 @@ static void equals_plain(void **state)
     free(all);
 }
 
+/* Shares against counts of the stored trials; a source agrees with itself, and sums are kept. */
+static void validates(void **state)
+{
+    (void)state;
+    struct trials *all = simulate(NULL, 1);
+    struct effect_shares truth, again, other;
+    struct diag d = {0};
+    uint64_t count[N_EFFECTS] = {0};
+    struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = "conv2",
+                            .campaign = CAMPAIGN, .seed = SEED, .n = N, .images = IMAGES, .jobs = 2};
+    for (size_t i = 0; i < N; i++)
+        count[all->t[i].effect]++;
+    check(validate_shares(&truth, &o, &d), &d);
+    check(validate_shares(&again, &o, &d), &d);
+    o.campaign = NULL;
+    for (size_t k = 0; k < simulate_n_baselines(); k++) {
+        o.baseline = simulate_baseline(k)->name;
+        check(validate_shares(&other, &o, &d), &d);
+        struct agreement a = validate_compare(&truth, &other);
+        double sum = 0, away = 0;
+        for (int e = 0; e < N_EFFECTS; e++) {
+            sum += a.difference[e];
+            away += fabs(a.difference[e]) / N_EFFECTS;
+            assert_true(a.interval[e].lo <= a.difference[e] && a.difference[e] <= a.interval[e].hi);
+        }
+        assert_true(fabs(sum) < 1e-12 && fabs(1 - away - a.agreement) < 1e-12);
+    }
+    assert_int_equal(truth.n, N);
+    for (int e = 0; e < N_EFFECTS; e++) {
+        assert_int_equal(truth.count[e], count[e]);
+        assert_true(truth.interval[e].lo <= truth.share[e] && truth.share[e] <= truth.interval[e].hi);
+        /* 40 injections, each 75 times: the interval is wider than that of independent trials */
+        struct interval naive = stats_wilson((double)count[e], N, 0.95);
+        assert_true(truth.interval[e].hi - truth.interval[e].lo > naive.hi - naive.lo);
+    }
+    assert_true(validate_compare(&truth, &again).agreement == 1);
+    free(all);
+}
+
 static void refuses(void **state)
 {
     (void)state;
@@ -297,6 +336,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_show),
         cmocka_unit_test(same_images),
         cmocka_unit_test(equals_plain),
+        cmocka_unit_test(validates),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
