@@ -38,6 +38,17 @@ void arena_fini(struct arena *a)
     a->head = NULL;
 }
 
+void arena_reset(struct arena *a)
+{
+    struct arena_block *kept = a->head;
+    if (!kept)
+        return;
+    struct arena rest = {kept->next};
+    arena_fini(&rest);
+    kept->next = NULL;
+    kept->used = 0;
+}
+
 void *arena_alloc(struct arena *a, size_t bytes)
 {
     size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;

@@ -12,6 +12,8 @@ struct arena {
 
 /* A zeroed struct arena is a valid, empty one. */
 void arena_fini(struct arena *a);
+/* Gives all of it back but one block, which is used again: for loops that fill an arena each time round. */
+void arena_reset(struct arena *a);
 
 /* Zeroed memory aligned to 64 bytes. bytes may be 0. */
 void *arena_alloc(struct arena *a, size_t bytes);

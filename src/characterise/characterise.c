@@ -13,24 +13,67 @@ static uint32_t bits_of(float f)
     return u;
 }
 
+/* ---- Finding the differences -------------------------------------------------------------------------
+ * Most of a faulty tensor equals the golden one, so whole chunks are compared at once: by memcmp, which
+ * uses the widest instructions that the processor has, then in parts of a cache line. */
+
+enum { CHUNK = 128, PART = 16 };
+
+struct diff_list {
+    size_t n, room;
+    struct difference *d;
+};
+
+/* Room for one part more. */
+static void diff_grow(struct diff_list *l, struct arena *a)
+{
+    if (l->room - l->n >= PART)
+        return;
+    l->room = l->room ? 2 * l->room : 256;
+    struct difference *grown = arena_array(a, l->room, sizeof *grown);
+    if (l->n)
+        memcpy(grown, l->d, l->n * sizeof *grown);
+    l->d = grown;
+}
+
+static inline bool differ(const float *golden, const float *faulty)
+{
+    uint32_t g[PART], f[PART], any = 0;
+    memcpy(g, golden, sizeof g);
+    memcpy(f, faulty, sizeof f);
+    for (int i = 0; i < PART; i++)
+        any |= g[i] ^ f[i];
+    return any != 0;
+}
+
+/* Elements [from, to), at most a part. Each is written and only then counted or not: no branch depends on
+ * the data. */
+static void diff_part(struct diff_list *l, const float *golden, const float *faulty, size_t from, size_t to)
+{
+    for (size_t e = from; e < to; e++) {
+        l->d[l->n] = (struct difference){(uint32_t)e, golden[e], faulty[e]};
+        l->n += bits_of(golden[e]) != bits_of(faulty[e]);
+    }
+}
+
 size_t characterise_diff(struct difference **out, struct arena *a, const float *golden,
                          const float *faulty, size_t n)
 {
-    enum { CHUNK = 64 }; /* compared at once: golden tensors and faulty ones are mostly equal */
-    size_t count = 0, used = 0;
-    for (size_t i = 0; i < n; i++)
-        count += bits_of(golden[i]) != bits_of(faulty[i]);
-    struct difference *d = arena_array(a, count, sizeof *d);
-    for (size_t i = 0; i < n && used < count; i += CHUNK) {
+    struct diff_list l = {0};
+    for (size_t i = 0; i < n; i += CHUNK) {
         size_t end = n - i < CHUNK ? n : i + CHUNK;
         if (memcmp(golden + i, faulty + i, (end - i) * sizeof *golden) == 0)
             continue;
-        for (size_t k = i; k < end; k++)
-            if (bits_of(golden[k]) != bits_of(faulty[k]))
-                d[used++] = (struct difference){(uint32_t)k, golden[k], faulty[k]};
+        for (size_t k = i; k < end; k += PART) {
+            size_t last = end - k < PART ? end : k + PART;
+            if (last - k == PART && !differ(golden + k, faulty + k))
+                continue;
+            diff_grow(&l, a);
+            diff_part(&l, golden, faulty, k, last);
+        }
     }
-    *out = d;
-    return count;
+    *out = l.d;
+    return l.n;
 }
 
 struct value_range characterise_range(const float *golden, size_t n)
@@ -58,7 +101,8 @@ bool characterise_counts(const struct difference *d, const struct char_options *
 
 static bool one_bit(const struct difference *d)
 {
-    return __builtin_popcount(bits_of(d->golden) ^ bits_of(d->faulty)) == 1;
+    uint32_t x = bits_of(d->golden) ^ bits_of(d->faulty);
+    return x && (x & (x - 1)) == 0;
 }
 
 static enum value_class class_of(const struct difference *d, struct value_range golden,
@@ -80,9 +124,9 @@ static enum value_class class_of(const struct difference *d, struct value_range 
                                                               : VALUE_OUT_OF_RANGE;
 }
 
-static void add_magnitude(struct magnitudes *m, double difference, double scale)
+static void add_magnitude(struct magnitudes *m, double difference, double per_scale)
 {
-    double x = fabs(difference) / scale;
+    double x = fabs(difference) * per_scale;
     uint64_t u;
     memcpy(&u, &x, sizeof u);
     int bin = (int)(u >> 52 & 2047) - 1023 - CHAR_BIN_0; /* x >= 0: the exponent of a subnormal is far
@@ -91,30 +135,39 @@ static void add_magnitude(struct magnitudes *m, double difference, double scale)
     m->positive += difference > 0;
 }
 
-/* k-th smallest (from 0) of v, which is reordered so that nothing before it is larger (Hoare). */
+/* k-th smallest (from 0) of v, which is reordered so that nothing before it is larger. The partition is
+ * Lomuto's, without a branch on the comparison: on short random lists mispredictions are the cost. */
 static double select_kth(double *v, size_t n, size_t k)
 {
     size_t lo = 0, hi = n - 1;
     while (lo < hi) {
-        double pivot = v[lo + (hi - lo) / 2];
-        size_t i = lo - 1, j = hi + 1;
-        for (;;) {
-            do
-                i++;
-            while (v[i] < pivot);
-            do
-                j--;
-            while (v[j] > pivot);
-            if (i >= j)
-                break;
-            double t = v[i];
-            v[i] = v[j];
-            v[j] = t;
+        size_t mid = lo + (hi - lo) / 2, less = lo;
+        double pivot = v[mid];
+        v[mid] = v[hi];
+        for (size_t i = lo; i < hi; i++) {
+            double x = v[i];
+            v[i] = v[less];
+            v[less] = x;
+            less += x < pivot;
         }
-        if (k <= j) /* v[lo..j] <= pivot <= v[j+1..hi] */
-            hi = j;
-        else
-            lo = j + 1;
+        v[hi] = v[less];
+        v[less] = pivot; /* v[lo..less) < pivot <= v(less..hi] */
+        if (k == less)
+            break;
+        if (k < less) {
+            hi = less - 1;
+            continue;
+        }
+        bool lopsided = less - lo < (hi - lo) / 8;
+        lo = less + 1;
+        for (size_t i = lo; lopsided && i <= hi; i++) { /* values equal to the pivot: done with too */
+            double x = v[i];
+            v[i] = v[lo];
+            v[lo] = x;
+            lo += x == pivot;
+        }
+        if (k < lo)
+            break;
     }
     return v[k];
 }
@@ -168,11 +221,21 @@ static struct cells cells_of_shape(const size_t dim[4], bool compat)
         .c = dim[1], .h = dim[2], .w = dim[3], .hw = dim[2] * dim[3], .compat = compat};
 }
 
-static void cells_alloc(struct cells *x, struct arena *a, size_t n, const size_t dim[4])
+void *char_alloc(struct scratch *s, size_t n, size_t size)
+{
+    size_t bytes = (n * size + 7) / 8 * 8; /* n: of elements or channels of a tensor that is there */
+    if (bytes > sizeof s->bytes - s->used)
+        return arena_array(&s->rest, n, size);
+    void *p = s->bytes + s->used;
+    s->used += bytes;
+    return p;
+}
+
+static void cells_alloc(struct cells *x, struct scratch *s, size_t n, const size_t dim[4])
 {
     size_t channels = dim[0] * dim[1];
-    x->at = arena_array(a, n, sizeof *x->at);
-    x->channel = arena_array(a, n < channels ? n : channels, sizeof *x->channel);
+    x->at = char_alloc(s, n, sizeof *x->at);
+    x->channel = char_alloc(s, n < channels ? n : channels, sizeof *x->channel);
 }
 
 static void cells_add(struct cells *x, uint32_t index)
@@ -189,15 +252,17 @@ static void cells_add(struct cells *x, uint32_t index)
 void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
                   const size_t dim[4], struct value_range golden, const struct char_options *o)
 {
-    struct arena a = {0};
+    struct scratch s;
     struct cells x = cells_of_shape(dim, o->compat);
     uint64_t first_seen[N_VALUES];
-    double range = (double)golden.max - (double)golden.min, scale = range > 0 ? range : 1;
+    double range = (double)golden.max - (double)golden.min, per_scale = range > 0 ? 1 / range : 1;
     size_t n_relative = 0;
     *out = (struct characterisation){.options = *o, .median_log2_rel = NAN};
     memset(first_seen, 255, sizeof first_seen);
-    cells_alloc(&x, &a, n, dim);
-    double *relative = arena_array(&a, n, sizeof *relative);
+    s.used = 0;
+    s.rest = (struct arena){0};
+    cells_alloc(&x, &s, n, dim);
+    double *relative = char_alloc(&s, n, sizeof *relative);
 
     for (size_t i = 0; i < n; i++) {
         const struct difference *d = &diffs[i];
@@ -218,20 +283,20 @@ void characterise(struct characterisation *out, const struct difference *diffs, 
         if (class == VALUE_FLIP)
             out->flipped[__builtin_ctz(bits_of(d->golden) ^ bits_of(d->faulty))]++;
         else if (class == VALUE_IN_RANGE)
-            add_magnitude(&out->in_range, difference, scale);
+            add_magnitude(&out->in_range, difference, per_scale);
         else if (class == VALUE_OUT_OF_RANGE)
-            add_magnitude(&out->out_of_range, difference, scale);
+            add_magnitude(&out->out_of_range, difference, per_scale);
     }
     out->corrupted = x.n;
     out->channels = x.n_channels;
     if (x.n > 0) {
-        char_spatial(out, &x, &a);
+        char_spatial(out, &x, &s);
         set_domain(out, first_seen, o->compat);
         out->median_log2_rel = median_log2(relative, n_relative);
         if (o->compat) /* the original's count: all elements but those of another class */
             out->value_count[VALUE_SAME] = dim[0] * dim[1] * x.hw - x.n;
     }
-    arena_fini(&a);
+    arena_fini(&s.rest);
 }
 
 enum value_class characterise_value(const struct difference *d, struct value_range golden,
@@ -242,13 +307,15 @@ enum value_class characterise_value(const struct difference *d, struct value_ran
 
 enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat)
 {
-    struct arena a = {0};
+    struct scratch s;
     struct characterisation c = {0};
     struct cells x = cells_of_shape(dim, compat);
-    cells_alloc(&x, &a, n, dim);
+    s.used = 0;
+    s.rest = (struct arena){0};
+    cells_alloc(&x, &s, n, dim);
     for (size_t i = 0; i < n; i++)
         cells_add(&x, index[i]);
-    char_spatial(&c, &x, &a);
-    arena_fini(&a);
+    char_spatial(&c, &x, &s);
+    arena_fini(&s.rest);
     return c.pattern;
 }

@@ -19,11 +19,18 @@ struct cells {
     size_t n_positions;      /* distinct positions over all channels */
 };
 
+/* Memory for one tensor: most errors are small enough for the stack. Not zeroed. */
+struct scratch {
+    size_t used;
+    _Alignas(8) unsigned char bytes[24 * 1024];
+    struct arena rest;
+};
+void *char_alloc(struct scratch *s, size_t n, size_t size);
+
 /* [bottom, top] in percent: the part of 1/levels that p falls in, top inclusive. */
 void char_quantize(double out[2], double p, int levels);
 
-/* Sets pattern, keys and stats from cells with n > 0, whose lo, hi and n_positions it computes.
- * Scratch memory comes from a. */
-void char_spatial(struct characterisation *out, struct cells *cells, struct arena *a);
+/* Sets pattern, keys and stats from cells with n > 0, whose lo, hi and n_positions it computes. */
+void char_spatial(struct characterisation *out, struct cells *cells, struct scratch *s);
 
 #endif

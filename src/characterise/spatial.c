@@ -2,6 +2,7 @@
  * in the class's parameters. docs/CHARACTERISE.md states each rule in both readings. */
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "characterise/priv.h"
 
@@ -267,10 +268,10 @@ static bool is_rectangles(struct characterisation *o, const struct cells *x)
 }
 
 /* Positions that occur in every channel: the first and last of them. False: there is none. */
-static bool common_positions(const struct cells *x, struct arena *a, uint32_t *first, uint32_t *last)
+static bool common_positions(const struct cells *x, struct scratch *s, uint32_t *first, uint32_t *last)
 {
     size_t n = x->channel[0].n;
-    uint32_t *common = arena_array(a, n, sizeof *common);
+    uint32_t *common = char_alloc(s, n, sizeof *common);
     for (size_t i = 0; i < n; i++)
         common[i] = x->at[i];
     for (size_t c = 1; c < x->n_channels && n > 0; c++) {
@@ -315,10 +316,10 @@ static size_t first_span(const struct cells *x)
     return last_of(x, &x->channel[0]) - first_of(x, &x->channel[0]) + 1;
 }
 
-static bool is_shattered(struct characterisation *o, const struct cells *x, struct arena *a)
+static bool is_shattered(struct characterisation *o, const struct cells *x, struct scratch *s)
 {
     uint32_t first, last;
-    if (!common_positions(x, a, &first, &last))
+    if (!common_positions(x, s, &first, &last))
         return false;
     shattered(o, x, x->compat ? last - first + 1 : first_span(x), x->compat);
     return true;
@@ -375,7 +376,7 @@ static enum pattern of_one_channel(struct characterisation *o, const struct cell
 }
 
 static enum pattern of_many_channels(struct characterisation *o, const struct cells *x,
-                                     struct arena *a)
+                                     struct scratch *s)
 {
     if (is_skip_4(o, x))
         return PATTERN_SKIP_4;
@@ -389,7 +390,7 @@ static enum pattern of_many_channels(struct characterisation *o, const struct ce
         return PATTERN_FULL_CHANNELS;
     if (is_rectangles(o, x))
         return PATTERN_RECTANGLES;
-    if (is_shattered(o, x, a))
+    if (is_shattered(o, x, s))
         return PATTERN_SHATTERED_CHANNEL;
     if (is_quasi_shattered(o, x))
         return PATTERN_QUASI_SHATTERED_CHANNEL;
@@ -397,11 +398,12 @@ static enum pattern of_many_channels(struct characterisation *o, const struct ce
     return PATTERN_UNCATEGORIZED;
 }
 
-static size_t count_positions(const struct cells *x, struct arena *a)
+static size_t count_positions(const struct cells *x, struct scratch *s)
 {
     if (x->n_channels == 1)
         return x->n;
-    uint64_t *seen = arena_array(a, x->hi / 64 + 1, sizeof *seen);
+    uint64_t *seen = char_alloc(s, x->hi / 64 + 1, sizeof *seen);
+    memset(seen, 0, (x->hi / 64 + 1) * sizeof *seen);
     size_t n = 0;
     for (size_t i = 0; i < x->n; i++) {
         uint64_t bit = (uint64_t)1 << x->at[i] % 64, *word = &seen[x->at[i] / 64];
@@ -411,7 +413,7 @@ static size_t count_positions(const struct cells *x, struct arena *a)
     return n;
 }
 
-void char_spatial(struct characterisation *out, struct cells *x, struct arena *a)
+void char_spatial(struct characterisation *out, struct cells *x, struct scratch *s)
 {
     x->lo = UINT32_MAX;
     x->hi = 0;
@@ -420,6 +422,6 @@ void char_spatial(struct characterisation *out, struct cells *x, struct arena *a
         x->lo = first < x->lo ? first : x->lo;
         x->hi = last > x->hi ? last : x->hi;
     }
-    x->n_positions = count_positions(x, a);
-    out->pattern = x->n_channels == 1 ? of_one_channel(out, x) : of_many_channels(out, x, a);
+    x->n_positions = count_positions(x, s);
+    out->pattern = x->n_channels == 1 ? of_one_channel(out, x) : of_many_channels(out, x, s);
 }

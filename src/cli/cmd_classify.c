@@ -60,6 +60,7 @@ struct session {
     FILE *tsv;
     json_t *labels; /* of every tensor, if JSON is wanted */
     struct model_builder *builder;
+    struct arena scratch; /* of one tensor */
     struct global_report report;
     uint64_t masked, skipped;
     uint64_t patterns[N_PATTERNS], values[N_VALUES];
@@ -242,23 +243,22 @@ static const char *unfit(struct arena *a, const struct tensor *t, const struct g
 static void classify_file(struct session *s, const struct faulty_set *set, const struct golden *g,
                           const char *file)
 {
-    struct arena a = {0};
     struct diag d = {0};
     struct tensor t;
     struct verdict v = {.set = set, .file = file, .dim = g->dim};
-    if (npy_read(&t, &a, file, &d) != OK)
+    if (npy_read(&t, &s->scratch, file, &d) != OK)
         v.skipped = d.msg;
     else
-        v.skipped = unfit(&a, &t, g, s);
+        v.skipped = unfit(&s->scratch, &t, g, s);
     if (!v.skipped) {
         struct difference *diffs;
-        size_t n = differences(&diffs, &a, g, &t, s);
+        size_t n = differences(&diffs, &s->scratch, g, &t, s);
         characterise(&v.c, diffs, n, g->dim, g->range, &s->options);
         v.diffs = diffs;
         v.n_diffs = n;
     }
     record(s, &v);
-    arena_fini(&a);
+    arena_reset(&s->scratch);
 }
 
 static void classify_set(struct session *s, const struct faulty_set *set)
@@ -436,6 +436,7 @@ int run_classify(struct cli *cli, void *args)
     json_decref(s.labels);
     model_builder_free(s.builder);
     global_report_fini(&s.report);
+    arena_fini(&s.scratch);
 out:
     json_decref(w.experiments);
     return rc;

@@ -692,6 +692,25 @@ static void values_equal_slow(void **state)
     }
 }
 
+/* A large tensor whose values became zero, so that all relative errors are equal, or nearly all. */
+static void medians_of_equal_values_are_quick(void **state)
+{
+    (void)state;
+    enum { N = 1 << 20 };
+    struct arena a = {0};
+    struct difference *d = arena_array(&a, N, sizeof *d);
+    const size_t dim[4] = {1, 16, 256, 256};
+    for (int kind = 0; kind < 3; kind++) {
+        struct characterisation c;
+        struct char_options o = {0};
+        for (uint32_t i = 0; i < N; i++)
+            d[i] = (struct difference){i, 1 + (float)(i % 7), kind == 0 || i % 3 < 2 ? 0 : kind == 1 ? 64 : -1 / 64.f};
+        characterise(&c, d, N, dim, (struct value_range){1, 7}, &o);
+        assert_true(c.corrupted == N && c.median_log2_rel == 0);
+    }
+    arena_fini(&a);
+}
+
 static void diff_equals_slow(void **state)
 {
     (void)state;
@@ -725,6 +744,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spatial_equals_slow),
         cmocka_unit_test(values_equal_slow),
+        cmocka_unit_test(medians_of_equal_values_are_quick),
         cmocka_unit_test(diff_equals_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

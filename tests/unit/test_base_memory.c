@@ -44,6 +44,27 @@ static void arena_memory_is_apart_aligned_and_zero(void **state)
     arena_fini(&a);
 }
 
+static void an_arena_is_reused_after_reset(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    arena_reset(&a);
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < 200; i++) {
+            unsigned char *p = arena_alloc(&a, 1000);
+            for (int k = 0; k < 1000; k++)
+                assert_int_equal(p[k], 0);
+            memset(p, 255, 1000);
+        }
+        memset(arena_alloc(&a, 300000), 255, 300000);
+        arena_reset(&a);
+    }
+    void *first = arena_alloc(&a, 8);
+    arena_reset(&a);
+    assert_ptr_equal(arena_alloc(&a, 8), first);
+    arena_fini(&a);
+}
+
 static void arena_refuses_what_overflows(void **state)
 {
     (void)state;
@@ -154,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_memory_is_apart_aligned_and_zero),
+        cmocka_unit_test(an_arena_is_reused_after_reset),
         cmocka_unit_test(arena_refuses_what_overflows),
         cmocka_unit_test(the_first_failure_stays),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
