@@ -16,6 +16,7 @@ struct experiment {
     struct simt_mem *mem;   /* full */
     struct diff_list diffs; /* full */
     struct replay *replay;
+    struct concurrent *concurrent;
 };
 
 struct experiment *experiment_new(const struct simt_program *p, const struct golden *g,
@@ -33,6 +34,8 @@ struct experiment *experiment_new(const struct simt_program *p, const struct gol
         e->mem = simt_mem_clone(p->mem);
     else
         e->replay = replay_new(p, g, e->simt, e->injector, limits);
+    if (engine == ENGINE_CONCURRENT)
+        e->concurrent = concurrent_new(p, g, e->simt, e->replay, limits);
     return e;
 }
 
@@ -40,6 +43,7 @@ void experiment_free(struct experiment *e)
 {
     if (!e)
         return;
+    concurrent_free(e->concurrent);
     replay_free(e->replay);
     simt_mem_free(e->mem);
     injector_free(e->injector);
@@ -49,6 +53,17 @@ void experiment_free(struct experiment *e)
     free(e);
 }
 
+void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits)
+{
+    if (l->n == l->room) {
+        l->room = l->room * 2 + 64;
+        l->v = realloc(l->v, l->room * sizeof *l->v);
+        if (!l->v)
+            abort();
+    }
+    l->v[l->n++] = (struct store_diff){index, faulty_bits};
+}
+
 void diff_list_compare(struct diff_list *l, uint32_t first, const float *golden, const float *faulty,
                        size_t n)
 {
@@ -56,15 +71,8 @@ void diff_list_compare(struct diff_list *l, uint32_t first, const float *golden,
         uint32_t good, bad;
         memcpy(&good, golden + i, sizeof good);
         memcpy(&bad, faulty + i, sizeof bad);
-        if (good == bad)
-            continue;
-        if (l->n == l->room) {
-            l->room = l->room * 2 + 64;
-            l->v = realloc(l->v, l->room * sizeof *l->v);
-            if (!l->v)
-                abort();
-        }
-        l->v[l->n++] = (struct store_diff){first + (uint32_t)i, bad};
+        if (good != bad)
+            diff_list_push(l, first + (uint32_t)i, bad);
     }
 }
 
@@ -113,7 +121,17 @@ static void full_run(struct experiment *e, const struct fault *f, struct experim
     out->n_diffs = e->diffs.n;
 }
 
-void experiment_run(struct experiment *e, const struct fault *f, struct experiment_result *out)
+static void decide(struct experiment_result *out)
+{
+    if (out->trap.kind != TRAP_NONE) {
+        out->outcome = OUTCOME_DUE;
+    } else {
+        out->trap_launch = 0;
+        out->outcome = out->n_diffs ? OUTCOME_SDC : OUTCOME_MASKED;
+    }
+}
+
+static void run_one(struct experiment *e, const struct fault *f, struct experiment_result *out)
 {
     *out = (struct experiment_result){0};
     if (e->engine == ENGINE_FULL)
@@ -121,12 +139,18 @@ void experiment_run(struct experiment *e, const struct fault *f, struct experime
     else
         replay_run(e->replay, f, out);
     out->strike = *injector_strike(e->injector);
-    if (out->trap.kind != TRAP_NONE) {
-        out->outcome = OUTCOME_DUE;
-    } else {
-        out->trap_launch = 0;
-        out->outcome = out->n_diffs ? OUTCOME_SDC : OUTCOME_MASKED;
-    }
+    decide(out);
+}
+
+static void copy_result(void *ctx, size_t i, const struct experiment_result *r)
+{
+    (void)i;
+    *(struct experiment_result *)ctx = *r;
+}
+
+void experiment_run(struct experiment *e, const struct fault *f, struct experiment_result *out)
+{
+    experiment_run_all(e, f, 1, copy_result, out);
 }
 
 struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t number)
@@ -152,22 +176,66 @@ static int by_key(const void *a, const void *b)
     return x->key != y->key ? (x->key < y->key ? -1 : 1) : x->index < y->index ? -1 : 1;
 }
 
+/* The faults of one CTA, in turn; what each gets is the number of the fault in the caller's array. */
+struct round {
+    const struct fault *const *faults;
+    const struct turn *turns;
+    void (*each)(void *ctx, size_t i, const struct experiment_result *r);
+    void *ctx;
+};
+
+static void hand_on(void *ctx, uint32_t i, struct experiment_result *r)
+{
+    struct round *round = ctx;
+    decide(r);
+    round->each(round->ctx, round->turns[i].index, r);
+}
+
+/* Faults of one CTA: together if the engine can, else one by one. */
+static void run_round(struct experiment *e, struct round *round, size_t n, size_t position)
+{
+    enum { MOST = 8192 };
+    if (e->concurrent &&
+        concurrent_supports(e->concurrent, golden_launch_of(e->golden, position))) {
+        for (size_t from = 0; from < n; from += MOST) {
+            struct round part = {round->faults + from, round->turns + from, round->each, round->ctx};
+            concurrent_run(e->concurrent, position, part.faults,
+                           (uint32_t)(n - from < MOST ? n - from : MOST), hand_on, &part);
+        }
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct experiment_result r;
+        run_one(e, round->faults[i], &r);
+        round->each(round->ctx, round->turns[i].index, &r);
+    }
+}
+
+static size_t position_of(const struct experiment *e, const struct fault *f)
+{
+    return e->golden->first[f->launch] + (size_t)f->cta;
+}
+
 void experiment_run_all(struct experiment *e, const struct fault *faults, size_t n,
                         void (*each)(void *ctx, size_t i, const struct experiment_result *r),
                         void *ctx)
 {
     struct turn *turns = malloc((n + 1) * sizeof *turns);
-    if (!turns)
+    const struct fault **sorted = malloc((n + 1) * sizeof *sorted);
+    if (!turns || !sorted)
         abort();
-    for (size_t i = 0; i < n; i++) {
-        size_t position = e->golden->first[faults[i].launch] + faults[i].cta;
-        turns[i] = (struct turn){e->golden->sites_before[position] + faults[i].nth, i};
-    }
+    for (size_t i = 0; i < n; i++)
+        turns[i] = (struct turn){
+            e->golden->sites_before[position_of(e, &faults[i])] + faults[i].nth, i};
     qsort(turns, n, sizeof *turns, by_key);
-    for (size_t i = 0; i < n; i++) {
-        struct experiment_result r;
-        experiment_run(e, &faults[turns[i].index], &r);
-        each(ctx, turns[i].index, &r);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &faults[turns[i].index];
+    for (size_t from = 0, to; from < n; from = to) {
+        size_t position = position_of(e, sorted[from]);
+        for (to = from + 1; to < n && position_of(e, sorted[to]) == position;)
+            to++;
+        run_round(e, &(struct round){sorted + from, turns + from, each, ctx}, to - from, position);
     }
     free(turns);
+    free(sorted);
 }

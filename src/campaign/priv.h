@@ -58,11 +58,23 @@ struct replay *replay_new(const struct simt_program *p, const struct golden *g, 
 void replay_free(struct replay *r);
 void replay_run(struct replay *r, const struct fault *f, struct experiment_result *out);
 
+struct concurrent;
+struct concurrent *concurrent_new(const struct simt_program *p, const struct golden *g,
+                                  struct simt *simt, struct replay *replay, const uint64_t *limits);
+void concurrent_free(struct concurrent *c);
+/* Whether the kernel of a launch has only what the engine knows. */
+bool concurrent_supports(const struct concurrent *c, size_t launch);
+/* Faults of the CTA at a position, ascending by site. each is called once for every i. */
+void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,
+                    uint32_t n,
+                    void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx);
+
 /* The differing output elements of the experiment under way. */
 struct diff_list {
     struct store_diff *v;
     size_t n, room;
 };
+void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits);
 void diff_list_compare(struct diff_list *l, uint32_t first, const float *golden, const float *faulty,
                        size_t n);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "campaign/priv.h"
+#include "campaign/concurrent.h"
 
 struct replay {
     const struct simt_program *program;
@@ -223,12 +223,9 @@ static void overwrite(struct replay *r)
     find_differing(r);
 }
 
-static bool run_to_end(struct replay *r, const struct fault *f, struct experiment_result *out)
+/* From the position on, while anything later sees a difference. */
+static bool follow(struct replay *r, struct experiment_result *out)
 {
-    struct simt_hook hook = injector_arm(r->injector, r->program->launches[f->launch].kernel, f);
-    move_to(r, r->golden->first[f->launch] + (size_t)f->cta);
-    if (!run_again(r, &hook, out))
-        return false;
     for (size_t next; (next = next_concerned(r)) != SIZE_MAX;) {
         move_to(r, next);
         if (!reads_difference(r))
@@ -237,6 +234,13 @@ static bool run_to_end(struct replay *r, const struct fault *f, struct experimen
             return false;
     }
     return true;
+}
+
+static bool run_to_end(struct replay *r, const struct fault *f, struct experiment_result *out)
+{
+    struct simt_hook hook = injector_arm(r->injector, r->program->launches[f->launch].kernel, f);
+    move_to(r, r->golden->first[f->launch] + (size_t)f->cta);
+    return run_again(r, &hook, out) && follow(r, out);
 }
 
 /* Nothing later touches the chunks that differ: they are the end of the full run. */
@@ -263,4 +267,54 @@ void replay_run(struct replay *r, const struct fault *f, struct experiment_resul
     out->diffs = r->diffs.v;
     out->n_diffs = r->diffs.n;
     make_equal(r);
+}
+
+/* ---- For the concurrent engine ------------------------------------------------------------------- */
+
+struct simt_mem *replay_memory(struct replay *r, bool bad) { return bad ? r->bad_mem : r->good_mem; }
+void replay_move_to(struct replay *r, size_t position) { move_to(r, position); }
+
+/* The fault-free CTA ran on the bad memory. */
+void replay_moved(struct replay *r)
+{
+    const struct cta_log *log = &r->golden->cta[r->position++];
+    write_log(r->good, log, log->after);
+    simt_mem_forget(r->bad_mem);
+}
+
+static bool seen_later(const struct replay *r, const struct machine_word *words, size_t n)
+{
+    size_t last = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        size_t chunk = (size_t)words[i].machine * 4 / SIMT_CHUNK;
+        if (chunk != last && next_touching(r->golden, chunk, r->position) != SIZE_MAX)
+            return true;
+        last = chunk;
+    }
+    return false;
+}
+
+void replay_from_words(struct replay *r, const struct machine_word *words, size_t n,
+                       struct experiment_result *out)
+{
+    uint64_t out_end = r->out_at + r->golden->n_floats * sizeof(float);
+    r->diffs.n = 0;
+    if (!seen_later(r, words, n)) {
+        for (size_t i = 0; i < n; i++) {
+            uint64_t at = (uint64_t)words[i].machine * 4;
+            if (at >= r->out_at && at < out_end)
+                diff_list_push(&r->diffs, (uint32_t)((at - r->out_at) / 4), words[i].value);
+        }
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            memcpy(r->bad + (uint64_t)words[i].machine * 4, &words[i].value, 4);
+            suspect(r, (size_t)words[i].machine * 4 / SIMT_CHUNK);
+        }
+        find_differing(r);
+        if (follow(r, out))
+            compare_output(r);
+        make_equal(r);
+    }
+    out->diffs = r->diffs.v;
+    out->n_diffs = r->diffs.n;
 }

@@ -13,7 +13,7 @@ static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static uint64_t seed;
-static unsigned faults_each = 6;
+static unsigned faults_each = 2;
 
 static void describe(const struct fault *f, const char *impl, const char *shape, char out[200])
 {
@@ -58,7 +58,10 @@ static void assert_same(const struct experiment_result *a, const struct experime
     for (size_t i = 0; i < a->n_diffs; i++)
         if (a->diffs[i].index != b->diffs[i].index ||
             a->diffs[i].faulty_bits != b->diffs[i].faulty_bits)
-            fail_msg("difference %zu differs: %s", i, what);
+            fail_msg("difference %zu differs (element %u: %08x, element %u: %08x; struck warp %u lane %u insn "
+                     "%u): %s",
+                     i, a->diffs[i].index, a->diffs[i].faulty_bits, b->diffs[i].index,
+                     b->diffs[i].faulty_bits, a->strike.warp, a->strike.lane, a->strike.insn, what);
 }
 
 struct tally {
