@@ -33,9 +33,9 @@ void conv_random_problem(struct conv_problem *out, struct rng *r);
 
 /* What relative error an implementation may have. */
 double conv_tolerance(const struct conv_impl *impl);
-/* Calls f with "", the planner's choice, and then with the tiles of impl: with every one, or with one that
- * `turn` chooses, so that a pass over many shapes sees all. */
-enum { EVERY_TILE = -1 };
+/* Calls f with "", the planner's choice, and then with the tiles of impl: with every one, with none, or
+ * with one that `turn` chooses, so that a pass over many shapes sees all. */
+enum { EVERY_TILE = -1, NO_TILE = -2 };
 void conv_for_tiles(const struct conv_impl *impl, int turn, void (*f)(const char *tile, void *ctx),
                     void *ctx);
 
