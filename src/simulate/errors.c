@@ -164,27 +164,48 @@ const char *errors_origin(const struct sim_options *o)
     return o->model ? o->model : o->campaign ? o->campaign : o->baseline;
 }
 
-struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng *r,
-                             const size_t chw[3], const float *golden, struct value_range range,
-                             struct difference *out)
+/* The change from golden to faulty, on a value that is something else now: what is finite is added,
+ * what is not replaces. */
+static float changed(float now, float golden, float faulty)
 {
-    if (e->model) {
-        struct model_draw draw =
-            model_draw(e->model, r, chw, golden, range, out, chw[0] * chw[1] * chw[2]);
-        return (struct one_error){-1, (int)draw.pattern, draw.n};
+    return isfinite(faulty) ? (float)((double)now + ((double)faulty - (double)golden)) : faulty;
+}
+
+static struct one_error from_model(const struct model *m, struct rng *r, const struct layer_output *layer,
+                                   struct difference *out)
+{
+    const size_t *chw = layer->chw;
+    struct model_draw draw = model_draw(m, r, chw, layer->bare, layer->bare_range, out,
+                                        chw[0] * chw[1] * chw[2]);
+    for (size_t k = 0; k < draw.n; k++) {
+        float now = layer->golden[out[k].index];
+        out[k].faulty = changed(now, layer->bare[out[k].index], out[k].faulty);
+        out[k].golden = now;
     }
-    if (e->baseline) {
-        uint32_t at = (uint32_t)rng_below(r, chw[0] * chw[1] * chw[2]);
-        out[0] = (struct difference){at, golden[at], e->baseline->value(golden[at], range, r)};
-        return (struct one_error){-1, PATTERN_SINGLE, 1};
-    }
-    const struct measured *m = &e->measured[number % e->n_measured];
+    return (struct one_error){-1, (int)draw.pattern, draw.n};
+}
+
+static struct one_error from_campaign(const struct measured *m, const struct layer_output *layer,
+                                      struct difference *out)
+{
     for (size_t k = 0; k < m->n; k++) {
-        uint32_t at = m->diffs[k].index;
-        double change = (double)m->diffs[k].faulty - (double)m->diffs[k].golden;
-        bool finite = isfinite(m->diffs[k].faulty);
-        out[k] = (struct difference){
-            at, golden[at], finite ? (float)((double)golden[at] + change) : m->diffs[k].faulty};
+        const struct difference *d = &m->diffs[k];
+        float now = layer->golden[d->index];
+        out[k] = (struct difference){d->index, now, changed(now, d->golden, d->faulty)};
     }
     return (struct one_error){m->injection, m->pattern, m->n};
+}
+
+struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng *r,
+                             const struct layer_output *layer, struct difference *out)
+{
+    if (e->model)
+        return from_model(e->model, r, layer, out);
+    if (!e->baseline)
+        return from_campaign(&e->measured[number % e->n_measured], layer, out);
+    const size_t *chw = layer->chw;
+    uint32_t at = (uint32_t)rng_below(r, chw[0] * chw[1] * chw[2]);
+    float now = layer->golden[at];
+    out[0] = (struct difference){at, now, e->baseline->value(now, layer->range, r)};
+    return (struct one_error){-1, PATTERN_SINGLE, 1};
 }

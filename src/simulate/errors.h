@@ -36,10 +36,16 @@ struct one_error {
     int pattern;
     size_t n; /* elements corrupted */
 };
-/* Error of trial `number` on a layer whose fault-free output (C*H*W values in range) is golden. r: the
- * trial's own generator. Writes at most C*H*W differences with the values that the layer gives now. */
+/* A layer's fault-free output for an image, C x H x W; bare: before the bias was added, which is what
+ * the implementations compute and campaigns and models speak of. */
+struct layer_output {
+    const size_t *chw;
+    const float *golden, *bare;
+    struct value_range range, bare_range;
+};
+/* Error of trial `number`. r: the trial's own generator. Writes at most C*H*W differences with the
+ * values that the layer gives now. */
 struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng *r,
-                             const size_t chw[3], const float *golden, struct value_range range,
-                             struct difference *out);
+                             const struct layer_output *layer, struct difference *out);
 
 #endif

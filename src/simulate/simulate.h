@@ -32,9 +32,10 @@ struct sim_options {
 /* Direct: trial i takes SDC number i mod (number of SDCs), so that every one is used equally often;
  * the image is drawn from Philox(seed, i). The difference measured on the campaign's image is added
  * to the image's own fault-free value (NaN and infinity replace it): on the campaign's own image that
- * is the faulty tensor itself. Model: pattern, place and values drawn from Philox(seed, i), the range
- * being that of the layer's fault-free output for the image. The same seed gives direct and model
- * trials the same images. Trials go to a new store at path, which is removed if they cannot all be made. */
+ * is the faulty tensor itself. Model: pattern, place and values drawn from Philox(seed, i) for the
+ * layer's fault-free output before the bias is added, as the implementations compute it and campaigns
+ * hold it; the differences drawn are then added likewise. The same seed gives direct and model trials
+ * the same images. Trials go to a new store at path, which is removed if they cannot all be made. */
 int simulate_run(const char *path, const struct sim_options *options, struct diag *d);
 /* The same trials, given to each in order instead of stored; non-zero from it ends them. */
 int simulate_each(const struct sim_options *options,

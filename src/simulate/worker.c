@@ -34,6 +34,8 @@ int worker_init(struct worker *w, const struct simulation *sim, struct diag *d)
     w->diffs = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->diffs);
     w->at = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->at);
     w->faulty = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->faulty);
+    w->bare = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->bare);
+    w->layer = (struct layer_output){.chw = sim->chw, .bare = w->bare};
     int rc = nn_load(&w->net, sim->network, 1, d);
     return rc != OK ? rc : nn_delta_new(&w->delta, w->net, sim->conv, d);
 }
@@ -59,9 +61,13 @@ int worker_image(struct worker *w, uint64_t image)
     if (rc != OK)
         return rc;
     w->image = image;
-    w->layer = nn_delta_golden(w->delta);
+    w->layer.golden = nn_delta_golden(w->delta);
+    const float *bias = nn_conv(w->net, sim->conv)->bias;
+    for (size_t k = 0, plane = sim->chw[1] * sim->chw[2]; k < sim->layer_floats; k++)
+        w->bare[k] = w->layer.golden[k] - (bias ? bias[k / plane] : 0);
     w->output = nn_delta_golden_output(w->delta);
-    w->range = characterise_range(w->layer, sim->layer_floats);
+    w->layer.range = characterise_range(w->layer.golden, sim->layer_floats);
+    w->layer.bare_range = characterise_range(w->bare, sim->layer_floats);
     w->answer = answer_of(w->output, sim->output_floats);
     return OK;
 }
@@ -71,8 +77,7 @@ int worker_trial(struct worker *w, uint64_t number, struct store_trial *out)
     const struct simulation *sim = w->sim;
     struct rng r;
     trial_image(sim, number, &r);
-    struct one_error e =
-        errors_draw(&sim->errors, number, &r, sim->chw, w->layer, w->range, w->diffs);
+    struct one_error e = errors_draw(&sim->errors, number, &r, &w->layer, w->diffs);
     for (size_t k = 0; k < e.n; k++) {
         w->at[k] = w->diffs[k].index;
         w->faulty[k] = w->diffs[k].faulty;

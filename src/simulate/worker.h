@@ -27,8 +27,9 @@ struct worker {
     uint32_t *at;
     float *faulty;
     uint64_t image; /* that it is at, and of its fault-free run: */
-    const float *layer, *output;
-    struct value_range range;
+    struct layer_output layer;
+    float *bare;
+    const float *output;
     int answer;
     struct diag diag;
 };
