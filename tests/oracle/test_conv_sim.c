@@ -32,7 +32,7 @@ static void simulate(struct trial *t, const struct conv_program *program)
         simt_run(t->simt, program->sim.mem, l, 0, simt_n_ctas(l), &plain, &result);
         if (result.trap.kind != TRAP_NONE)
             fail_msg("%s %s: launch %s: trap %s in line %d", t->impl->name, t->shape, l->label,
-                     vocab_word(&vocab_traps, result.trap.kind), result.trap.at.line);
+                     vocab_word(&vocab_traps, (int)result.trap.kind), result.trap.at.line);
     }
     assert_int_equal(program->sim.out_bytes, t->data->n_out * sizeof(float));
     simt_mem_read(program->sim.mem, program->sim.out_address, t->data->out, program->sim.out_bytes);
