@@ -101,6 +101,9 @@ static void how_sure(struct sink *s, const json_t *report)
             doc_count(n2, direct), doc_count(n3, model));
     say(s, "; intervals at %g %%; differences count as significant only after Holm's correction.",
         100 * doc_number(report, "confidence"));
+    const json_t *entries = doc_at(report, "ranking.network.entries");
+    if (json_array_size(doc_at(json_array_get(entries, 0), "ties")) > 0)
+        say(s, " Four times as many injections would halve the intervals.");
 }
 
 struct cost {
@@ -172,6 +175,22 @@ static void where(struct sink *s, const json_t *report)
         doc_percent(p, most / total), doc_text(best, "impl"));
 }
 
+/* Whether the errors of the models do what the injections' own do. */
+static void models(struct sink *s, const json_t *report)
+{
+    size_t i, n = 0, differ = 0;
+    const json_t *cell;
+    double alpha = doc_number(report, "ranking.alpha");
+    json_array_foreach (doc_at(report, "cells"), i, cell) {
+        double p = doc_number(cell, "critical.difference.p");
+        n += isfinite(p);
+        differ += isfinite(p) && p <= alpha;
+    }
+    if (n > 0)
+        say(s, "Models: errors drawn from them change the answer significantly more or less often than the "
+               "injections' own errors in %zu of %zu cases.", differ, n);
+}
+
 static void partial(struct sink *s, const json_t *report)
 {
     size_t i;
@@ -205,6 +224,8 @@ json_t *summarise(const json_t *report)
     what_it_costs(&s, report);
     finish(points, &s);
     where(&s, report);
+    finish(points, &s);
+    models(&s, report);
     finish(points, &s);
     partial(&s, report);
     finish(points, &s);

@@ -47,5 +47,9 @@ fi
 if command -v python3 >/dev/null; then
   SIEVERT_PROGRAM=$prefix/bin/sievert PYTHONPATH=$prefix/lib/python3/dist-packages \
     python3 "$source/tests/install/module.py" example.txt
+  # The document's Python, as it stands there.
+  sed -n '/^```python$/,/^```$/p' "$source/docs/LIBRARY.md" | grep -v '^```' >document.py
+  PYTHONPATH=$prefix/lib/python3/dist-packages python3 document.py >document.txt
+  grep -q "'share'" document.txt || fail "docs/LIBRARY.md: $(cat document.txt)"
 fi
 echo "installed ($how): passed"
