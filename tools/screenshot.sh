@@ -8,7 +8,7 @@ sys.path.insert(0, "tests/browser")
 from chromium import Chromium
 browser = Chromium()
 try:
-    browser.view(1180, 1390, dark=False)
+    browser.view(1280, 1340, dark=False)
     browser.open(sys.argv[1])
     browser.screenshot(sys.argv[2], whole=False)
 finally:
