@@ -27,8 +27,8 @@ HEAD = """# What each implementation costs
 Made by `tools/conv_costs.py`, which runs `sievert conv run --json` for each row: do not edit. Thread
 instructions are those of the PTX, executed by lanes that are neither inactive nor predicated off; FP32 is
 NVBitFI's group. Bytes are those that threads ask for, whatever a cache would serve. The time is that of
-one plain simulated run on one core of the machine that made the table, and depends on it; everything else
-does not. Errors are relative to oneDNN.
+one plain simulated run on one core of a machine that had other work to do, an order of magnitude; everything
+else is exact. Errors are relative to oneDNN.
 """
 
 

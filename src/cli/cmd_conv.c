@@ -40,6 +40,26 @@ static json_t *list_row(const struct conv_impl *impl, const struct conv_problem 
     return row;
 }
 
+/* The choices for --tile, once for all implementations that have the same. */
+static void print_tiles(const struct conv_impl *impls, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool first = *impls[i].tiles;
+        for (size_t j = 0; j < i && first; j++)
+            first = strcmp(impls[j].tiles, impls[i].tiles) != 0;
+        if (!first)
+            continue;
+        printf("\ntiles of %s", impls[i].name);
+        for (size_t j = i + 1; j < n; j++)
+            if (strcmp(impls[j].tiles, impls[i].tiles) == 0)
+                printf(", %s", impls[j].name);
+        printf(":\n ");
+        for (const char *c = impls[i].tiles; *c; c++)
+            putchar(*c == ',' ? ' ' : *c);
+        printf("\n");
+    }
+}
+
 int run_conv_list(struct cli *cli, void *args)
 {
     struct list_args *o = args;
@@ -56,8 +76,8 @@ int run_conv_list(struct cli *cli, void *args)
         return OK;
     }
     struct table t;
-    table_init(&t, &cli->arena, 5,
-               (const char *const[]){"implementation", "cuDNN", "tiles", o->shape ? "can" : "limits",
+    table_init(&t, &cli->arena, 4,
+               (const char *const[]){"implementation", "cuDNN", o->shape ? "can" : "limits",
                                      o->shape ? "why not" : "what it does"});
     size_t index;
     json_t *row;
@@ -66,7 +86,6 @@ int run_conv_list(struct cli *cli, void *args)
         const struct conv_impl *impl = &impls[index];
         table_cell(&t, "%s", impl->name);
         table_cell(&t, "%s", impl->vendor);
-        table_cell(&t, "%s", *impl->tiles ? impl->tiles : "-");
         if (o->shape) {
             table_cell(&t, "%s", json_is_true(json_object_get(row, "supports")) ? "yes" : "no");
             table_cell(&t, "%s", json_string_value(json_object_get(row, "reason")));
@@ -76,6 +95,8 @@ int run_conv_list(struct cli *cli, void *args)
         }
     }
     table_print(&t);
+    if (!o->shape)
+        print_tiles(impls, n);
     json_decref(rows);
     return OK;
 }
