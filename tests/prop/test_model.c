@@ -444,7 +444,7 @@ static char *native_text(struct arena *a)
         text = arena_printf(a, "%s%s%s", text, i ? ", " : "", entry_text(a, i, 10));
     m = load_text(a, arena_printf(a, "%s}", text));
     float *golden = random_golden(a, &r, ELEMS);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 40; i++) {
         struct characterisation c;
         struct char_options o = {.epsilon = 1e-3};
         struct value_range range = characterise_range(golden, ELEMS);
@@ -461,7 +461,7 @@ static char *native_text(struct arena *a)
 static void damaged_models_do_no_harm(void **state)
 {
     (void)state;
-    enum { CASES = 6000 };
+    enum { CASES = 2000 };
     struct arena a = {0};
     char *text = native_text(&a);
     size_t len = strlen(text), loaded = 0;
@@ -494,7 +494,7 @@ static void damaged_models_do_no_harm(void **state)
         arena_fini(&scratch);
     }
     print_message("seed %d: %zu of %d damaged models still load\n", SEED + 9, loaded, CASES);
-    assert_true(loaded > 100);
+    assert_true(loaded > 20);
     arena_fini(&a);
 }
 
