@@ -1,7 +1,7 @@
 /* Convolution by Fourier transform: kernels/fft/. */
 #include "conv/priv.h"
 
-enum { LARGEST = 64, TILE_SIZE = 32 };
+enum { LARGEST = 256, LARGEST_PLANE = 64, TILE_SIZE = 32 };
 
 static int check_steps(const struct conv_problem *p, struct diag *d)
 {
@@ -69,6 +69,16 @@ static struct plan_launch *plane_launch(struct conv_plan *plan, const char *labe
     return l;
 }
 
+static int plan_product_of(struct conv_plan *plan, const struct conv_problem *p,
+                           const struct spectra *s, const char *tile, struct diag *d)
+{
+    const uint64_t groups = (uint64_t)p->groups;
+    const struct gemm product = {.complex = true, .a = s->f, .b = s->x, .c = s->y,
+                                 .batch = s->bins * groups, .m = (uint64_t)p->k / groups,
+                                 .n = s->tiles, .k = (uint64_t)p->c / groups};
+    return plan_product(plan, &product, tile, d);
+}
+
 static int plan_planes(struct conv_plan *plan, const struct conv_problem *p, int size,
                        const char *tile, struct diag *d)
 {
@@ -88,10 +98,7 @@ static int plan_planes(struct conv_plan *plan, const struct conv_problem *p, int
     PLAN_BUFFERS(l, BUFFER_FILTER, s.f);
     plan_shape(l, p);
 
-    const struct gemm product = {.complex = true, .a = s.f, .b = s.x, .c = s.y,
-                                 .batch = s.bins * groups, .m = filters / groups, .n = s.tiles,
-                                 .k = channels / groups};
-    status = plan_product(plan, &product, tile, d);
+    status = plan_product_of(plan, p, &s, tile, d);
     if (status != OK)
         return status;
 
@@ -103,9 +110,65 @@ static int plan_planes(struct conv_plan *plan, const struct conv_problem *p, int
     return OK;
 }
 
+/* Larger planes: their rows and their columns in launches of their own. */
+enum { LINES = 4 }; /* per thread group */
+
+static void plan_rows(struct conv_plan *plan, const struct conv_problem *p, const char *label,
+                      const char *kernel, int size, int from, int to, uint64_t y, uint64_t z)
+{
+    struct plan_launch *l =
+        plan_launch(plan, label, kernel, LINES * 16, "fft-%dx%d", size, size);
+    plan_grid(l, (uint64_t)size / LINES, y, z);
+    PLAN_BUFFERS(l, from, to);
+    plan_shape(l, p);
+}
+
+static void plan_columns(struct conv_plan *plan, const char *label, const char *kernel, int size,
+                         int from, int to, uint64_t planes)
+{
+    struct plan_launch *l =
+        plan_launch(plan, label, kernel, LINES * 16, "fft-%dx%d", size, size);
+    plan_grid(l, planes, div_up((uint64_t)(size / 2 + 1), LINES), 1);
+    PLAN_BUFFERS(l, from, to);
+    plan_int(l, (int)planes);
+}
+
+static uint64_t largest(uint64_t a, uint64_t b, uint64_t c)
+{
+    const uint64_t ab = a > b ? a : b;
+    return ab > c ? ab : c;
+}
+
+static int plan_lines(struct conv_plan *plan, const struct conv_problem *p, int size,
+                      const char *tile, struct diag *d)
+{
+    const uint64_t images = (uint64_t)p->n, channels = (uint64_t)p->c, filters = (uint64_t)p->k;
+    const uint64_t per_group = channels / (uint64_t)p->groups;
+    const uint64_t most = largest(channels * images, filters * per_group, filters * images);
+    struct spectra s;
+    int rows, status = make_spectra(&s, plan, p, size, d);
+    if (status == OK)
+        status = plan_workspace(plan, 2 * s.bins * most, &rows, d); /* of one transform at a time */
+    if (status != OK)
+        return status;
+    plan_rows(plan, p, "fft-input-rows", "fft_input_rows", size, BUFFER_INPUT, rows, images, channels);
+    plan_columns(plan, "fft-input-columns", "fft_columns", size, rows, s.x, channels * images);
+    plan_rows(plan, p, "fft-filter-rows", "fft_filter_rows", size, BUFFER_FILTER, rows, per_group,
+              filters);
+    plan_columns(plan, "fft-filter-columns", "fft_columns", size, rows, s.f, filters * per_group);
+    status = plan_product_of(plan, p, &s, tile, d);
+    if (status != OK)
+        return status;
+    plan_columns(plan, "fft-output-columns", "fft_inverse_columns", size, s.y, rows, filters * images);
+    plan_rows(plan, p, "fft-output-rows", "fft_output_rows", size, rows, BUFFER_OUTPUT, images, filters);
+    return OK;
+}
+
 int fft_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
 {
-    return plan_planes(plan, p, plane_size(p), tile, d);
+    const int size = plane_size(p);
+    return size > LARGEST_PLANE ? plan_lines(plan, p, size, tile, d)
+                                : plan_planes(plan, p, size, tile, d);
 }
 
 int fft_tiling_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,

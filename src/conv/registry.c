@@ -50,7 +50,7 @@ static const struct conv_impl impls[] = {
     {"winograd-4x4-nonfused", "WINOGRAD_NONFUSED", "the same with F(4x4)", "3x3, stride 1, dilation 1",
      TILES, winograd_4x4_nonfused_supports, winograd_4x4_nonfused_plan},
     {"fft", "FFT", "spectra of whole padded maps, one complex GEMM per frequency",
-     "stride 1, dilation 1, padded map up to 64x64", COMPLEX_TILES, fft_supports, fft_plan},
+     "stride 1, dilation 1, padded map up to 256x256", COMPLEX_TILES, fft_supports, fft_plan},
     {"fft-tiling", "FFT_TILING", "the same, map cut into 32x32 tiles that overlap",
      "stride 1, dilation 1, filter up to 32x32", COMPLEX_TILES, fft_tiling_supports, fft_tiling_plan},
 };
