@@ -49,6 +49,13 @@ enum ptx_shape {
     PTX_SHAPE_CVTA,
     PTX_SHAPE_LD,
     PTX_SHAPE_ST,
+    PTX_SHAPE_ATOM,
+    PTX_SHAPE_CARRY,
+    PTX_SHAPE_BFI,
+    PTX_SHAPE_LOP3,
+    PTX_SHAPE_VOTE,
+    PTX_SHAPE_SHFL,
+    PTX_SHAPE_ACTIVEMASK,
     PTX_SHAPE_BRA,
     PTX_SHAPE_NONE,
     PTX_SHAPE_BAR,
@@ -98,6 +105,35 @@ struct ptx_operand {
     uint64_t value;
 };
 
+/* What the modifiers of atom, vote and shfl ask for; carry: a sum of flags. */
+enum ptx_what {
+    PTX_WHAT_NONE,
+    PTX_ATOM_ADD,
+    PTX_ATOM_FADD,
+    PTX_ATOM_MIN,
+    PTX_ATOM_MAX,
+    PTX_ATOM_INC,
+    PTX_ATOM_DEC,
+    PTX_ATOM_AND,
+    PTX_ATOM_OR,
+    PTX_ATOM_XOR,
+    PTX_ATOM_EXCH,
+    PTX_ATOM_CAS,
+    PTX_VOTE_ALL,
+    PTX_VOTE_ANY,
+    PTX_VOTE_UNI,
+    PTX_VOTE_BALLOT,
+    PTX_SHFL_UP,
+    PTX_SHFL_DOWN,
+    PTX_SHFL_BFLY,
+    PTX_SHFL_IDX,
+    PTX_WITH_CARRY = 1,  /* addc, subc, madc */
+    PTX_SETS_CARRY = 2, /* .cc */
+    PTX_SUBTRACTS = 4,
+    PTX_LOW_HALF = 8,
+    PTX_HIGH_HALF = 16,
+};
+
 /* Address of a memory operand: base + offset, base a register, a symbol or none. */
 struct ptx_insn {
     uint16_t op;
@@ -108,6 +144,7 @@ struct ptx_insn {
     uint8_t n_dst, n_src;
     uint8_t bool_op;   /* setp: 0, or 'a' 'o' 'x' with the predicate src[2]; cvta: 't' for .to */
     bool uniform;
+    uint8_t what; /* enum ptx_what: the kind of atom, vote, shfl; carry */
     int32_t guard; /* predicate register, or -1 */
     bool guard_negated;
     int32_t dst[4];  /* registers; -1: discarded (`_`) */
@@ -135,6 +172,7 @@ struct ptx_symbol {
     uint64_t address; /* within its space */
     uint64_t bytes;
     uint32_t align;
+    int32_t owner; /* number of the kernel that declares it, or -1: the module */
 };
 
 struct ptx_kernel {
@@ -146,6 +184,8 @@ struct ptx_kernel {
     struct ptx_param *params;
     struct ptx_symbol *symbols; /* all that the instructions refer to */
     uint32_t params_bytes, shared_bytes, local_bytes;
+    const uint8_t *constants; /* the module's constant memory */
+    uint32_t constant_bytes;
     uint32_t max_threads; /* .maxntid, .reqntid product; 0: not said */
     uint64_t hash[2];     /* of the module's text and the kernel's number: equal kernels, equal hash */
     const bool *leader;   /* per instruction: a basic block starts here */
@@ -153,6 +193,9 @@ struct ptx_kernel {
 };
 
 struct ptx_module {
+    size_t n_symbols;
+    const struct ptx_symbol *symbols;
+    const uint8_t *constants;
     size_t n_kernels;
     struct ptx_kernel *kernels;
     const char *version, *target;

@@ -22,6 +22,10 @@ int ptx_find_kernel(const struct ptx_kernel **out, const struct ptx_module *m, c
                      used ? known : "none");
 }
 
+size_t ptx_n_kernels(const struct ptx_module *m) { return m->n_kernels; }
+
+const struct ptx_kernel *ptx_kernel_at(const struct ptx_module *m, size_t i) { return &m->kernels[i]; }
+
 size_t ptx_n_insns(const struct ptx_kernel *k) { return k->n_insns; }
 
 const struct ptx_insn *ptx_insn_at(const struct ptx_kernel *k, size_t index)

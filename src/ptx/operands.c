@@ -452,6 +452,161 @@ static int parse_bar(struct parser *p, struct ptx_insn *i, const struct modifier
     return OK;
 }
 
+/* Look for a modifier in a table of words; PTX_WHAT_NONE if it is not there. */
+struct what_word {
+    const char *word;
+    enum ptx_what what;
+};
+
+static enum ptx_what find_what(const struct what_word *words, size_t n, const char *text, size_t len)
+{
+    for (size_t i = 0; i < n; i++)
+        if (same(text, len, words[i].word))
+            return words[i].what;
+    return PTX_WHAT_NONE;
+}
+
+static int unsupported(struct parser *p, const struct ptx_insn *i)
+{
+    return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s' is not supported", i->mnemonic);
+}
+
+/* One operand after a comma. */
+static int next_operand(struct parser *p, struct ptx_insn *i, enum ptx_type type)
+{
+    return comma(p) != OK ? ERR_INPUT : parse_operand(p, &i->src[i->n_src++], type, false);
+}
+
+/* atom{.order}{.scope}{.space}.op.type d, [a], b{, c}; red without d */
+static int parse_atom(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    static const struct what_word words[] = {
+        {"add", PTX_ATOM_ADD}, {"min", PTX_ATOM_MIN},   {"max", PTX_ATOM_MAX}, {"inc", PTX_ATOM_INC},
+        {"dec", PTX_ATOM_DEC}, {"and", PTX_ATOM_AND},   {"or", PTX_ATOM_OR},   {"xor", PTX_ATOM_XOR},
+        {"cas", PTX_ATOM_CAS}, {"exch", PTX_ATOM_EXCH},
+    };
+    const struct mem_type *type = find_mem_type(m->text[m->n - 1], m->len[m->n - 1]);
+    if (!type || type->bits < 32 || same(m->text[m->n - 1], m->len[m->n - 1], "f16x2"))
+        return unsupported(p, i);
+    for (int k = 1; k < m->n - 1; k++) {
+        enum ptx_what what = find_what(words, sizeof words / sizeof *words, m->text[k], m->len[k]);
+        if (what != PTX_WHAT_NONE)
+            i->what = (uint8_t)what;
+        else if (!find_space(m->text[k], m->len[k], &i->space) && !is_hint(m->text[k], m->len[k]))
+            return unsupported(p, i);
+    }
+    bool is_float = m->text[m->n - 1][0] == 'f';
+    if (i->what == PTX_WHAT_NONE || (is_float && i->what != PTX_ATOM_ADD) ||
+        i->space == PTX_SPACE_CONST || i->space == PTX_SPACE_PARAM || i->space == PTX_SPACE_LOCAL)
+        return unsupported(p, i);
+    if (is_float)
+        i->what = PTX_ATOM_FADD;
+    i->mem_bits = type->bits;
+    i->mem_signed = type->is_signed;
+    if (i->op == PTX_ATOM && (parse_dst(p, i, type->bits, false) != OK || comma(p) != OK))
+        return ERR_INPUT;
+    enum ptx_type operand = is_float ? type->bits == 64 ? PTX_T_f64 : PTX_T_f32 : bits_type(type->bits);
+    if (parse_address(p, i) != OK || next_operand(p, i, operand) != OK)
+        return ERR_INPUT;
+    return i->what == PTX_ATOM_CAS ? next_operand(p, i, operand) : OK;
+}
+
+/* add.cc addc{.cc} sub.cc subc{.cc} mad.{lo,hi}.cc madc.{lo,hi}{.cc}, 32 and 64 bits */
+static int parse_carry(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    bool mad = i->op == PTX_CARRY_MAD || i->op == PTX_CARRY_MADC;
+    const struct mem_type *type = find_mem_type(m->text[m->n - 1], m->len[m->n - 1]);
+    if (!type || type->bits < 32 || m->text[m->n - 1][0] == 'f')
+        return unsupported(p, i);
+    if (i->op == PTX_CARRY_ADDC || i->op == PTX_CARRY_SUBC || i->op == PTX_CARRY_MADC)
+        i->what |= PTX_WITH_CARRY;
+    if (i->op == PTX_CARRY_SUB || i->op == PTX_CARRY_SUBC)
+        i->what |= PTX_SUBTRACTS;
+    for (int k = 1; k < m->n - 1; k++) {
+        if (same(m->text[k], m->len[k], "cc"))
+            i->what |= PTX_SETS_CARRY;
+        else if (mad && same(m->text[k], m->len[k], "lo"))
+            i->what |= PTX_LOW_HALF;
+        else if (mad && same(m->text[k], m->len[k], "hi"))
+            i->what |= PTX_HIGH_HALF;
+        else
+            return unsupported(p, i);
+    }
+    if (!(i->what & (PTX_WITH_CARRY | PTX_SETS_CARRY)) || (mad && !(i->what & (PTX_LOW_HALF | PTX_HIGH_HALF))))
+        return unsupported(p, i);
+    i->mem_bits = type->bits;
+    i->mem_signed = type->is_signed;
+    if (parse_dst(p, i, type->bits, false) != OK)
+        return ERR_INPUT;
+    for (int n = 0; n < (mad ? 3 : 2); n++)
+        if (next_operand(p, i, bits_type(type->bits)) != OK)
+            return ERR_INPUT;
+    return OK;
+}
+
+static int parse_four(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    bool bfi = i->op == PTX_BFI;
+    const struct mem_type *type = m->n == 2 ? find_mem_type(m->text[1], m->len[1]) : NULL;
+    if (!type || m->text[1][0] != 'b' || type->bits < 32 || (!bfi && type->bits != 32))
+        return unsupported(p, i);
+    i->mem_bits = type->bits;
+    enum ptx_type t = bits_type(type->bits);
+    if (parse_dst(p, i, type->bits, false) != OK || next_operand(p, i, t) != OK ||
+        next_operand(p, i, t) != OK || next_operand(p, i, PTX_T_u32) != OK ||
+        next_operand(p, i, PTX_T_u32) != OK)
+        return ERR_INPUT;
+    if (!bfi && (i->src[3].kind != PTX_IMM || i->src[3].value > 255))
+        return diag_fail(p->d, ERR_INPUT, i->at, "the truth table of '%s' must be a number up to 255",
+                         i->mnemonic);
+    return OK;
+}
+
+/* vote{.sync}.mode.type d, {!}a{, members} */
+static int parse_vote(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    static const struct what_word words[] = {{"all", PTX_VOTE_ALL},
+                                             {"any", PTX_VOTE_ANY},
+                                             {"uni", PTX_VOTE_UNI},
+                                             {"ballot", PTX_VOTE_BALLOT}};
+    bool sync = m->n == 4 && same(m->text[1], m->len[1], "sync");
+    if (m->n != (sync ? 4 : 3))
+        return unsupported(p, i);
+    i->what = (uint8_t)find_what(words, 4, m->text[sync + 1], m->len[sync + 1]);
+    bool ballot = i->what == PTX_VOTE_BALLOT;
+    if (i->what == PTX_WHAT_NONE || !same(m->text[m->n - 1], m->len[m->n - 1], ballot ? "b32" : "pred"))
+        return unsupported(p, i);
+    if (parse_dst(p, i, ballot ? 32 : 1, false) != OK || next_operand(p, i, PTX_T_p) != OK)
+        return ERR_INPUT;
+    return sync ? next_operand(p, i, PTX_T_u32) : OK;
+}
+
+/* shfl{.sync}.mode.b32 d[|p], a, b, c{, members} */
+static int parse_shfl(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    static const struct what_word words[] = {{"up", PTX_SHFL_UP},
+                                             {"down", PTX_SHFL_DOWN},
+                                             {"bfly", PTX_SHFL_BFLY},
+                                             {"idx", PTX_SHFL_IDX}};
+    bool sync = m->n == 4 && same(m->text[1], m->len[1], "sync");
+    if (m->n != (sync ? 4 : 3) || !same(m->text[m->n - 1], m->len[m->n - 1], "b32"))
+        return unsupported(p, i);
+    i->what = (uint8_t)find_what(words, 4, m->text[sync + 1], m->len[sync + 1]);
+    if (i->what == PTX_WHAT_NONE)
+        return unsupported(p, i);
+    if (parse_dst(p, i, 32, false) != OK)
+        return ERR_INPUT;
+    if (parse_punct(p, '|')) {
+        lex_next(&p->x);
+        if (parse_dst(p, i, 1, false) != OK)
+            return ERR_INPUT;
+    }
+    for (int n = 0; n < (sync ? 4 : 3); n++)
+        if (next_operand(p, i, PTX_T_u32) != OK)
+            return ERR_INPUT;
+    return OK;
+}
+
 static int parse_shape(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
 {
     switch (ptx_rows[i->op].shape) {
@@ -460,6 +615,13 @@ static int parse_shape(struct parser *p, struct ptx_insn *i, const struct modifi
     case PTX_SHAPE_CVTA: return parse_cvta(p, i, m);
     case PTX_SHAPE_LD: return parse_ld(p, i, m);
     case PTX_SHAPE_ST: return parse_st(p, i, m);
+    case PTX_SHAPE_ATOM: return parse_atom(p, i, m);
+    case PTX_SHAPE_CARRY: return parse_carry(p, i, m);
+    case PTX_SHAPE_BFI:
+    case PTX_SHAPE_LOP3: return parse_four(p, i, m);
+    case PTX_SHAPE_VOTE: return parse_vote(p, i, m);
+    case PTX_SHAPE_SHFL: return parse_shfl(p, i, m);
+    case PTX_SHAPE_ACTIVEMASK: return parse_dst(p, i, 32, false);
     case PTX_SHAPE_BRA: return parse_bra(p, i, m);
     case PTX_SHAPE_BAR: return parse_bar(p, i, m);
     case PTX_SHAPE_FENCE:

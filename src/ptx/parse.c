@@ -178,7 +178,8 @@ static struct ptx_symbol *add_symbol(struct parser *p, const struct variable *v,
     *s = (struct ptx_symbol){.name = arena_strndup(p->a, v->name.text, v->name.len),
                              .kind = kind,
                              .bytes = v->bytes,
-                             .align = (uint32_t)v->align};
+                             .align = (uint32_t)v->align,
+                             .owner = p->k ? (int32_t)p->kernels.n - 1 : -1};
     return s;
 }
 
@@ -222,6 +223,54 @@ static int parse_registers(struct parser *p)
             *(struct ptx_reg *)list_add(&p->regs, p->a, sizeof(struct ptx_reg)) =
                 (struct ptx_reg){.bits = (uint8_t)(bits == 8 ? 16 : bits)};
     } while (parse_punct(p, ','));
+    return parse_expect(p, ';');
+}
+
+/* {1, -2, 0x3} or one number: integers and bits of floats, little-endian. */
+static int parse_values(struct parser *p, const struct variable *v, uint8_t *bytes)
+{
+    uint64_t at = 0;
+    bool braces = parse_punct(p, '{');
+    if (braces)
+        lex_next(&p->x);
+    do {
+        if (at > 0)
+            lex_next(&p->x); /* the comma */
+        uint64_t value = p->x.token.integer;
+        int64_t integer = 0;
+        if (p->x.token.kind == TOKEN_F32 || p->x.token.kind == TOKEN_F64)
+            lex_next(&p->x);
+        else if (parse_integer(p, &integer) == OK)
+            value = (uint64_t)integer;
+        else
+            return ERR_INPUT;
+        if (at + v->elem_bytes > v->bytes)
+            return parse_fail(p, "more values than '%.*s' has room for", (int)v->name.len, v->name.text);
+        memcpy(bytes + at, &value, v->elem_bytes);
+        at += v->elem_bytes;
+    } while (braces && parse_punct(p, ','));
+    return braces ? parse_expect(p, '}') : OK;
+}
+
+/* .const .type name[n] = {..}; */
+static int parse_constant(struct parser *p)
+{
+    struct variable v;
+    lex_next(&p->x);
+    if (parse_variable(p, &v) != OK)
+        return ERR_INPUT;
+    struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_CONST);
+    uint32_t had = p->constant_bytes;
+    if (v.open || place(p, s, &p->constant_bytes) != OK || p->constant_bytes > 64u << 10)
+        return parse_fail(p, "constant '%s' does not fit in 64 KiB", s->name);
+    if (!p->constants)
+        p->constants = arena_alloc(p->a, 64u << 10);
+    memset(p->constants + had, 0, p->constant_bytes - had);
+    if (parse_punct(p, '=')) {
+        lex_next(&p->x);
+        if (parse_values(p, &v, p->constants + s->address) != OK)
+            return ERR_INPUT;
+    }
     return parse_expect(p, ';');
 }
 
@@ -567,6 +616,8 @@ static int parse_directive(struct parser *p)
         return skip_function(p);
     if (at_word(p, ".shared"))
         return parse_storage(p, PTX_SYM_SHARED, is_extern);
+    if (at_word(p, ".const"))
+        return parse_constant(p);
     if (at_word(p, ".version"))
         return parse_version(p);
     if (at_word(p, ".target"))
@@ -619,10 +670,15 @@ static void finish(struct parser *p, struct text text)
     hash_text(h, text);
     p->m->n_kernels = p->kernels.n;
     p->m->kernels = p->kernels.items;
+    p->m->n_symbols = p->symbols.n;
+    p->m->symbols = p->symbols.items;
+    p->m->constants = p->constants;
     for (size_t i = 0; i < p->kernels.n; i++) {
         struct ptx_kernel *k = &p->m->kernels[i];
         k->hash[0] = h[0] + i;
         k->hash[1] = h[1] ^ i;
+        k->constants = p->constants;
+        k->constant_bytes = p->constant_bytes;
         k->symbols = p->symbols.items;
         k->n_symbols = p->symbols.n;
     }

@@ -34,6 +34,8 @@ struct parser {
     struct ptx_kernel *k;
     struct list insns, regs, params, uses, kernels;
     uint32_t module_shared; /* bytes of shared variables outside kernels: every kernel has them */
+    uint8_t *constants; /* constant memory of the module */
+    uint32_t constant_bytes;
     int source_line;
 };
 

@@ -25,6 +25,9 @@ int ptx_parse(struct ptx_module **out, struct arena *a, struct text text, struct
 int ptx_find_kernel(const struct ptx_kernel **out, const struct ptx_module *m, const char *name,
                     struct diag *d);
 
+size_t ptx_n_kernels(const struct ptx_module *m);
+const struct ptx_kernel *ptx_kernel_at(const struct ptx_module *m, size_t i);
+
 size_t ptx_n_insns(const struct ptx_kernel *k);
 const struct ptx_insn *ptx_insn_at(const struct ptx_kernel *k, size_t index);
 const char *ptx_kernel_name(const struct ptx_kernel *k);

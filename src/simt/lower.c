@@ -20,6 +20,7 @@ struct lowering {
     struct program *p;
     struct arena scratch;
     uint32_t temps; /* slot of the first temporary */
+    uint32_t carry; /* slot of the carry bits */
     struct constant *constants;
     size_t n_constants, max_constants;
     struct code *code; /* being written */
@@ -113,6 +114,8 @@ static void place_registers(struct lowering *x)
     x->temps = p->file_bytes;
     for (int i = 0; i < N_TEMPS; i++)
         take(p, 64);
+    x->carry = take(p, 1);
+    p->file_bytes = (p->file_bytes + 63) / 64 * 64;
     x->addresses = p->file_bytes;
     p->file_bytes += N_ADDRESSES * (uint32_t)sizeof(struct address);
     for (int w = 0; w < 4; w++)
@@ -364,6 +367,53 @@ static void lower_memory(struct lowering *x, const struct ptx_insn *i, bool stor
         more->more[k - 1] = slot[k];
 }
 
+/* Steps with up to four operands of their own: the fourth's slot is in the second unit, and the second
+ * destination's. mask operands of .sync are the warp's business: all its lanes are in step. */
+static void lower_four(struct lowering *x, const struct ptx_insn *i, simt_step_fn *fn)
+{
+    uint32_t slot[4] = {0};
+    for (int n = 0; n < i->n_src; n++) {
+        bool narrow = i->op == PTX_BFI && n > 1;
+        int bits = i->op == PTX_VOTE && n == 0 ? 1 : i->mem_bits == 64 && !narrow ? 64 : 32;
+        slot[n] = operand_slot(x, &i->src[n], &bits);
+    }
+    struct code_more *more;
+    struct code *c = emit_wide(x, fn, &more);
+    c->d = dst_slot(x, i, 0);
+    c->a = slot[0];
+    c->b = slot[1];
+    c->c = slot[2];
+    c->kind = 0;
+    c->n = i->n_dst;
+    c->x = i->what;
+    c->y = (uint8_t)(i->mem_bits | (i->mem_signed ? 128 : 0));
+    more->more[0] = i->op == PTX_LOP3 ? (uint32_t)i->src[3].value : slot[3];
+    more->more[1] = i->n_dst > 1 ? dst_slot(x, i, 1) : 0;
+    more->more[2] = x->carry;
+    more->spare = i->n_src > 0 && i->src[0].negated;
+}
+
+/* a: operand, b: base, c: second operand */
+static void lower_atom(struct lowering *x, const struct ptx_insn *i)
+{
+    uint32_t base = lower_base(x, i), slot[2] = {0};
+    for (int n = 0; n < i->n_src; n++) {
+        int bits = i->mem_bits;
+        slot[n] = operand_slot(x, &i->src[n], &bits);
+    }
+    struct code_more *more;
+    struct code *c = emit_wide(x, x->lanes->atomic, &more);
+    c->d = i->n_dst ? dst_slot(x, i, 0) : 0;
+    c->a = slot[0];
+    c->b = base;
+    c->c = slot[1];
+    c->n = 1;
+    c->x = (uint8_t)(i->mem_bits | (i->mem_signed ? 128 : 0));
+    c->y = i->space;
+    more->imm = i->offset;
+    more->more[0] = i->what;
+}
+
 static void lower_cvta(struct lowering *x, const struct ptx_insn *i)
 {
     int bits = 64;
@@ -435,6 +485,13 @@ static void lower_plain(struct lowering *x, const struct ptx_insn *i)
     case PTX_SHAPE_CVTA: lower_cvta(x, i); break;
     case PTX_SHAPE_LD: lower_memory(x, i, false); break;
     case PTX_SHAPE_ST: lower_memory(x, i, true); break;
+    case PTX_SHAPE_ATOM: lower_atom(x, i); break;
+    case PTX_SHAPE_CARRY: lower_four(x, i, x->lanes->carry); break;
+    case PTX_SHAPE_BFI: lower_four(x, i, x->lanes->bfi); break;
+    case PTX_SHAPE_LOP3: lower_four(x, i, x->lanes->lop3); break;
+    case PTX_SHAPE_VOTE: lower_four(x, i, x->lanes->vote); break;
+    case PTX_SHAPE_SHFL: lower_four(x, i, x->lanes->shfl); break;
+    case PTX_SHAPE_ACTIVEMASK: lower_four(x, i, x->lanes->activemask); break;
     case PTX_SHAPE_FENCE:
     default: break;
     }
@@ -460,7 +517,7 @@ static const struct code *watch_step(struct warp *w, const struct code *i, uint8
 
 static bool touches_global(const struct ptx_insn *i)
 {
-    return (i->op == PTX_LD || i->op == PTX_ST) &&
+    return (i->op == PTX_LD || i->op == PTX_ST || i->op == PTX_ATOM || i->op == PTX_RED) &&
            (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_GENERIC);
 }
 
@@ -661,7 +718,7 @@ struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes
     find_segments(&x);
     lower_kernel(&x, false);
     lower_kernel(&x, true);
-    x.hooked = false;
+    x.hooked = true; /* no step that relies on one before */
     lower_solo(&x);
     fill_image(&x);
     arena_fini(&x.scratch);

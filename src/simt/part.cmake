@@ -1,5 +1,5 @@
 # The steps of the interpreter, once per kind of processor; simt_new chooses at run time.
-set(lanes_flags -fno-strict-aliasing -fno-math-errno -fno-trapping-math -Wno-psabi)
+set(lanes_flags -fno-strict-aliasing -fno-math-errno -fno-trapping-math -Wno-psabi -Wno-pass-failed)
 function(simt_lanes name)
   add_library(simt_lanes_${name} OBJECT ${CMAKE_SOURCE_DIR}/src/simt/lanes/exec.c
               ${CMAKE_SOURCE_DIR}/src/simt/lanes/rows.c)

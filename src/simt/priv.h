@@ -127,7 +127,7 @@ struct lanes {
     simt_step_fn *load32_at[6], *store32_at[6], *load64_at[6], *store64_at[6];
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
-    simt_step_fn *pack, *unpack, *add_u64;
+    simt_step_fn *pack, *unpack, *add_u64, *atomic, *carry, *bfi, *lop3, *vote, *shfl, *activemask;
     simt_step_fn *guard, *guard_end, *stop, *end, *jump, *branch, *join, *count;
     void (*set_lanes)(struct warp *w, uint32_t mask); /* lanes16.. for a partial mask */
 };

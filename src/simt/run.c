@@ -180,6 +180,7 @@ static void prepare_warp(struct cta *c, struct simt_mem *m, uint32_t index)
     w->local_stride = k->local_bytes;
     w->local = (struct window){s->local + (size_t)index * SIMT_LANES * k->local_bytes, 0, k->local_bytes};
     w->param = (struct window){(uint8_t *)(uintptr_t)c->launch->params, 0, k->params_bytes};
+    w->constant = (struct window){(uint8_t *)(uintptr_t)k->constants, 0, k->constant_bytes};
     w->written = m->written;
     memcpy(w->regs, c->program->image, c->program->file_bytes);
     set_fixed(c->program, c->launch, index, w->regs);
@@ -415,7 +416,8 @@ void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
     struct cta *c = w->cta;
     const struct ptx_insn *i = &c->kernel->insns[step->insn];
     const uint64_t *base = (const uint64_t *)(const void *)(w->regs + step->a);
-    uint32_t n = i->op == PTX_ST ? i->n_src : i->n_dst;
+    bool atomic = i->op == PTX_ATOM || i->op == PTX_RED;
+    uint32_t n = atomic ? 1 : i->op == PTX_ST ? i->n_src : i->n_dst;
     struct simt_access access = {.store = i->op == PTX_ST, .bytes = i->mem_bits / 8u * n};
     if (!c->hook->access)
         return;
@@ -428,6 +430,9 @@ void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
         }
     }
     if (access.mask)
+        c->hook->access(c->hook->ctx, &access);
+    access.store = true;
+    if (access.mask && atomic)
         c->hook->access(c->hook->ctx, &access);
 }
 

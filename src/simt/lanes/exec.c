@@ -283,6 +283,8 @@ STEP(step_unpack)
     NEXT_WIDE;
 }
 
+#include "simt/lanes/priv_cross.h"
+
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
 const struct lanes SIMT_TABLE = {
@@ -308,6 +310,13 @@ const struct lanes SIMT_TABLE = {
     .pack = step_pack,
     .unpack = step_unpack,
     .add_u64 = step_add_u64,
+    .atomic = step_atomic,
+    .carry = step_carry,
+    .bfi = step_bfi,
+    .lop3 = step_lop3,
+    .vote = step_vote,
+    .shfl = step_shfl,
+    .activemask = step_activemask,
     .guard = step_guard,
     .guard_end = step_guard_end,
     .stop = step_stop,

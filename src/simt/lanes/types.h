@@ -174,6 +174,41 @@ static inline u32 prmt(u32 a, u32 b, u32 c)
     return out;
 }
 
+/* IEEE 754 binary16, to nearest even. */
+static inline f32 half_to_f32(u16 half)
+{
+    u32 sign = (u32)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+    u32 bits = sign | (exponent + 112) << 23 | fraction << 13;
+    f32 small = (f32)fraction * 0x1p-24f, v;
+    if (exponent == 31)
+        bits = sign | 0x7f800000u | fraction << 13;
+    if (exponent == 0) {
+        memcpy(&bits, &small, sizeof bits);
+        bits |= sign;
+    }
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static inline u16 f32_to_half(f32 v)
+{
+    u32 bits, magnitude, sign;
+    memcpy(&bits, &v, sizeof bits);
+    sign = bits >> 16 & 0x8000;
+    magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u)
+        return 0x7fff;
+    if (magnitude >= 0x477ff000u) /* rounds to more than 65504 */
+        return (u16)(sign | 0x7c00);
+    u32 shift = magnitude >= 0x38800000u ? 13 : magnitude < 0x33000000u ? 31 : 126 - (magnitude >> 23);
+    u32 value = magnitude >= 0x38800000u ? magnitude - 0x38000000u
+                : shift == 31            ? 0
+                                         : (magnitude & 0x7fffffu) | 0x800000u;
+    u32 rest = value & ((1u << shift) - 1), half_way = 1u << (shift - 1), out = value >> shift;
+    out += rest > half_way || (rest == half_way && out & 1);
+    return (u16)(sign | out);
+}
+
 static inline f32 fma_f32(f32 a, f32 b, f32 c) { return __builtin_fmaf(a, b, c); }
 static inline f64 fma_f64(f64 a, f64 b, f64 c) { return __builtin_fma(a, b, c); }
 

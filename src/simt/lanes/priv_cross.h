@@ -1,0 +1,187 @@
+/* Steps that look at other lanes, at the carry, or at memory one lane after another: rare, so plain
+ * loops. Operands: see lower_four and lower_atom. Part of exec.c. */
+
+/* ---- Atomics: lanes in order ------------------------------------------------------------------------ */
+static u64 add_floats(u64 old, u64 v, unsigned bits)
+{
+    u64 out = 0;
+    if (bits == 64) {
+        f64 x, y;
+        memcpy(&x, &old, 8);
+        memcpy(&y, &v, 8);
+        x = canonical_f64(x + y);
+        memcpy(&out, &x, 8);
+    } else {
+        f32 x, y;
+        memcpy(&x, &old, 4);
+        memcpy(&y, &v, 4);
+        x = canonical_f32(x + y);
+        memcpy(&out, &x, 4);
+    }
+    return out;
+}
+
+static bool less(u64 a, u64 b, unsigned bits, bool is_signed)
+{
+    if (!is_signed)
+        return a < b;
+    return bits == 64 ? (s64)a < (s64)b : (s32)a < (s32)b;
+}
+
+static u64 change(enum ptx_what what, u64 old, u64 b, u64 c, unsigned bits, bool is_signed)
+{
+    switch (what) {
+    case PTX_ATOM_ADD: return old + b;
+    case PTX_ATOM_FADD: return add_floats(old, b, bits);
+    case PTX_ATOM_MIN: return less(b, old, bits, is_signed) ? b : old;
+    case PTX_ATOM_MAX: return less(old, b, bits, is_signed) ? b : old;
+    case PTX_ATOM_INC: return old >= b ? 0 : old + 1;
+    case PTX_ATOM_DEC: return old == 0 || old > b ? b : old - 1;
+    case PTX_ATOM_AND: return old & b;
+    case PTX_ATOM_OR: return old | b;
+    case PTX_ATOM_XOR: return old ^ b;
+    case PTX_ATOM_CAS: return old == b ? c : old;
+    default: return b; /* exch */
+    }
+}
+
+STEP(step_atomic)
+{
+    unsigned bits = i->x & 127;
+    enum ptx_what what = (enum ptx_what)more_of(i)->more[0];
+    u64 *base = (u64 *)w->address;
+    memcpy(base, r + i->b, sizeof w->address);
+    if (!find_trap(w, i, base, mask))
+        return NULL;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bits / 8, l);
+        u64 old = 0, b = read_lane(r + i->a, (int)bits, l);
+        memcpy(&old, at.data + at.offset, bits / 8);
+        u64 v = change(what, old, b, read_lane(r + i->c, (int)bits, l), bits, i->x & 128);
+        memcpy(at.data + at.offset, &v, bits / 8);
+        if (at.global)
+            mark_written(w, at.offset);
+        put_lane(r + i->d, (int)bits, l, old);
+    }
+    NEXT_WIDE;
+}
+
+/* ---- Carry --------------------------------------------------------------------------------------------- */
+STEP(step_carry)
+{
+    int bits = i->y & 127;
+    u32 *carry = (u32 *)(r + more_of(i)->more[2]);
+    u32 out = *carry;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        u64 a = read_lane(r + i->a, bits, l), b = read_lane(r + i->b, bits, l);
+        u128 v = i->x & PTX_WITH_CARRY ? *carry >> l & 1 : 0;
+        if (i->x & (PTX_LOW_HALF | PTX_HIGH_HALF)) {
+            u128 product = (u128)a * b;
+            if (i->y & 128)
+                product = bits == 64 ? (u128)((s128)(s64)a * (s64)b) : (u128)(u64)((s64)(s32)a * (s32)b);
+            product = i->x & PTX_HIGH_HALF ? product >> bits : product;
+            v += (bits == 64 ? (u64)product : (u32)product) + (u128)read_lane(r + i->c, bits, l);
+        } else if (i->x & PTX_SUBTRACTS) {
+            v = (u128)a - b - v; /* a borrow sets all bits above */
+        } else {
+            v += (u128)a + b;
+        }
+        if (i->x & PTX_SETS_CARRY)
+            out = (out & ~(1u << l)) | (u32)(v >> bits & 1) << l;
+        put_lane(r + i->d, bits, l, (u64)v);
+    }
+    *carry = out;
+    NEXT_WIDE;
+}
+
+/* ---- Four operands --------------------------------------------------------------------------------------- */
+STEP(step_bfi)
+{
+    int bits = i->y & 127;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        u64 a = read_lane(r + i->a, bits, l), b = read_lane(r + i->b, bits, l);
+        u32 at = read_lane(r + i->c, 32, l) & 255, len = read_lane(r + more_of(i)->more[0], 32, l) & 255;
+        u64 ones = len >= 64 ? ~0ull : (1ull << len) - 1;
+        u64 field = at >= (u32)bits ? 0 : ones << at;
+        put_lane(r + i->d, bits, l, (b & ~field) | (at >= (u32)bits ? 0 : a << at & field));
+    }
+    NEXT_WIDE;
+}
+
+STEP(step_lop3)
+{
+    const u32 *a = AT(r + i->a), *b = AT(r + i->b), *c = AT(r + i->c);
+    u32 *to = AT(result(w, r + i->d, mask)), table = more_of(i)->more[0];
+    LANES
+    {
+        u32 v = 0;
+        for (u32 k = 0; k < 8; k++) {
+            u32 all = (k & 4 ? a[l] : ~a[l]) & (k & 2 ? b[l] : ~b[l]) & (k & 1 ? c[l] : ~c[l]);
+            v |= table >> k & 1 ? all : 0;
+        }
+        to[l] = v;
+    }
+    if (mask != SIMT_FULL_MASK)
+        blend(w, r + i->d, 4);
+    NEXT_WIDE;
+}
+
+/* ---- Other lanes: those that execute this together -------------------------------------------------------- */
+STEP(step_vote)
+{
+    u32 p_bits = *(const u32 *)(r + i->a);
+    u32 yes = (more_of(i)->spare ? ~p_bits : p_bits) & mask;
+    if (i->x == PTX_VOTE_BALLOT) {
+        u32 *to = AT(result(w, r + i->d, mask));
+        LANES to[l] = yes;
+        if (mask != SIMT_FULL_MASK)
+            blend(w, r + i->d, 4);
+    } else {
+        bool v = i->x == PTX_VOTE_ALL   ? yes == mask
+                 : i->x == PTX_VOTE_ANY ? yes != 0
+                                        : yes == mask || yes == 0;
+        write_mask(r + i->d, v ? ~0u : 0, mask);
+    }
+    NEXT_WIDE;
+}
+
+/* Source lane as in the PTX manual: b is the distance or lane, c the clamp and the segment mask. A lane
+ * that does not execute this gives what its register holds. */
+STEP(step_shfl)
+{
+    u32 in[SIMT_LANES], ok = 0;
+    memcpy(in, r + i->a, sizeof in);
+    const u32 *b = (const u32 *)(r + i->b), *c = (const u32 *)(r + i->c);
+    u32 out[SIMT_LANES];
+    for (int l = 0; l < SIMT_LANES; l++) {
+        s32 distance = (s32)(b[l] & 31), segment = (s32)(c[l] >> 8 & 31), clamp = (s32)(c[l] & 31);
+        s32 max = (l & segment) | (clamp & ~segment), min = l & segment, from;
+        bool inside;
+        switch (i->x) {
+        case PTX_SHFL_UP: from = l - distance, inside = from >= max; break;
+        case PTX_SHFL_DOWN: from = l + distance, inside = from <= max; break;
+        case PTX_SHFL_BFLY: from = l ^ distance, inside = from <= max; break;
+        default: from = min | (distance & ~segment), inside = from <= max; break;
+        }
+        out[l] = in[inside ? from & 31 : l];
+        ok |= (u32)inside << l;
+    }
+    u32 *to = (u32 *)(r + i->d);
+    for (uint32_t m = mask; m; m &= m - 1)
+        to[__builtin_ctz(m)] = out[__builtin_ctz(m)];
+    if (i->n > 1)
+        write_mask(r + more_of(i)->more[1], ok, mask);
+    NEXT_WIDE;
+}
+
+STEP(step_activemask)
+{
+    u32 *to = AT(result(w, r + i->d, mask));
+    LANES to[l] = mask;
+    if (mask != SIMT_FULL_MASK)
+        blend(w, r + i->d, 4);
+    NEXT_WIDE;
+}
