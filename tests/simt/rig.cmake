@@ -2,7 +2,7 @@
 add_library(test_rig STATIC EXCLUDE_FROM_ALL simt/rig.c)
 target_link_libraries(test_rig PUBLIC test_all)
 target_include_directories(test_rig PUBLIC simt)
-foreach(name unit_simt unit_simt_hook unit_simt_mem prop_simt isa_rows)
+foreach(name unit_simt unit_simt_hook unit_simt_mem unit_simt_special)
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE test_rig)
   endif()

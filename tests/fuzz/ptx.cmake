@@ -1,0 +1,16 @@
+# The corpus replays, and a few thousand mutations of it run, in ordinary tests. With clang and
+# -DSIEVERT_SANITIZE=ON, fuzz_ptx_libfuzzer (not part of any target) searches on: give it a folder.
+add_executable(fuzz_ptx EXCLUDE_FROM_ALL fuzz/fuzz_ptx.c)
+target_link_libraries(fuzz_ptx PRIVATE sv_simt sv_ptx sv_vocab sv_base)
+add_dependencies(tests fuzz_ptx)
+file(GLOB fuzz_ptx_corpus CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/ptx/*)
+add_test(NAME fuzz/ptx_replay COMMAND fuzz_ptx ${fuzz_ptx_corpus})
+add_test(NAME fuzz/ptx_mutate COMMAND fuzz_ptx --mutate ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/ptx 3000 1)
+set_tests_properties(fuzz/ptx_replay fuzz/ptx_mutate PROPERTIES TIMEOUT 120)
+if(CMAKE_C_COMPILER_ID MATCHES Clang)
+  add_executable(fuzz_ptx_libfuzzer EXCLUDE_FROM_ALL fuzz/fuzz_ptx.c)
+  target_compile_definitions(fuzz_ptx_libfuzzer PRIVATE SIEVERT_FUZZ)
+  target_compile_options(fuzz_ptx_libfuzzer PRIVATE -fsanitize=fuzzer)
+  target_link_options(fuzz_ptx_libfuzzer PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(fuzz_ptx_libfuzzer PRIVATE sv_simt sv_ptx sv_vocab sv_base)
+endif()
