@@ -83,7 +83,8 @@ static uint32_t join_sources(struct concurrent *c, const struct warp *w, const s
         }
         struct entries *mine = &c->tmp[4];
         entries_filter(mine, src[s], w->path_mask);
-        if (mine->n) {
+        if (mine->n && !(mine->n == keys->n &&
+                         memcmp(mine->key, keys->key, mine->n * sizeof *mine->key) == 0)) {
             entries_merge(merged, keys, mine);
             entries_swap(keys, merged);
         }
@@ -131,10 +132,29 @@ static void patch_row(uint8_t *regs, const struct row *r, const uint32_t *key, u
     *at = k;
 }
 
+/* The same where the source differs at every key. */
+static void fill_row(uint8_t *regs, const struct row *r, const uint64_t *value, uint32_t n)
+{
+    if (r->bits == 32)
+        for (uint32_t i = 0; i < n; i++)
+            ((uint32_t *)(void *)(regs + r->slot))[i] = (uint32_t)value[i];
+    else if (r->bits == 64)
+        memcpy(regs + r->slot, value, n * sizeof *value);
+    else
+        for (uint32_t i = 0; i < n; i++)
+            row_set(regs, r, (int)i, value[i]);
+}
+
 static void read_row(uint64_t *out, const uint8_t *regs, const struct row *r, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = row_get(regs, r, (int)i);
+    if (r->bits == 32)
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint32_t *)(const void *)(regs + r->slot))[i];
+    else if (r->bits == 64)
+        memcpy(out, regs + r->slot, n * sizeof *out);
+    else
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = row_get(regs, r, (int)i);
 }
 
 static void evaluate(struct concurrent *c, struct warp *w, uint32_t insn, const struct plan *p)
@@ -143,6 +163,9 @@ static void evaluate(struct concurrent *c, struct warp *w, uint32_t insn, const 
     struct entries *keys = &c->tmp[3];
     uint32_t n = join_sources(c, w, p, src, keys), at[4] = {0};
     const struct code *code = c->plans->program->solo[insn];
+    bool everywhere[4];
+    for (int s = 0; s < p->n_src; s++)
+        everywhere[s] = w->path_mask == SIMT_FULL_MASK && src[s]->n == n;
     c->now.evaluated = n > 0;
     for (int d = 0; d < p->n_dst; d++) {
         entries_reserve(&c->now.result[d], n);
@@ -153,6 +176,10 @@ static void evaluate(struct concurrent *c, struct warp *w, uint32_t insn, const 
         uint32_t count = n - from < SIMT_LANES ? n - from : SIMT_LANES;
         const uint32_t *key = keys->key + from;
         for (int s = 0; s < p->n_src; s++) {
+            if (everywhere[s]) {
+                fill_row(c->scratch, &p->src[s], src[s]->value + from, count);
+                continue;
+            }
             gather_row(c->scratch, w->regs, &p->src[s], key, count);
             if (src[s]->n)
                 patch_row(c->scratch, &p->src[s], key, count, src[s], &at[s]);
@@ -214,6 +241,30 @@ static void strike(struct concurrent *c, uint32_t machine)
 
 /* ---- One instruction ------------------------------------------------------------------------------ */
 
+#define DROP_EQUAL(golden)                                                                         \
+    for (uint32_t i = 0; i < e->n; i++) {                                                          \
+        uint32_t key = e->key[i];                                                                  \
+        uint64_t v = e->value[i];                                                                  \
+        e->key[n] = key;                                                                           \
+        e->value[n] = v;                                                                           \
+        n += v != (golden);                                                                        \
+    }
+
+/* Keep the entries that differ from the fault-free row; returns how many. */
+static uint32_t drop_equal(struct entries *e, const uint8_t *regs, const struct row *r)
+{
+    const void *row = regs + r->slot;
+    uint32_t n = 0;
+    if (r->bits == 32)
+        DROP_EQUAL(((const uint32_t *)row)[key_lane(key)])
+    else if (r->bits == 64)
+        DROP_EQUAL(((const uint64_t *)row)[key_lane(key)])
+    else
+        DROP_EQUAL(row_get(regs, r, key_lane(key)))
+    return e->n = n;
+}
+#undef DROP_EQUAL
+
 /* The instruction that had started is over: compare, keep what differs, strike. */
 static void finish(struct concurrent *c)
 {
@@ -224,14 +275,7 @@ static void finish(struct concurrent *c)
     c->now.plan = NULL;
     for (int d = 0; c->now.evaluated && d < p->n_dst; d++) {
         struct entries *result = &c->now.result[d], *list = list_of(c, w, p->dst[d].reg);
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < result->n; i++) {
-            uint64_t v = result->value[i];
-            result->key[n] = result->key[i];
-            result->value[n] = v;
-            n += v != row_get(w->regs, &p->dst[d], key_lane(result->key[i]));
-        }
-        result->n = n;
+        uint32_t n = drop_equal(result, w->regs, &p->dst[d]);
         if (!list->n) {
             entries_swap(list, result);
         } else if (n) { /* lanes that are not in the mask keep what they had */

@@ -52,6 +52,14 @@ void entries_filter(struct entries *to, const struct entries *from, uint32_t lan
 {
     uint32_t n = 0;
     entries_reserve(to, from->n);
+    if (lanes == SIMT_FULL_MASK && to != from) {
+        to->n = from->n;
+        if (to->n) {
+            memcpy(to->key, from->key, to->n * sizeof *to->key);
+            memcpy(to->value, from->value, to->n * sizeof *to->value);
+        }
+        return;
+    }
     for (uint32_t i = 0; i < from->n; i++) {
         to->key[n] = from->key[i];
         to->value[n] = from->value[i];

@@ -51,7 +51,7 @@ static bool stopped(const struct campaign *c) { return c->options->stop && *c->o
 /* Batches last about a tenth of a second; how long they are changes nothing else. */
 static uint64_t adapt(uint64_t n, double seconds)
 {
-    enum { LEAST = 1, MOST = 1 << 14 };
+    enum { LEAST = 1, MOST = 1 << 16 };
     double scale = 0.1 / (seconds > 1e-4 ? seconds : 1e-4);
     double wanted = (double)n * (scale > 4 ? 4 : scale < 0.25 ? 0.25 : scale);
     return wanted < LEAST ? LEAST : wanted > MOST ? MOST : (uint64_t)wanted;
