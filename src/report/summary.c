@@ -183,7 +183,7 @@ static void models(struct sink *s, const json_t *report)
     double alpha = doc_number(report, "ranking.alpha");
     json_array_foreach (doc_at(report, "cells"), i, cell) {
         double p = doc_number(cell, "critical.difference.p");
-        n += isfinite(p);
+        n += isfinite(p) ? 1 : 0;
         differ += isfinite(p) && p <= alpha;
     }
     if (n > 0)
