@@ -65,7 +65,7 @@ static void test_pairs(struct pair *pairs, double *p, const struct entry *e, siz
         pairs[i].p_holm = p[i];
 }
 
-static json_t *entry_json(const struct entry *e, size_t self, size_t n, const struct pair *pairs,
+static json_t *entry_json(const struct entry *e, size_t self, const struct pair *pairs,
                           size_t n_pairs, double alpha)
 {
     size_t safer = 0;
@@ -86,7 +86,6 @@ static json_t *entry_json(const struct entry *e, size_t self, size_t n, const st
     json_object_set_new(j, "relative",
                         best > 0 ? json_number(e[self].e.value / best) : json_null());
     json_object_set_new(j, "ties", ties);
-    (void)n;
     return j;
 }
 
@@ -101,7 +100,7 @@ static json_t *ranking(struct entry *e, size_t n, double alpha)
         qsort(e, n, sizeof *e, compare_entries);
         test_pairs(pairs, p, e, n);
         for (size_t i = 0; i < n; i++)
-            json_array_append_new(entries, entry_json(e, i, n, pairs, n_pairs, alpha));
+            json_array_append_new(entries, entry_json(e, i, pairs, n_pairs, alpha));
         for (size_t i = 0; i < n_pairs; i++)
             json_array_append_new(
                 tests, json_pack("{s:o, s:o, s:o, s:o, s:b}", "a", json_text(e[pairs[i].a].impl),

@@ -479,7 +479,7 @@ function picturesOf(cells) {
   return el("div", {}, el("h3", {}, "Typical and worst corrupted tensors"),
     soft("Each picture is one injection, its channels side by side. Typical is the one with the median number of ",
       "corrupted values among those of its pattern, the worst the one with the most; the commonest pattern comes first."),
-    el("div", {class: "scale"}, `error 10⁻${s.decades}`.replace("7", "⁷"), el("img", {src: s.png, alt: ""}),
+    el("div", {class: "scale"}, "error 10⁻" + String(s.decades).replace(/\d/g, d => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]), el("img", {src: s.png, alt: ""}),
       "as large as the largest fault-free value", el("i", {style: `background:${s.beyond}`}), "larger",
       el("i", {style: `background:${s.not_finite}`}), "not finite",
       el("i", {style: "background:#80808030"}), "unchanged"),
