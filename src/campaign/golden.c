@@ -133,6 +133,19 @@ static void fill_chunk(void *ctx, size_t chunk, size_t position)
     f->g->touching[f->next[chunk]++] = (uint32_t)position;
 }
 
+static void index_words(struct golden *g)
+{
+    g->last_touch = arena_array(&g->arena, (size_t)(g->mem_bytes / 4) + 1, sizeof *g->last_touch);
+    for (size_t p = 0; p < g->n_ctas; p++)
+        for (int kind = 0; kind < 2; kind++) {
+            const struct cta_log *log = &g->cta[p];
+            const struct range *r = kind ? log->writes : log->reads;
+            for (size_t i = 0, n = kind ? log->n_writes : log->n_reads; i < n; i++)
+                for (size_t word = r[i].at / 4; word <= (r[i].at + r[i].n - 1) / 4; word++)
+                    g->last_touch[word] = (uint32_t)p + 1;
+        }
+}
+
 static void index_chunks(struct golden *g)
 {
     g->n_chunks = (size_t)(g->mem_bytes + SIMT_CHUNK - 1) / SIMT_CHUNK;
@@ -176,6 +189,7 @@ static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *
     for (size_t p = 0; p < g->n_ctas; p++)
         g->sites_before[p + 1] = g->sites_before[p] + g->cta[p].population;
     index_chunks(g);
+    index_words(g);
     char kind[64];
     fault_kind_print(kind, &g->kind);
     if (golden_population(g) == 0)

@@ -36,6 +36,7 @@ struct golden {
     size_t n_chunks;
     size_t *chunk_at;
     uint32_t *touching;
+    uint32_t *last_touch; /* by 32-bit word: 1 + the last position that read or wrote it, or 0 */
 };
 
 size_t golden_launch_of(const struct golden *g, size_t position);

@@ -162,10 +162,25 @@ static size_t next_touching(const struct golden *g, size_t chunk, size_t from)
     return lo < end ? g->touching[lo] : SIZE_MAX;
 }
 
+/* Does a word of the chunk differ that the position or a later one reads or writes? */
+static bool chunk_matters(const struct replay *r, size_t chunk)
+{
+    size_t at = chunk * SIMT_CHUNK;
+    const uint32_t *good = (const uint32_t *)(const void *)(r->good + at);
+    const uint32_t *bad = (const uint32_t *)(const void *)(r->bad + at);
+    const uint32_t *last = r->golden->last_touch + at / 4;
+    for (size_t i = 0; i < chunk_bytes(r, chunk) / 4; i++)
+        if (good[i] != bad[i] && last[i] > r->position)
+            return true;
+    return false;
+}
+
 static size_t next_concerned(const struct replay *r)
 {
     size_t next = SIZE_MAX;
     for (size_t i = 0; i < r->n_differing && next > r->position; i++) {
+        if (!chunk_matters(r, r->differing[i]))
+            continue;
         size_t p = next_touching(r->golden, r->differing[i], r->position);
         next = p < next ? p : next;
     }
@@ -243,7 +258,7 @@ static bool run_to_end(struct replay *r, const struct fault *f, struct experimen
     return run_again(r, &hook, out) && follow(r, out);
 }
 
-/* Nothing later touches the chunks that differ: they are the end of the full run. */
+/* Nothing later touches the words that differ: they are as at the end of the full run. */
 static void compare_output(struct replay *r)
 {
     uint64_t out_end = r->out_at + r->golden->n_floats * sizeof(float);
@@ -284,13 +299,9 @@ void replay_moved(struct replay *r)
 
 static bool seen_later(const struct replay *r, const struct machine_word *words, size_t n)
 {
-    size_t last = SIZE_MAX;
-    for (size_t i = 0; i < n; i++) {
-        size_t chunk = (size_t)words[i].machine * 4 / SIMT_CHUNK;
-        if (chunk != last && next_touching(r->golden, chunk, r->position) != SIZE_MAX)
+    for (size_t i = 0; i < n; i++)
+        if (r->golden->last_touch[words[i].machine] > r->position)
             return true;
-        last = chunk;
-    }
     return false;
 }
 

@@ -55,7 +55,7 @@ const struct cli_command cmd_inject = {
          offsetof(struct inject_args, seed)},
         {"eps", 0, OPT_DOUBLES, "LIST", "epsilons of the classification (0,1e-6,1e-3)",
          offsetof(struct inject_args, epsilons)},
-        {"engine", 0, OPT_STRING, "NAME", "replay (default) or full; the same results",
+        {"engine", 0, OPT_STRING, "NAME", "replay (default), full, concurrent: same results",
          offsetof(struct inject_args, engine)},
         {"hang-factor", 0, OPT_INT, "N", "a CTA hangs beyond N x its fault-free instructions (10)",
          offsetof(struct inject_args, hang_factor)},
