@@ -37,7 +37,7 @@ static void test_refused(void **state)
         {BODY("ld.param.u64 %rd1, [p+4];"), "not within 'p'", 6, 1},
         {BODY("ld.global.v2.u32 %r1, [%rd1];"), "braces", 6, 18},
         {BODY("{ { ret;"), "never closed", 8, 1},
-        {HEAD ".entry k() { .reg .b32 %r<99999999>; ret; }", "up to", 4, 28},
+        {HEAD ".entry k() { .reg .b32 %r<99999999>; ret; }", "up to", 4, 27},
         {HEAD ".global .u32 x;", ".global", 4, 1},
         {HEAD "nonsense", "directive", 4, 1},
         {"", "no PTX", 1, 1},
