@@ -97,7 +97,7 @@ static void test_random(void **state)
     struct rng r;
     rng_init(&r, seed, 0);
     print_message("SIEVERT_SEED=%llu\n", (unsigned long long)seed);
-    for (int i = 0; i < (t.all ? 1000 : 40); i++) {
+    for (int i = 0; i < (t.all ? 200 : 40); i++) {
         struct conv_problem p;
         struct conv_data data;
         conv_random_problem(&p, &r);
