@@ -167,6 +167,8 @@ static void evaluate(struct concurrent *c, struct warp *w, uint32_t insn, const 
     for (int s = 0; s < p->n_src; s++)
         everywhere[s] = w->path_mask == SIMT_FULL_MASK && src[s]->n == n;
     c->now.evaluated = n > 0;
+    if (n == 0)
+        return;
     for (int d = 0; d < p->n_dst; d++) {
         entries_reserve(&c->now.result[d], n);
         c->now.result[d].n = n;
@@ -509,7 +511,8 @@ static struct leftovers leftovers_new(struct concurrent *c)
     struct leftovers l = {calloc(c->n_machines + 2, sizeof *l.first), NULL};
     if (!l.first)
         abort();
-    qsort(w->dirty, w->n_dirty, sizeof *w->dirty, by_index);
+    if (w->n_dirty)
+        qsort(w->dirty, w->n_dirty, sizeof *w->dirty, by_index);
     for (size_t d = 0; d < w->n_dirty; d++) {
         const struct cell *x = words_at(w, w->dirty[d]);
         for (uint32_t i = 0; i < x->n; i++)
