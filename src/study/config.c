@@ -7,30 +7,37 @@
 #include <string.h>
 #include <unistd.h>
 
+/* As read: what may be left out and may be 0 is a pointer. */
+struct written {
+    struct study_config c;
+    uint64_t *seed;
+    double *epsilon;
+};
+
 static const cyaml_schema_value_t name_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 200),
 };
 
 #define OPTIONAL_POINTER (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
 static const cyaml_schema_field_t fields[] = {
-    CYAML_FIELD_STRING_PTR("title", OPTIONAL_POINTER, struct study_config, title, 0, 200),
-    CYAML_FIELD_STRING_PTR("network", CYAML_FLAG_POINTER, struct study_config, network, 1, 4000),
-    CYAML_FIELD_STRING_PTR("dataset", OPTIONAL_POINTER, struct study_config, dataset, 1, 4000),
-    CYAML_FIELD_STRING_PTR("fault", OPTIONAL_POINTER, struct study_config, fault, 1, 100),
-    CYAML_FIELD_UINT("image", CYAML_FLAG_OPTIONAL, struct study_config, image),
-    CYAML_FIELD_UINT("injections", CYAML_FLAG_OPTIONAL, struct study_config, injections),
-    CYAML_FIELD_UINT("errors", CYAML_FLAG_OPTIONAL, struct study_config, errors),
-    CYAML_FIELD_UINT("images", CYAML_FLAG_OPTIONAL, struct study_config, images),
-    CYAML_FIELD_UINT("seed", CYAML_FLAG_OPTIONAL, struct study_config, seed),
-    CYAML_FIELD_FLOAT("epsilon", CYAML_FLAG_OPTIONAL, struct study_config, epsilon),
-    CYAML_FIELD_SEQUENCE("layers", CYAML_FLAG_POINTER, struct study_config, layers, &name_schema, 1,
+    CYAML_FIELD_STRING_PTR("title", OPTIONAL_POINTER, struct written, c.title, 0, 200),
+    CYAML_FIELD_STRING_PTR("network", CYAML_FLAG_POINTER, struct written, c.network, 1, 4000),
+    CYAML_FIELD_STRING_PTR("dataset", OPTIONAL_POINTER, struct written, c.dataset, 1, 4000),
+    CYAML_FIELD_STRING_PTR("fault", OPTIONAL_POINTER, struct written, c.fault, 1, 100),
+    CYAML_FIELD_UINT("image", CYAML_FLAG_OPTIONAL, struct written, c.image),
+    CYAML_FIELD_UINT("injections", CYAML_FLAG_OPTIONAL, struct written, c.injections),
+    CYAML_FIELD_UINT("errors", CYAML_FLAG_OPTIONAL, struct written, c.errors),
+    CYAML_FIELD_UINT("images", CYAML_FLAG_OPTIONAL, struct written, c.images),
+    CYAML_FIELD_UINT_PTR("seed", OPTIONAL_POINTER, struct written, seed),
+    CYAML_FIELD_FLOAT_PTR("epsilon", OPTIONAL_POINTER, struct written, epsilon),
+    CYAML_FIELD_SEQUENCE("layers", CYAML_FLAG_POINTER, struct written, c.layers, &name_schema, 1,
                          1000),
-    CYAML_FIELD_SEQUENCE("implementations", CYAML_FLAG_POINTER, struct study_config,
-                         implementations, &name_schema, 1, 100),
+    CYAML_FIELD_SEQUENCE("implementations", CYAML_FLAG_POINTER, struct written,
+                         c.implementations, &name_schema, 1, 100),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct study_config, fields),
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct written, fields),
 };
 
 /* libcyaml tells what is wrong through its log: the first line is the reason, and the first line of
@@ -91,9 +98,10 @@ static char **copy_names(struct arena *a, char *const *names, unsigned n)
 }
 
 /* Into the arena, with defaults. */
-static void complete(struct study_config *out, struct arena *a, const struct study_config *in,
+static void complete(struct study_config *out, struct arena *a, const struct written *w,
                      const char *path)
 {
+    const struct study_config *in = &w->c;
     char *folder = dirname(arena_strdup(a, path));
     *out = *in;
     out->network = in->network[0] == '/' ? arena_strdup(a, in->network)
@@ -108,8 +116,8 @@ static void complete(struct study_config *out, struct arena *a, const struct stu
     out->injections = in->injections ? in->injections : 1000;
     out->errors = in->errors ? in->errors : 10000;
     out->images = in->images ? in->images : 256;
-    out->seed = in->seed ? in->seed : 1;
-    out->epsilon = in->epsilon > 0 ? in->epsilon : 1e-3;
+    out->seed = w->seed ? *w->seed : 1;
+    out->epsilon = w->epsilon ? *w->epsilon : 1e-3;
 }
 
 int config_load(struct study_config *out, struct arena *a, const char *path, struct diag *d)
@@ -121,7 +129,7 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
         .mem_fn = cyaml_mem,
         .log_level = CYAML_LOG_ERROR,
     };
-    struct study_config *read = NULL;
+    struct written *read = NULL;
     if (access(path, R_OK) != 0)
         return diag_fail(d, ERR_IO, (struct loc){.file = path}, "cannot open: %m");
     cyaml_err_t error = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&read, NULL);
@@ -132,6 +140,9 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
     }
     complete(out, a, read, path);
     cyaml_free(&config, &schema, read, 0);
+    if (!(out->epsilon >= 0 && out->epsilon <= 1e30))
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                         "epsilon: %g is not an absolute difference, 0 or more", out->epsilon);
     return OK;
 }
 

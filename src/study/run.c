@@ -85,7 +85,9 @@ static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
 {
     struct arena a = {0};
     struct conv_program p;
-    const double epsilons[] = {0, 1e-6, s->config.epsilon}; /* the model's is among them */
+    double epsilons[] = {0, 1e-6, 1e-3};
+    if (s->config.epsilon != epsilons[0] && s->config.epsilon != epsilons[1])
+        epsilons[2] = s->config.epsilon; /* the model's is among them */
     struct campaign_options o = {
         .seed = s->config.seed,
         .n_epsilons = sizeof epsilons / sizeof *epsilons,

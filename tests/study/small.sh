@@ -38,8 +38,10 @@ check 'another study is refused' "! $SIEVERT study study.yaml -o one -q 2>refuse
 
 # What an implementation cannot compute is skipped and named.
 sed -i 's/implementations: .*/implementations: [direct, winograd-4x4-nonfused]/; s/61/20/' study.yaml
+printf 'epsilon: 0\nseed: 0\n' >>study.yaml
 "$SIEVERT" study study.yaml -o skip -q >skip.txt
 check 'skipped layers are named' "grep -q 'Not computed: .*winograd-4x4-nonfused' skip.txt"
+check 'zeroes are taken as written' "grep -q '\"epsilon\": 0.0' skip/study.json && grep -q '\"seed\": 0' skip/study.json"
 sed -i 's/direct, winograd/winograd/' study.yaml
 check 'nothing to do is an error' "! $SIEVERT study study.yaml -o none -q 2>none.txt && grep -q 'none of the impl' none.txt"
 
