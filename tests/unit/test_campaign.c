@@ -276,32 +276,43 @@ static void stop_later(void *ctx, const struct progress *p)
         s->stop = true;
 }
 
-static void interrupted_then_continued(void **state)
+/* Run n injections undisturbed, and again stopped every now and then: the same file. Returns how often
+ * it was stopped; not at all if it was done before the first progress call. */
+static int disturb(struct case_ *c, uint64_t n)
 {
-    (void)state;
-    enum { N = 3000 };
-    struct case_ c;
     struct diag d = {0};
     struct stopper s = {.after = 1};
-    prepare(&c, "direct");
     const char *one = in_dir("undisturbed.db"), *other = in_dir("disturbed.db");
-    run(one, &c, N, 2, ENGINE_REPLAY);
-    struct campaign_options o = options(N, 2);
+    unlink(one);
+    unlink(other);
+    run(one, c, n, 2, ENGINE_REPLAY);
+    struct campaign_options o = options(n, 2);
     o.progress = stop_later;
     o.progress_ctx = &s;
     o.stop = &s.stop;
     int interruptions = 0, rc;
-    while ((rc = campaign_run(other, &c.program, c.input, c.filter, &o, &d)) == ERR_INTERRUPTED) {
+    while ((rc = campaign_run(other, &c->program, c->input, c->filter, &o, &d)) == ERR_INTERRUPTED) {
         assert_non_null(strstr(d.msg, "the same command continues"));
         d = (struct diag){0};
         s.stop = false;
-        s.after = s.last.done + N / 10;
+        s.after = s.last.done + n / 10;
         interruptions++;
     }
     assert_ok(rc, &d);
-    assert_true(interruptions > 0);
-    assert_int_equal(s.last.done, N);
+    assert_int_equal(s.last.done, n);
     assert_same_file(one, other);
+    return interruptions;
+}
+
+static void interrupted_then_continued(void **state)
+{
+    (void)state;
+    struct case_ c;
+    int interruptions = 0;
+    prepare(&c, "direct");
+    for (uint64_t n = 3000; n <= 300000 && interruptions == 0; n *= 3)
+        interruptions = disturb(&c, n);
+    assert_true(interruptions > 0);
     case_fini(&c);
 }
 
