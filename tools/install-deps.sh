@@ -27,6 +27,7 @@ libjpeg62-turbo-dev|image data sets
 librandom123-dev|Philox, the counter-based random numbers
 libjansson-dev|JSON
 libcyaml-dev|study files in YAML
+libyaml-dev|what libcyaml links with
 libjs-chart.js|charts of the report, inlined when building
 dataset-fashion-mnist|the test images
 libcmocka-dev|unit tests
