@@ -138,6 +138,9 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
         return diag_fail(d, ERR_INPUT, (struct loc){path, complaint.line, complaint.col}, "%s",
                          complaint.message[0] ? complaint.message : cyaml_strerror(error));
     }
+    if (!read)
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                         "nothing in it: 'network', 'layers' and 'implementations' are needed");
     complete(out, a, read, path);
     cyaml_free(&config, &schema, read, 0);
     if (!(out->epsilon >= 0 && out->epsilon <= 1e30))
