@@ -283,7 +283,8 @@ static int interrupted(const struct campaign *c, const char *path, struct diag *
 static int run(struct campaign *c, struct diag *d)
 {
     c->next = c->progress.done;
-    c->planned = c->progress.planned = c->options->n;
+    bool has_more = c->options->n < c->next; /* than asked for: they stay */
+    c->planned = c->progress.planned = has_more ? c->next : c->options->n;
     c->n_slots = (size_t)c->jobs * SLOTS_PER_JOB;
     c->slots = calloc(c->n_slots, sizeof *c->slots);
     if (!c->slots)

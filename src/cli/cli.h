@@ -13,7 +13,16 @@
 
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-enum option_kind { OPT_FLAG, OPT_STRING, OPT_INT, OPT_U64, OPT_DOUBLE, OPT_DOUBLES };
+enum option_kind {
+    OPT_FLAG,
+    OPT_STRING,
+    OPT_INT,
+    OPT_U64,
+    OPT_COUNT,  /* uint64_t: how many, 1 to 10^15, so that sums of them are exact everywhere */
+    OPT_DOUBLE,
+    OPT_SHARE,  /* double: more than 0, less than 1; "1%" too */
+    OPT_DOUBLES,
+};
 
 /* A comma-separated list of numbers. */
 struct doubles {

@@ -32,7 +32,7 @@ const struct cli_command cmd_infer = {
          offsetof(struct infer_args, tolerance)},
         {"data", 0, OPT_STRING, "SET", "instead of --input: a data set, for the accuracy",
          offsetof(struct infer_args, data)},
-        {"images", 0, OPT_U64, "N", "the first N images only", offsetof(struct infer_args, images)},
+        {"images", 0, OPT_COUNT, "N", "the first N images only", offsetof(struct infer_args, images)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct infer_args),
     .defaults = defaults,

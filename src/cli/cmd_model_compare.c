@@ -150,7 +150,7 @@ const struct cli_command cmd_model_check = {
     .max_operands = 2,
     .examples = "  sievert model check conv1_gemm.json conv2_gemm.db\n",
     .options = (const struct cli_option[]){
-        {"n", 'n', OPT_U64, "N", "errors to draw (10000)", offsetof(struct validate_args, n)},
+        {"n", 'n', OPT_COUNT, "N", "errors to draw (10000)", offsetof(struct validate_args, n)},
         {"seed", 0, OPT_U64, "S", "of the draws (1)", offsetof(struct validate_args, seed)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct validate_args),

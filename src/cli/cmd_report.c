@@ -27,7 +27,7 @@ const struct cli_command cmd_report = {
         {"output", 'o', OPT_STRING, "PAGE.html", "write the HTML page here",
          offsetof(struct report_args, html)},
         {"csv", 0, OPT_STRING, "FILE.csv", "write the table as CSV", offsetof(struct report_args, csv)},
-        {"confidence", 0, OPT_DOUBLE, "C", "of a campaign's intervals (95%)",
+        {"confidence", 0, OPT_SHARE, "C", "of a campaign's intervals (95%)",
          offsetof(struct report_args, confidence)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct report_args),
@@ -54,9 +54,6 @@ int run_report(struct cli *cli, void *args)
     const struct report_sources sources = study_sources(&cli->arena);
     struct stat st;
     json_t *doc;
-    if (o->confidence <= 0 || o->confidence >= 1)
-        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--confidence: %g is not in (0, 1)",
-                         o->confidence);
     bool is_folder = stat(what, &st) == 0 && S_ISDIR(st.st_mode);
     int rc = is_folder ? load_study(&doc, cli, what)
                        : report_campaign(&doc, what, o->confidence, &sources, &cli->diag);

@@ -39,9 +39,9 @@ const struct cli_command cmd_validate = {
         {"campaign", 0, OPT_STRING, "RUN.db", "whose faulty tensors are the truth",
          offsetof(struct validate_args, campaign)},
         {"model", 0, OPT_STRING, "MODEL.json", "made from them", offsetof(struct validate_args, model)},
-        {"errors", 'n', OPT_U64, "N", "how many of each source (default 20000)",
+        {"errors", 'n', OPT_COUNT, "N", "how many of each source (default 20000)",
          offsetof(struct validate_args, n)},
-        {"images", 0, OPT_U64, "N", "use the first N images (default 1000)",
+        {"images", 0, OPT_COUNT, "N", "use the first N images (default 1000)",
          offsetof(struct validate_args, images)},
         {"seed", 0, OPT_U64, "N", "the same seed gives the same errors (default 1)",
          offsetof(struct validate_args, seed)},
@@ -113,10 +113,9 @@ int run_validate(struct cli *cli, void *args)
     struct validate_args *o = args;
     bool study = cli->n_operands == 1;
     if ((study ? o->onnx || o->campaign || o->model || o->layer : !o->onnx || !o->campaign || !o->layer) ||
-        o->jobs < 0 || o->n == 0 || o->images == 0)
+        o->jobs < 0)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
-                         "give a study's folder, or --onnx, --layer and --campaign; -n and --images at "
-                         "least 1");
+                         "give a study's folder, or --onnx, --layer and --campaign");
     struct progress_line line;
     progress_begin(&line, cli->quiet);
     cli_catch_interrupts();

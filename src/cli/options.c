@@ -38,6 +38,11 @@ static bool parse_u64(const char *text, uint64_t *out)
     return *end == 0 && errno == 0;
 }
 
+static bool parse_count(const char *text, uint64_t *out)
+{
+    return parse_u64(text, out) && *out >= 1 && *out <= 1000000000000000;
+}
+
 static bool parse_int(const char *text, int *out)
 {
     char *end;
@@ -65,6 +70,11 @@ static bool parse_double(const char *text, double *out)
 {
     const char *end = parse_number(text, out);
     return end && *end == 0;
+}
+
+static bool parse_share(const char *text, double *out)
+{
+    return parse_double(text, out) && *out > 0 && *out < 1;
 }
 
 static bool parse_doubles(const char *text, struct doubles *out)
@@ -96,6 +106,10 @@ static const char *store_value(const struct cli_option *o, void *args, const cha
         return parse_int(text, field) ? NULL : "a whole number";
     case OPT_U64:
         return parse_u64(text, field) ? NULL : "a whole number, 0 or more";
+    case OPT_COUNT:
+        return parse_count(text, field) ? NULL : "a whole number, 1 to 10^15";
+    case OPT_SHARE:
+        return parse_share(text, field) ? NULL : "a share between 0 and 1 (1% is 0.01)";
     case OPT_DOUBLE:
         return parse_double(text, field) ? NULL : "a number";
     case OPT_DOUBLES:

@@ -8,6 +8,11 @@ try inject --impll direct
 try inject -n
 try inject -n lots
 try inject --margin wide
+try inject --margin 0
+try inject --confidence 100%
+try inject -n 0
+try inject -n 18446744073709551615
+try simulate --images 0
 try inject --eps 0,1e-3,x
 try replay run.db
 try study a.yaml b.yaml
