@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const uint64_t MOST = 1000000000000000; /* injections, errors, images */
+
 /* As read: what may be left out and may be 0 is a pointer. */
 struct written {
     struct study_config c;
@@ -120,6 +122,36 @@ static void complete(struct study_config *out, struct arena *a, const struct wri
     out->epsilon = w->epsilon ? *w->epsilon : 1e-3;
 }
 
+static int check_names(const char *what, char *const *names, unsigned n, const char *path,
+                       struct diag *d)
+{
+    for (unsigned i = 1; i < n; i++)
+        for (unsigned k = 0; k < i; k++)
+            if (strcmp(names[i], names[k]) == 0)
+                return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "%s: '%s' is there twice",
+                                 what, names[i]);
+    return OK;
+}
+
+static int check(const struct study_config *c, const char *path, struct diag *d)
+{
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {{"injections", c->injections}, {"errors", c->errors}, {"images", c->images}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].n > MOST)
+            return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "%s: %llu is more than 10^15",
+                             counts[i].name, (unsigned long long)counts[i].n);
+    if (!(c->epsilon >= 0 && c->epsilon <= 1e30))
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                         "epsilon: %g is not an absolute difference, 0 or more", c->epsilon);
+    int rc = check_names("layers", c->layers, c->layers_count, path, d);
+    return rc != OK ? rc
+                    : check_names("implementations", c->implementations, c->implementations_count,
+                                  path, d);
+}
+
 int config_load(struct study_config *out, struct arena *a, const char *path, struct diag *d)
 {
     struct complaint complaint = {0};
@@ -143,10 +175,7 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
                          "nothing in it: 'network', 'layers' and 'implementations' are needed");
     complete(out, a, read, path);
     cyaml_free(&config, &schema, read, 0);
-    if (!(out->epsilon >= 0 && out->epsilon <= 1e30))
-        return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
-                         "epsilon: %g is not an absolute difference, 0 or more", out->epsilon);
-    return OK;
+    return check(out, path, d);
 }
 
 static json_t *names_json(char *const *names, unsigned n)

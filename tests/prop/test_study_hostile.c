@@ -40,6 +40,10 @@ static void not_a_study(void **state)
     static const char *const texts[] = {
         "", "\n", "---\n", "--- ~\n", "null", "# a comment\n", "42", "[1, 2]", "\"", "{", "- - - -",
         "network: a\nlayers: []\nimplementations: []\n", "network: [a]\n", "a: &a [*a]\n",
+        "network: a\nlayers: [b, c, b]\nimplementations: [d]\n",
+        "network: a\nlayers: [b]\nimplementations: [d, d]\n",
+        "network: a\nlayers: [b]\nimplementations: [d]\ninjections: 18446744073709551615\n",
+        "network: a\nlayers: [b]\nimplementations: [d]\nepsilon: .nan\n",
         "%YAML 9.9\n---\n", "network: a\nlayers: 3\nimplementations: x\n", "...\n", "--- {}\n",
     };
     (void)state;
