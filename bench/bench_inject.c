@@ -86,7 +86,7 @@ static void measure(const struct conv_program *p, const struct golden *g, enum e
 
 static void bench(struct native *native, const char *name, const char *shape, size_t many, size_t few)
 {
-    const struct fault_kind kind = {GROUP_GP, FLIP_SINGLE_BIT, SCOPE_THREAD, POPULATION_MACHINE};
+    const struct fault_kind kind = {.where = WHERE_GROUP_GP};
     struct conv_data data;
     struct conv_program p;
     struct conv_plan plan;

@@ -17,6 +17,8 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
 void golden_free(struct golden *g);
 const float *golden_output(const struct golden *g);
 uint64_t golden_population(const struct golden *g);
+/* Bits of all sites: results' widths, or cells' widths at every instant. */
+uint64_t golden_exposure(const struct golden *g);
 struct simt_counts golden_counts(const struct golden *g, size_t launch);
 uint64_t golden_launch_population(const struct golden *g, size_t launch);
 

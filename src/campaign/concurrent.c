@@ -225,12 +225,13 @@ static void strike(struct concurrent *c, uint32_t machine)
     m->state = MACHINE_ACTIVE;
     m->strike = (struct strike){.landed = true, .insn = c->now.insn, .warp = w->index,
                                 .lane = (uint32_t)chosen, .reg = (uint32_t)(site % p->targets),
-                                .bits = r->bits, .issued = c->now.issued};
+                                .bits = r->bits, .has_cell = true, .cell = r->reg,
+                                .issued = c->now.issued};
     uint32_t lanes = f->kind.scope == SCOPE_THREAD ? (uint32_t)1 << chosen : c->now.mask;
     for (; lanes; lanes &= lanes - 1) {
         int lane = __builtin_ctz(lanes);
         uint64_t before = row_get(w->regs, r, lane);
-        uint64_t after = inject_flip(f->kind.flip, before, r->bits, f->draw);
+        uint64_t after = inject_flip(f, before, r->bits, lane);
         m->strike.lanes++;
         if (lane == chosen) {
             m->strike.before = before;
@@ -547,7 +548,9 @@ static void run_cta(struct concurrent *c, size_t launch)
 
 bool concurrent_supports(const struct concurrent *c, size_t launch)
 {
-    return plans_supported(c->program->launches[launch].kernel);
+    const struct fault_kind *k = &c->golden->kind;
+    return kind_is_value(k) && !kind_is_stuck(k) &&
+           plans_supported(c->program->launches[launch].kernel);
 }
 
 void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,

@@ -96,10 +96,15 @@ static bool run_everything(struct experiment *e, const struct fault *f,
                            struct experiment_result *out)
 {
     const struct simt_program *p = e->program;
-    struct simt_hook hook = injector_arm(e->injector, p->launches[f->launch].kernel, f);
+    bool before = f->kind.moment == MOMENT_LAUNCH;
+    struct simt_hook hook = {0};
+    if (!before)
+        hook = injector_arm(e->injector, p, f);
     for (uint32_t l = 0; l < p->n_launches; l++) {
         uint64_t n = simt_n_ctas(&p->launches[l]);
-        bool ran = l == f->launch ? run_ctas(e, l, 0, f->cta, NULL, out) &&
+        if (before && l == f->launch)
+            injector_before_launch(e->injector, p, f, e->mem);
+        bool ran = l == f->launch && !before ? run_ctas(e, l, 0, f->cta, NULL, out) &&
                                         run_ctas(e, l, f->cta, f->cta + 1, &hook, out) &&
                                         run_ctas(e, l, f->cta + 1, n, NULL, out)
                                   : run_ctas(e, l, 0, n, NULL, out);

@@ -9,7 +9,7 @@ struct measure {
     struct golden *g;
     struct cta_log *log; /* of the CTA that runs */
     size_t next;         /* position of the CTA to begin */
-    uint8_t *targets;    /* by instruction, of the kernel that runs */
+    struct inject_space *space; /* of the launch that runs */
     struct footprint reads, writes;
     const uint8_t *now;  /* memory, as the CTA left it */
     uint8_t *past;       /* and as it was before */
@@ -19,8 +19,17 @@ struct measure {
 static bool on_step(void *ctx, const struct simt_step *s)
 {
     struct measure *m = ctx;
-    m->log->population += m->targets[s->insn] * (unsigned)__builtin_popcount(s->mask);
+    unsigned lanes = (unsigned)__builtin_popcount(s->mask);
+    m->log->population += m->space->targets[s->insn] * lanes;
+    m->g->exposure += (uint64_t)m->space->bits[s->insn] * lanes;
     return true;
+}
+
+static void on_watch(void *ctx, struct warp *w, uint32_t insn)
+{
+    struct measure *m = ctx;
+    (void)w;
+    m->log->population += m->space->targets[insn] * m->space->cells;
 }
 
 static void on_access(void *ctx, const struct simt_access *a)
@@ -34,8 +43,9 @@ static void on_access(void *ctx, const struct simt_access *a)
 static void on_begin(void *ctx, uint64_t cta)
 {
     struct measure *m = ctx;
-    (void)cta;
     m->log = &m->g->cta[m->next++];
+    if (m->g->kind.moment == MOMENT_LAUNCH && cta == 0)
+        m->log->population = m->space->cells;
 }
 
 static void on_end(void *ctx, uint64_t cta, uint64_t issued)
@@ -63,28 +73,20 @@ static void on_end(void *ctx, uint64_t cta, uint64_t issued)
     }
 }
 
-static void learn_targets(struct measure *m, const struct ptx_kernel *k)
-{
-    size_t n = ptx_n_insns(k);
-    free(m->targets);
-    m->targets = malloc(n + 1);
-    if (!m->targets)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        m->targets[i] = (uint8_t)inject_targets(k, i, &m->g->kind);
-}
-
 static int run_launches(struct golden *g, struct measure *m, struct simt_mem *mem, struct diag *d)
 {
-    const struct simt_hook hook = {.ctx = m, .step = on_step, .access = on_access,
-                                   .cta_begin = on_begin, .cta_end = on_end};
+    bool cells = kind_is_cell(&g->kind), instants = cells && g->kind.moment == MOMENT_INSTANT;
+    const struct simt_hook hook = {.ctx = m, .step = cells ? NULL : on_step, .access = on_access,
+                                   .watch = instants ? on_watch : NULL, .cta_begin = on_begin,
+                                   .cta_end = on_end};
     const struct simt_run_options options = {.hook = &hook};
     struct simt *simt = simt_new();
     int rc = OK;
     for (size_t l = 0; rc == OK && l < g->program->n_launches; l++) {
         const struct simt_launch *launch = &g->program->launches[l];
         struct simt_result r;
-        learn_targets(m, launch->kernel);
+        m->space = ARENA_NEW(&g->arena, struct inject_space);
+        inject_space_init(m->space, &g->arena, g->program, l, &g->kind);
         simt_run(simt, mem, launch, 0, simt_n_ctas(launch), &options, &r);
         g->counts[l] = r.counts;
         if (r.trap.kind != TRAP_NONE)
@@ -187,13 +189,16 @@ static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *
     simt_mem_read(mem, g->program->out_address, output, g->n_floats * sizeof *output);
     g->output = output;
     for (size_t p = 0; p < g->n_ctas; p++)
-        g->sites_before[p + 1] = g->sites_before[p] + g->cta[p].population;
+        if (__builtin_add_overflow(g->sites_before[p], g->cta[p].population, &g->sites_before[p + 1]))
+            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "more than 2^64 sites");
+    if (kind_is_cell(&g->kind))
+        g->exposure = golden_population(g) * (g->kind.where == WHERE_PREDICATE ? 1 : 32);
     index_chunks(g);
     index_words(g);
-    char kind[64];
+    char kind[FAULT_KIND_TEXT];
     fault_kind_print(kind, &g->kind);
     if (golden_population(g) == 0)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no instruction of this program can be struck by %s",
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "nothing of this program can be struck by %s",
                          kind);
     return OK;
 }
@@ -227,7 +232,6 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
         rc = summarise(g, mem, d);
     footprint_fini(&m.reads);
     footprint_fini(&m.writes);
-    free(m.targets);
     free(m.past);
     simt_mem_free(mem);
     if (rc != OK) {
@@ -248,6 +252,7 @@ void golden_free(struct golden *g)
 
 const float *golden_output(const struct golden *g) { return g->output; }
 uint64_t golden_population(const struct golden *g) { return g->sites_before[g->n_ctas]; }
+uint64_t golden_exposure(const struct golden *g) { return g->exposure; }
 struct simt_counts golden_counts(const struct golden *g, size_t launch) { return g->counts[launch]; }
 
 uint64_t golden_launch_population(const struct golden *g, size_t launch)

@@ -31,6 +31,7 @@ struct golden {
     size_t n_ctas;                /* positions */
     struct cta_log *cta;
     uint64_t *sites_before;       /* n_ctas + 1: population of all earlier positions */
+    uint64_t exposure; /* bits of all sites */
     uint64_t mem_bytes;
     /* Which positions read or wrote each chunk: touching[chunk_at[c] .. chunk_at[c + 1]], ascending. */
     size_t n_chunks;

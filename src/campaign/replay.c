@@ -253,8 +253,14 @@ static bool follow(struct replay *r, struct experiment_result *out)
 
 static bool run_to_end(struct replay *r, const struct fault *f, struct experiment_result *out)
 {
-    struct simt_hook hook = injector_arm(r->injector, r->program->launches[f->launch].kernel, f);
     move_to(r, r->golden->first[f->launch] + (size_t)f->cta);
+    if (f->kind.moment == MOMENT_LAUNCH) {
+        injector_before_launch(r->injector, r->program, f, r->bad_mem);
+        suspect_written(r);
+        find_differing(r);
+        return follow(r, out);
+    }
+    struct simt_hook hook = injector_arm(r->injector, r->program, f);
     return run_again(r, &hook, out) && follow(r, out);
 }
 

@@ -221,7 +221,7 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a,
     const struct campaign_options *o = c->options;
     const struct conv_problem *q = &p->problem;
     const struct golden *g = c->golden;
-    char *fault = arena_alloc(a, 64);
+    char *fault = arena_alloc(a, FAULT_KIND_TEXT);
     struct store_launch *launches = arena_array(a, p->sim.n_launches, sizeof *launches);
     fault_kind_print(fault, &o->kind);
     struct store_campaign s = {

@@ -72,7 +72,8 @@ const struct cli_command cmd_inject = {
 
 static void list_words(struct cli *cli)
 {
-    const struct vocab *all[] = {&vocab_groups, &vocab_flips, &vocab_scopes, &vocab_engines};
+    const struct vocab *all[] = {&vocab_wheres, &vocab_moments, &vocab_flips, &vocab_scopes,
+                                 &vocab_fates, &vocab_engines};
     json_t *doc = json_object();
     struct table t;
     table_init(&t, &cli->arena, 3, (const char *const[]){"part", "word", "meaning"});

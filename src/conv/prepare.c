@@ -89,9 +89,15 @@ static int make_launches(struct conv_program *out, struct arena *a, const struct
 }
 
 /* Memory in the order of the plan's buffers: input, filter, output, workspace. */
-static int make_memory(struct conv_program *out, const struct conv_plan *plan, const float *input,
-                       const float *filter, uint64_t *address, struct diag *d)
+static int make_memory(struct conv_program *out, struct arena *a, const struct conv_plan *plan,
+                       const float *input, const float *filter, uint64_t *address, struct diag *d)
 {
+    static const struct simt_buffer known[N_PROBLEM_BUFFERS] = {
+        [BUFFER_INPUT] = {.name = "input", .role = ROLE_INPUT},
+        [BUFFER_FILTER] = {.name = "filter", .role = ROLE_WEIGHTS},
+        [BUFFER_OUTPUT] = {.name = "output", .role = ROLE_OUTPUT},
+    };
+    struct simt_buffer *buffers = arena_array(a, (size_t)plan->n_buffers, sizeof *buffers);
     out->sim.mem = simt_mem_new(NULL);
     for (int i = 0; i < plan->n_buffers; i++) {
         int status = simt_mem_alloc(out->sim.mem, plan->buffer_elems[i] * 4, &address[i], d);
@@ -99,7 +105,14 @@ static int make_memory(struct conv_program *out, const struct conv_plan *plan, c
             return status;
         if (i >= N_PROBLEM_BUFFERS)
             out->workspace_bytes += plan->buffer_elems[i] * 4;
+        buffers[i] = i < N_PROBLEM_BUFFERS
+                         ? known[i]
+                         : (struct simt_buffer){.name = "workspace", .role = ROLE_WORKSPACE};
+        buffers[i].address = address[i];
+        buffers[i].bytes = plan->buffer_elems[i] * 4;
     }
+    out->sim.n_buffers = (size_t)plan->n_buffers;
+    out->sim.buffers = buffers;
     simt_mem_write(out->sim.mem, address[BUFFER_INPUT], input, plan->buffer_elems[BUFFER_INPUT] * 4);
     simt_mem_write(out->sim.mem, address[BUFFER_FILTER], filter,
                    plan->buffer_elems[BUFFER_FILTER] * 4);
@@ -119,7 +132,7 @@ int conv_prepare(struct conv_program *out, struct arena *a, const struct conv_pr
     if (status == OK)
         status = conv_make_plan(&plan, a, &out->problem, impl, tile, d);
     if (status == OK)
-        status = make_memory(out, &plan, input, filter, address, d);
+        status = make_memory(out, a, &plan, input, filter, address, d);
     if (status == OK)
         status = make_launches(out, a, &plan, address, d);
     if (status != OK) {

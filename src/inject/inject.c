@@ -1,82 +1,10 @@
+/* The hook that applies a fault. */
 #include "inject/inject.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Words -------------------------------------------------------------------------------------- */
-
-int fault_kind_parse(struct fault_kind *out, const char *text, struct diag *d)
-{
-    const struct vocab *vocabs[] = {&vocab_groups, &vocab_flips, &vocab_scopes};
-    int found[] = {GROUP_GP, FLIP_SINGLE_BIT, SCOPE_THREAD};
-    const char *p = text;
-    for (int part = 0; part < 3; part++) {
-        size_t len = strcspn(p, ":");
-        char word[64];
-        if (len >= sizeof word)
-            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "fault '%.80s...': word too long", text);
-        memcpy(word, p, len);
-        word[len] = 0;
-        int rc = vocab_find(vocabs[part], word, &found[part], d);
-        if (rc != OK)
-            return rc;
-        p += len;
-        if (*p++ == 0)
-            break;
-        if (part == 2)
-            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                             "fault '%s': only WHERE:FLIP:SCOPE is expected", text);
-    }
-    *out = (struct fault_kind){.group = (enum group)found[0], .flip = (enum flip)found[1],
-                               .scope = (enum scope)found[2]};
-    return OK;
-}
-
-void fault_kind_print(char out[static 64], const struct fault_kind *k)
-{
-    snprintf(out, 64, "%s:%s:%s", vocab_word(&vocab_groups, (int)k->group),
-             vocab_word(&vocab_flips, (int)k->flip), vocab_word(&vocab_scopes, (int)k->scope));
-}
-
-/* ---- What and where ------------------------------------------------------------------------------ */
-
-int inject_targets(const struct ptx_kernel *kernel, size_t insn, const struct fault_kind *k)
-{
-    struct ptx_insn_info i = ptx_insn_info(kernel, insn);
-    if (!(i.groups >> k->group & 1) || (i.folded && k->population == POPULATION_MACHINE))
-        return 0;
-    return i.n_dst;
-}
-
-uint64_t inject_flip(enum flip flip, uint64_t value, int bits, const uint64_t draw[2])
-{
-    uint64_t mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1, pairs;
-    switch (flip) {
-    case FLIP_SINGLE_BIT:
-        return value ^ (uint64_t)1 << draw[0] % (unsigned)bits;
-    case FLIP_DOUBLE_BIT: /* a predicate has one bit only */
-        pairs = bits > 1 ? (uint64_t)3 << draw[0] % (unsigned)(bits - 1) : 1;
-        return value ^ pairs;
-    case FLIP_RANDOM_VALUE:
-        return draw[1] & mask;
-    case FLIP_ZERO_VALUE:
-    case N_FLIPS:
-        break;
-    }
-    return 0;
-}
-
-/* ---- The hook ------------------------------------------------------------------------------------ */
-
-struct injector {
-    const struct ptx_kernel *kernel;
-    struct fault_kind kind;
-    uint8_t *targets; /* by instruction, of kernel and kind */
-    struct fault fault;
-    uint64_t seen; /* sites passed in this CTA */
-    struct strike strike;
-};
+#include "inject/priv.h"
 
 struct injector *injector_new(void) { return calloc(1, sizeof(struct injector)); }
 
@@ -84,28 +12,37 @@ void injector_free(struct injector *j)
 {
     if (!j)
         return;
-    free(j->targets);
+    arena_fini(&j->arena);
     free(j);
 }
 
 static bool same_population(const struct fault_kind *a, const struct fault_kind *b)
 {
-    return a->group == b->group && a->population == b->population;
+    return a->where == b->where && a->population == b->population && a->moment == b->moment &&
+           a->flip == b->flip && a->has_arg == b->has_arg && a->arg == b->arg &&
+           a->kernel == b->kernel && a->n_kernel == b->n_kernel && a->has_launch == b->has_launch &&
+           a->launch == b->launch && a->first_line == b->first_line && a->last_line == b->last_line;
 }
 
-static void learn(struct injector *j, const struct ptx_kernel *kernel, const struct fault_kind *k)
+/* Spaces are made when a launch is first struck. */
+static void learn(struct injector *j, const struct simt_program *p, const struct fault *f)
 {
-    if (j->kernel == kernel && same_population(&j->kind, k))
-        return;
-    size_t n = ptx_n_insns(kernel);
-    free(j->targets);
-    j->targets = malloc(n + 1);
-    if (!j->targets)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        j->targets[i] = (uint8_t)inject_targets(kernel, i, k);
-    j->kernel = kernel;
-    j->kind = *k;
+    if (j->program != p || !same_population(&j->kind, &f->kind)) {
+        arena_fini(&j->arena);
+        j->arena = (struct arena){0};
+        j->spaces = arena_array(&j->arena, p->n_launches, sizeof *j->spaces);
+        j->program = p;
+        j->kind = f->kind;
+    }
+    j->space = &j->spaces[f->launch];
+    if (!j->space->targets)
+        inject_space_init(j->space, &j->arena, p, f->launch, &f->kind);
+    j->kernel = p->launches[f->launch].kernel;
+    j->fault = *f;
+    j->seen = 0;
+    j->strike = (struct strike){0};
+    j->restore.row.lanes = NULL;
+    j->held = (struct held){0};
 }
 
 static int nth_lane(uint32_t mask, uint64_t n)
@@ -115,52 +52,179 @@ static int nth_lane(uint32_t mask, uint64_t n)
     return __builtin_ctz(mask);
 }
 
-static uint64_t flip_lane(const struct simt_reg *r, int lane, const struct fault *f)
+/* Lanes that the fault changes when lane is chosen of those active. */
+static uint32_t lanes_struck(const struct injector *j, uint32_t active, int lane)
 {
-    uint64_t after = inject_flip(f->kind.flip, simt_lane_get(r, lane), r->bits, f->draw);
-    simt_lane_set(r, lane, after);
-    return after;
+    return j->fault.kind.scope == SCOPE_THREAD ? (uint32_t)1 << lane : active;
 }
 
-static void apply(struct injector *j, const struct simt_step *step, uint64_t site, unsigned targets)
+/* ---- Results ------------------------------------------------------------------------------------- */
+
+/* The PTX register behind the nth destination that the instruction keeps. */
+static uint32_t kept_register(const struct ptx_insn *i, uint64_t nth)
 {
-    const struct fault *f = &j->fault;
-    int lane = nth_lane(step->mask, site / targets);
-    const struct simt_reg *r = &step->dst[site % targets];
-    j->strike = (struct strike){.landed = true, .insn = step->insn, .warp = step->warp,
-                                .lane = (uint32_t)lane, .reg = (uint32_t)(site % targets),
-                                .lanes = 1, .bits = r->bits, .before = simt_lane_get(r, lane),
-                                .issued = step->issued};
-    j->strike.after = flip_lane(r, lane, f);
-    if (f->kind.scope == SCOPE_THREAD)
-        return;
-    for (uint32_t others = step->mask & ~((uint32_t)1 << lane); others; others &= others - 1) {
-        flip_lane(r, __builtin_ctz(others), f);
-        j->strike.lanes++;
+    for (int n = 0;; n++)
+        if (i->dst[n] >= 0 && nth-- == 0)
+            return (uint32_t)i->dst[n];
+}
+
+static void flip_lanes(struct injector *j, const struct simt_reg *r, uint32_t lanes)
+{
+    for (; lanes; lanes &= lanes - 1) {
+        int lane = __builtin_ctz(lanes);
+        simt_lane_set(r, lane, inject_flip(&j->fault, simt_lane_get(r, lane), r->bits, lane));
     }
 }
 
-static bool step_hook(void *ctx, const struct simt_step *step)
+static void strike_result(struct injector *j, const struct simt_step *step, uint64_t site, unsigned targets)
+{
+    int lane = nth_lane(step->mask, site / targets);
+    const struct simt_reg *r = &step->dst[site % targets];
+    uint32_t lanes = lanes_struck(j, step->mask, lane);
+    uint32_t reg = kept_register(ptx_insn_at(j->kernel, step->insn), site % targets);
+    j->strike = (struct strike){.landed = true, .insn = step->insn, .warp = step->warp,
+                                .lane = (uint32_t)lane, .reg = (uint32_t)(site % targets),
+                                .lanes = (uint32_t)__builtin_popcount(lanes), .bits = r->bits,
+                                .has_cell = true, .cell = reg, .before = simt_lane_get(r, lane),
+                                .issued = step->issued};
+    flip_lanes(j, r, lanes);
+    j->strike.after = simt_lane_get(r, lane);
+    j->held = (struct held){.reg = (int32_t)reg, .lanes = lanes};
+}
+
+static bool result_step(void *ctx, const struct simt_step *step)
 {
     struct injector *j = ctx;
-    unsigned targets = j->targets[step->insn];
+    unsigned targets = j->space->targets[step->insn];
     uint64_t sites = targets * (unsigned)__builtin_popcount(step->mask);
+    if (j->strike.landed) {
+        injector_hold(j, step);
+        return true;
+    }
     if (j->fault.nth - j->seen >= sites) {
         j->seen += sites;
         return true;
     }
-    apply(j, step, j->fault.nth - j->seen, targets);
-    return false;
+    strike_result(j, step, j->fault.nth - j->seen, targets);
+    return kind_is_stuck(&j->fault.kind);
 }
 
-struct simt_hook injector_arm(struct injector *j, const struct ptx_kernel *kernel,
-                              const struct fault *f)
+/* ---- Addresses ----------------------------------------------------------------------------------- */
+
+/* The base register (or the constant in its place) is changed for this one access and put back after it. */
+static void change_address(struct injector *j, struct warp *w, uint32_t insn, uint32_t lanes, int chosen)
 {
-    learn(j, kernel, &f->kind);
-    j->fault = *f;
-    j->seen = 0;
-    j->strike = (struct strike){0};
-    return (struct simt_hook){.ctx = j, .step = step_hook};
+    const struct ptx_insn *i = ptx_insn_at(j->kernel, insn);
+    const struct program *p = w->cta->program;
+    struct simt_reg row = {p->base_bits[insn], w->regs + p->base_slot[insn]};
+    uint64_t mask = row.bits == 64 ? UINT64_MAX : UINT32_MAX, offset = (uint64_t)i->offset;
+    j->restore.row = row;
+    j->restore.lanes = lanes;
+    for (; lanes; lanes &= lanes - 1) {
+        int lane = __builtin_ctz(lanes);
+        uint64_t base = simt_lane_get(&row, lane), before = (base + offset) & mask;
+        uint64_t after = inject_flip(&j->fault, before, row.bits, lane);
+        j->restore.value[lane] = base;
+        simt_lane_set(&row, lane, after - offset);
+        if (lane == chosen && !j->strike.landed) {
+            j->strike.before = before;
+            j->strike.after = after;
+        }
+    }
+}
+
+static void address_watch(void *ctx, struct warp *w, uint32_t insn)
+{
+    struct injector *j = ctx;
+    const struct strike *s = &j->strike;
+    if (!j->space->targets[insn])
+        return;
+    uint32_t mask = injector_active(j->kernel, w, insn);
+    if (s->landed) { /* stuck: the same instruction of the same threads */
+        if (insn == s->insn && w->index == s->warp)
+            change_address(j, w, insn, mask & j->held.lanes, -1);
+        return;
+    }
+    uint64_t sites = (unsigned)__builtin_popcount(mask);
+    if (j->fault.nth - j->seen >= sites) {
+        j->seen += sites;
+        return;
+    }
+    int lane = nth_lane(mask, j->fault.nth - j->seen);
+    uint32_t lanes = lanes_struck(j, mask, lane);
+    j->strike = (struct strike){.insn = insn, .warp = w->index, .lane = (uint32_t)lane,
+                                .lanes = (uint32_t)__builtin_popcount(lanes),
+                                .bits = w->cta->program->base_bits[insn],
+                                .issued = injector_issued(w, insn)};
+    j->held = (struct held){.reg = -1, .lanes = lanes};
+    change_address(j, w, insn, lanes, lane);
+    j->strike.landed = true;
+}
+
+static bool address_step(void *ctx, const struct simt_step *step)
+{
+    struct injector *j = ctx;
+    const struct ptx_insn *i = ptx_insn_at(j->kernel, step->insn);
+    if (!j->restore.row.lanes)
+        return true;
+    bool overwritten = false; /* ld r, [r]: what was loaded stays */
+    for (int n = 0; n < i->n_dst; n++)
+        overwritten |= i->base.kind == PTX_REG && i->dst[n] == (int32_t)i->base.index;
+    for (uint32_t lanes = overwritten ? 0 : j->restore.lanes; lanes; lanes &= lanes - 1) {
+        int lane = __builtin_ctz(lanes);
+        simt_lane_set(&j->restore.row, lane, j->restore.value[lane]);
+    }
+    j->restore.row.lanes = NULL;
+    return kind_is_stuck(&j->fault.kind);
+}
+
+/* ---- Cells --------------------------------------------------------------------------------------- */
+
+static void cell_watch(void *ctx, struct warp *w, uint32_t insn)
+{
+    struct injector *j = ctx;
+    if (j->strike.landed || !j->space->targets[insn])
+        return;
+    if (j->seen++ < j->fault.nth / j->space->cells)
+        return;
+    injector_strike_cell(j, w, insn, j->fault.nth % j->space->cells);
+    j->strike.landed = true;
+    w->cta->detached = !kind_is_stuck(&j->fault.kind);
+}
+
+static bool cell_step(void *ctx, const struct simt_step *step)
+{
+    struct injector *j = ctx;
+    if (j->strike.landed)
+        injector_hold(j, step);
+    return true;
+}
+
+/* ---- The hook ------------------------------------------------------------------------------------ */
+
+struct simt_hook injector_arm(struct injector *j, const struct simt_program *p, const struct fault *f)
+{
+    learn(j, p, f);
+    if (kind_is_value(&f->kind))
+        return (struct simt_hook){.ctx = j, .step = result_step};
+    if (f->kind.where == WHERE_ADDRESS)
+        return (struct simt_hook){.ctx = j, .step = address_step, .watch = address_watch};
+    return (struct simt_hook){.ctx = j, .watch = cell_watch,
+                              .step = kind_is_stuck(&f->kind) ? cell_step : NULL};
+}
+
+void injector_before_launch(struct injector *j, const struct simt_program *p, const struct fault *f,
+                            struct simt_mem *m)
+{
+    uint32_t word;
+    learn(j, p, f);
+    uint64_t address = injector_word(j->space, f->nth);
+    simt_mem_read(m, address, &word, sizeof word);
+    j->strike = (struct strike){.landed = true, .lanes = 1, .bits = 32, .has_cell = true, .cell = address,
+                                .before = word};
+    word = (uint32_t)inject_flip(f, word, 32, 0);
+    j->strike.after = word;
+    simt_mem_write(m, address, &word, sizeof word);
 }
 
 const struct strike *injector_strike(const struct injector *j) { return &j->strike; }

@@ -94,7 +94,7 @@ int sievert_convolve(float *output, struct sievert_run *run, const struct siever
     struct arena a = {0};
     struct conv_program p;
     struct golden *g = NULL;
-    const struct fault_kind kind = {.group = GROUP_GP};
+    const struct fault_kind kind = {.where = WHERE_GROUP_GP};
     int rc = prepare(&p, &a, c, &d);
     if (rc == OK) {
         rc = golden_run(&g, &p.sim, &kind, &d);

@@ -174,28 +174,55 @@ static void collect(struct flow *f)
 
 static const uint64_t most_work = 1u << 26; /* 64-bit words of sets */
 
+/* False for kernels that are too large. */
+static bool analyse(struct flow *f, struct arena *scratch)
+{
+    f->n_words = (uint32_t)(f->k->n_regs + 63) / 64;
+    make_blocks(f, scratch);
+    if ((uint64_t)f->n_words * (f->k->n_insns + f->n_blocks) > most_work)
+        return false;
+    f->live = arena_array(scratch, f->n_words + 1, sizeof *f->live);
+    uint64_t *sets = arena_array(scratch, 2 * (size_t)f->n_blocks * f->n_words + 1, sizeof *sets);
+    for (uint32_t b = 0; b < f->n_blocks; b++) {
+        f->blocks[b].in = sets + 2 * (size_t)b * f->n_words;
+        f->blocks[b].out = f->blocks[b].in + f->n_words;
+    }
+    solve(f);
+    return true;
+}
+
 void ptx_find_liveness(struct ptx_liveness *out, struct arena *a, const struct ptx_kernel *k)
 {
     struct arena scratch = {0};
-    struct flow f = {.k = k, .n_words = (uint32_t)(k->n_regs + 63) / 64, .result = out};
+    struct flow f = {.k = k, .result = out};
     *out = (struct ptx_liveness){.range = arena_array(a, k->n_regs + 1, sizeof *out->range)};
     for (size_t r = 0; r < k->n_regs; r++)
         out->range[r] = (struct ptx_live_range){1, 0, false};
-    make_blocks(&f, &scratch);
-    if ((uint64_t)f.n_words * (k->n_insns + f.n_blocks) > most_work) {
+    if (analyse(&f, &scratch)) {
+        collect(&f);
+    } else {
         for (size_t r = 0; r < k->n_regs; r++)
             out->range[r] = (struct ptx_live_range){0, (uint32_t)k->n_insns - 1, true};
         out->max_words = (uint32_t)k->n_regs;
-        arena_fini(&scratch);
-        return;
     }
-    f.live = arena_array(&scratch, f.n_words + 1, sizeof *f.live);
-    uint64_t *sets = arena_array(&scratch, 2 * (size_t)f.n_blocks * f.n_words + 1, sizeof *sets);
-    for (uint32_t b = 0; b < f.n_blocks; b++) {
-        f.blocks[b].in = sets + 2 * (size_t)b * f.n_words;
-        f.blocks[b].out = f.blocks[b].in + f.n_words;
+    arena_fini(&scratch);
+}
+
+void ptx_find_live_sets(struct ptx_live_sets *out, struct arena *a, const struct ptx_kernel *k)
+{
+    struct arena scratch = {0};
+    struct flow f = {.k = k};
+    *out = (struct ptx_live_sets){0};
+    if (analyse(&f, &scratch)) {
+        uint64_t *words = arena_array(a, k->n_insns * f.n_words + 1, sizeof *words);
+        for (uint32_t b = 0; b < f.n_blocks; b++) {
+            memcpy(f.live, f.blocks[b].out, f.n_words * sizeof *f.live);
+            for (uint32_t i = f.blocks[b].last + 1; i-- > f.blocks[b].first;) {
+                step_back(f.live, &k->insns[i]);
+                memcpy(words + (size_t)i * f.n_words, f.live, f.n_words * sizeof *f.live);
+            }
+        }
+        *out = (struct ptx_live_sets){f.n_words, words};
     }
-    solve(&f);
-    collect(&f);
     arena_fini(&scratch);
 }

@@ -18,6 +18,17 @@ struct ptx_liveness {
  * an exact answer get the safe one: all registers live everywhere. */
 void ptx_find_liveness(struct ptx_liveness *out, struct arena *a, const struct ptx_kernel *k);
 
+/* Which registers are live just before each instruction; NULL words for kernels too large for it. In a. */
+struct ptx_live_sets {
+    uint32_t n_words;      /* 64-bit words of a set */
+    const uint64_t *words; /* [instruction * n_words ..], a bit per register */
+};
+void ptx_find_live_sets(struct ptx_live_sets *out, struct arena *a, const struct ptx_kernel *k);
+static inline bool ptx_is_live(const struct ptx_live_sets *s, size_t insn, uint32_t reg)
+{
+    return !s->words || (s->words[insn * s->n_words + reg / 64] >> reg % 64 & 1);
+}
+
 /* Calls f(ctx, register, is_write) for each register that instruction i touches, reads first. */
 void ptx_each_register(const struct ptx_insn *i, void (*f)(void *ctx, uint32_t reg, bool write),
                        void *ctx);

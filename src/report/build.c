@@ -60,7 +60,7 @@ static json_t *words(void)
         const struct vocab *v;
     } tables[] = {{"outcomes", &vocab_outcomes}, {"traps", &vocab_traps},
                   {"patterns", &vocab_patterns}, {"values", &vocab_values},
-                  {"effects", &vocab_effects},   {"groups", &vocab_groups},
+                  {"effects", &vocab_effects},   {"groups", &vocab_wheres},
                   {"flips", &vocab_flips},       {"scopes", &vocab_scopes}};
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {

@@ -289,9 +289,13 @@ static void lower_row(struct lowering *x, const struct ptx_insn *i)
 static uint32_t lower_base(struct lowering *x, const struct ptx_insn *i)
 {
     int bits = 64;
-    if (i->base.kind == PTX_NONE)
-        return constant(x, 0, 64);
+    if (i->base.kind == PTX_NONE) {
+        x->p->base_bits[x->insn] = 64;
+        return x->p->base_slot[x->insn] = constant(x, 0, 64);
+    }
     uint32_t slot = operand_slot(x, &i->base, &bits);
+    x->p->base_slot[x->insn] = slot;
+    x->p->base_bits[x->insn] = (uint8_t)bits;
     if (bits == 32) {
         emit_convert(x, 64, 32, false, temp(x, 3), slot);
         slot = temp(x, 3);
@@ -714,6 +718,8 @@ struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes
     p->hash[0] = k->hash[0];
     p->hash[1] = k->hash[1];
     p->n_insns = k->n_insns;
+    p->base_slot = arena_array(&p->arena, k->n_insns + 1, sizeof *p->base_slot);
+    p->base_bits = arena_array(&p->arena, k->n_insns + 1, sizeof *p->base_bits);
     place_registers(&x);
     find_segments(&x);
     lower_kernel(&x, false);

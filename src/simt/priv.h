@@ -147,6 +147,8 @@ struct program {
     uint32_t *segment;                   /* instruction -> first one of its segment */
     const struct code **solo;            /* instruction alone, without its guard, for any registers */
     uint32_t *slot;                      /* register -> offset */
+    uint32_t *base_slot;                 /* memory instruction -> offset of its base address */
+    uint8_t *base_bits;                  /* and its width: 32 or 64; 0: no memory instruction */
     uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
     uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
     size_t n_zeroed;                     /* registers that may be read before they are written: zeroed */

@@ -406,7 +406,7 @@ void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask)
 void simt_call_watch(struct warp *w, uint32_t insn)
 {
     const struct simt_hook *hook = w->cta->hook;
-    if (hook->watch)
+    if (hook->watch && !w->cta->detached)
         hook->watch(hook->ctx, w, insn);
 }
 

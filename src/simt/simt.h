@@ -65,6 +65,13 @@ struct simt_launch {
 };
 uint64_t simt_n_ctas(const struct simt_launch *l);
 
+/* A buffer of global memory, and what it is to the program. */
+struct simt_buffer {
+    const char *name;
+    enum role role;
+    uint64_t address, bytes;
+};
+
 /* Everything needed to run a computation and look at its result. The memory holds the inputs. */
 struct simt_program {
     struct simt_mem *mem;
@@ -72,6 +79,8 @@ struct simt_program {
     const struct simt_launch *launches;
     uint64_t out_address; /* the output buffer */
     uint64_t out_bytes;
+    size_t n_buffers; /* all of them, the output too */
+    const struct simt_buffer *buffers;
 };
 
 /* Why and where the simulated program stopped. A result, never a failure of Sievert. */

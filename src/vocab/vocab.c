@@ -7,6 +7,15 @@
 static const struct word group_words[] = {
 #include "vocab/groups.def"
 };
+static const struct word role_words[] = {
+#include "vocab/roles.def"
+};
+static const struct word moment_words[] = {
+#include "vocab/moments.def"
+};
+static const struct word fate_words[] = {
+#include "vocab/fates.def"
+};
 static const struct word flip_words[] = {
 #include "vocab/flips.def"
 };
@@ -32,8 +41,19 @@ static const struct word engine_words[] = {
 #include "vocab/engines.def"
 };
 #undef X
+#define X(id, w, h) [WHERE_##id] = {w, h},
+static const struct word where_words[] = {
+#include "vocab/groups.def"
+#include "vocab/cells.def"
+#include "vocab/roles.def"
+};
+#undef X
 
 const struct vocab vocab_groups = {"instruction group", N_GROUPS, group_words};
+const struct vocab vocab_roles = {"role", N_ROLES, role_words};
+const struct vocab vocab_wheres = {"target", N_WHERES, where_words};
+const struct vocab vocab_moments = {"moment", N_MOMENTS, moment_words};
+const struct vocab vocab_fates = {"fate", N_FATES, fate_words};
 const struct vocab vocab_flips = {"flip", N_FLIPS, flip_words};
 const struct vocab vocab_scopes = {"scope", N_SCOPES, scope_words};
 const struct vocab vocab_outcomes = {"outcome", N_OUTCOMES, outcome_words};

@@ -16,6 +16,29 @@ enum group {
 #undef X
     N_GROUPS
 };
+/* What a buffer of global memory is to the program. */
+enum role {
+#define X VOCAB_ENUM
+#include "vocab/roles.def"
+#undef X
+    N_ROLES
+};
+/* What can be struck: WHERE_GROUP_GP .. have the numbers of their groups, WHERE_ROLE_INPUT .. are roles. */
+enum where {
+#define X(id, word, help) WHERE_##id,
+#include "vocab/groups.def"
+#include "vocab/cells.def"
+#include "vocab/roles.def"
+#undef X
+    N_WHERES
+};
+/* When a memory cell is struck. */
+enum moment {
+#define X VOCAB_ENUM
+#include "vocab/moments.def"
+#undef X
+    N_MOMENTS
+};
 /* What the upset does to the value. */
 enum flip {
 #define X VOCAB_ENUM
@@ -36,6 +59,13 @@ enum outcome {
 #include "vocab/outcomes.def"
 #undef X
     N_OUTCOMES
+};
+/* What became of the error. */
+enum fate {
+#define X VOCAB_ENUM
+#include "vocab/fates.def"
+#undef X
+    N_FATES
 };
 /* Why the simulated GPU stopped. */
 enum trap_kind {
@@ -83,8 +113,9 @@ struct vocab {
     const struct word *words; /* indexed by the enum */
 };
 
-extern const struct vocab vocab_groups, vocab_flips, vocab_scopes, vocab_outcomes, vocab_traps,
-    vocab_patterns, vocab_values, vocab_effects, vocab_engines;
+extern const struct vocab vocab_groups, vocab_roles, vocab_wheres, vocab_moments, vocab_flips,
+    vocab_scopes, vocab_outcomes, vocab_fates, vocab_traps, vocab_patterns, vocab_values, vocab_effects,
+    vocab_engines;
 
 /* The word for value i. */
 const char *vocab_word(const struct vocab *v, int i);

@@ -15,11 +15,13 @@ enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 static uint64_t seed;
 static unsigned faults_each = 2;
 
-static void describe(const struct fault *f, const char *impl, const char *shape, char out[200])
+enum { WHAT = FAULT_KIND_TEXT + 200 };
+
+static void describe(const struct fault *f, const char *impl, const char *shape, char out[WHAT])
 {
-    char kind[64];
+    char kind[FAULT_KIND_TEXT];
     fault_kind_print(kind, &f->kind);
-    snprintf(out, 200, "%s %s %s launch %u cta %llu nth %llu draw %llx %llx", impl, shape, kind,
+    snprintf(out, WHAT, "%s %s %s launch %u cta %llu nth %llu draw %llx %llx", impl, shape, kind,
              f->launch, (unsigned long long)f->cta, (unsigned long long)f->nth,
              (unsigned long long)f->draw[0], (unsigned long long)f->draw[1]);
 }
@@ -31,6 +33,7 @@ static void assert_same(const struct experiment_result *a, const struct experime
         a->strike.landed && b->strike.landed && a->strike.insn == b->strike.insn &&
         a->strike.warp == b->strike.warp && a->strike.lane == b->strike.lane &&
         a->strike.reg == b->strike.reg && a->strike.lanes == b->strike.lanes &&
+        a->strike.has_cell == b->strike.has_cell && a->strike.cell == b->strike.cell &&
         a->strike.bits == b->strike.bits && a->strike.before == b->strike.before &&
         a->strike.after == b->strike.after && a->strike.issued == b->strike.issued;
     if (!same_strike)
@@ -80,7 +83,7 @@ struct expected {
 static void check_one(void *ctx, size_t i, const struct experiment_result *r)
 {
     struct expected *x = ctx;
-    char what[200];
+    char what[WHAT];
     describe(&x->faults[i], x->impl, x->shape, what);
     assert_same(&x->results[i], r, what);
     x->tally->cost[x->engine] += r->warp_insns;
@@ -118,24 +121,35 @@ static void compare_engines(const struct case_ *c, const struct golden *g, const
     arena_fini(&a);
 }
 
+/* The rest of a kind at random. */
+static struct fault_kind draw_kind(enum where where, enum flip flip, const struct tally *t)
+{
+    struct rng r;
+    rng_init(&r, seed, (uint64_t)where << 40 | (uint64_t)flip << 32 | t->n);
+    struct fault_kind k = {.where = where, .flip = flip};
+    k.population = rng_below(&r, 2) ? POPULATION_PTX : POPULATION_MACHINE;
+    k.scope = where < WHERE_SHARED ? (enum scope)rng_below(&r, N_SCOPES) : SCOPE_THREAD;
+    k.moment = where >= WHERE_GLOBAL && rng_below(&r, 3) == 0 ? MOMENT_LAUNCH : MOMENT_INSTANT;
+    k.has_arg = flip == FLIP_MULTI_BIT || (flip < FLIP_RANDOM_VALUE && rng_below(&r, 4) == 0);
+    k.arg = k.has_arg ? (uint32_t)rng_below(&r, 8) : 0;
+    return k;
+}
+
 static void every_kind(const struct conv_impl *impl, const char *shape, struct tally *t)
 {
     struct case_ c;
     if (!case_init(&c, impl, shape))
         return;
-    for (int group = 0; group < N_GROUPS; group++)
-        for (int flip = 0; flip < N_FLIPS; flip++)
-            for (int scope = 0; scope < N_SCOPES; scope++) {
-                struct fault_kind kind = {(enum group)group, (enum flip)flip, (enum scope)scope,
-                                          (group + flip + scope) % 2 ? POPULATION_PTX
-                                                                     : POPULATION_MACHINE};
-                struct golden *g;
-                struct diag d = {0};
-                if (golden_run(&g, &c.program.sim, &kind, &d) != OK)
-                    continue; /* no such instruction: fp64 */
-                compare_engines(&c, g, shape, faults_each, t);
-                golden_free(g);
-            }
+    for (int where = 0; where < N_WHERES; where++)
+        for (int flip = 0; flip < N_FLIPS; flip++) {
+            struct fault_kind kind = draw_kind((enum where)where, (enum flip)flip, t);
+            struct golden *g;
+            if (fault_kind_check(&kind, &(struct diag){0}) != OK ||
+                golden_run(&g, &c.program.sim, &kind, &(struct diag){0}) != OK)
+                continue; /* makes no sense, or there is none: fp64, shared memory */
+            compare_engines(&c, g, shape, faults_each, t);
+            golden_free(g);
+        }
     case_fini(&c);
 }
 

@@ -35,7 +35,7 @@ static void prepare(struct case_ *c, const char *impl)
     assert_true(case_init(c, i, shape));
 }
 
-static const struct fault_kind gp = {GROUP_GP, FLIP_SINGLE_BIT, SCOPE_THREAD, POPULATION_MACHINE};
+static const struct fault_kind gp = {.where = WHERE_GROUP_GP};
 
 static struct campaign_options options(uint64_t n, int jobs)
 {
@@ -143,6 +143,12 @@ static void sites_are_numbered_one_to_one(void **state)
 
 /* ---- Strikes -------------------------------------------------------------------------------------- */
 
+static uint64_t flip(enum flip how, uint64_t v, int bits, const uint64_t draw[2])
+{
+    struct fault f = {.kind = {.flip = how}, .draw = {draw[0], draw[1]}};
+    return inject_flip(&f, v, bits, 0);
+}
+
 static void flips_are_what_they_say(void **state)
 {
     (void)state;
@@ -153,21 +159,30 @@ static void flips_are_what_they_say(void **state)
         int bits = widths[t % 4];
         uint64_t mask = bits == 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
         uint64_t v = rng_u64(&r) & mask, draw[2] = {rng_u64(&r), rng_u64(&r)};
-        uint64_t single = v ^ inject_flip(FLIP_SINGLE_BIT, v, bits, draw);
-        uint64_t twice = v ^ inject_flip(FLIP_DOUBLE_BIT, v, bits, draw);
+        uint64_t single = v ^ flip(FLIP_SINGLE_BIT, v, bits, draw);
+        uint64_t twice = v ^ flip(FLIP_DOUBLE_BIT, v, bits, draw);
         assert_int_equal(__builtin_popcountll(single), 1);
         assert_true(single <= mask && twice <= mask);
         assert_int_equal(__builtin_popcountll(twice), bits > 1 ? 2 : 1);
         if (bits > 1)
             assert_true(twice == (uint64_t)3 << __builtin_ctzll(twice));
-        assert_int_equal(inject_flip(FLIP_ZERO_VALUE, v, bits, draw), 0);
-        assert_true(inject_flip(FLIP_RANDOM_VALUE, v, bits, draw) == (draw[1] & mask));
+        assert_int_equal(flip(FLIP_ZERO_VALUE, v, bits, draw), 0);
+        assert_true(flip(FLIP_RANDOM_VALUE, v, bits, draw) == (draw[1] & mask));
         /* the same flip twice restores */
-        assert_true(inject_flip(FLIP_SINGLE_BIT, v ^ single, bits, draw) == v);
+        assert_true(flip(FLIP_SINGLE_BIT, v ^ single, bits, draw) == v);
+        assert_true(flip(FLIP_STUCK_AT_1, v, bits, draw) == (v | single));
+        assert_true(flip(FLIP_STUCK_AT_0, v, bits, draw) == (v & ~single));
+        struct fault many = {.kind = {.flip = FLIP_MULTI_BIT, .has_arg = true, .arg = 1 + (uint32_t)t % 16},
+                             .draw = {draw[0], draw[1]}};
+        uint64_t some = v ^ inject_flip(&many, v, bits, 0);
+        assert_true(some <= mask);
+        assert_int_equal(__builtin_popcountll(some), (int)many.kind.arg < bits ? (int)many.kind.arg : bits);
+        struct fault given = {.kind = {.flip = FLIP_DOUBLE_BIT, .has_arg = true, .arg = 3}};
+        assert_true(bits == 1 || (v ^ inject_flip(&given, v, bits, 0)) == 24);
     }
     bool seen[64] = {false};
     for (uint64_t b = 0; b < 64; b++)
-        seen[__builtin_ctzll(inject_flip(FLIP_SINGLE_BIT, 0, 64, (uint64_t[]){b, 0}))] = true;
+        seen[__builtin_ctzll(flip(FLIP_SINGLE_BIT, 0, 64, (uint64_t[]){b, 0}))] = true;
     for (int b = 0; b < 64; b++)
         assert_true(seen[b]);
 }
@@ -179,8 +194,7 @@ static void strikes_land(void **state)
     prepare(&c, "implicit-gemm");
     for (int group = 0; group < N_GROUPS; group++)
         for (int scope = 0; scope < N_SCOPES; scope++) {
-            struct fault_kind kind = {(enum group)group, FLIP_SINGLE_BIT, (enum scope)scope,
-                                      POPULATION_MACHINE};
+            struct fault_kind kind = {.where = (enum where)group, .scope = (enum scope)scope};
             struct golden *g;
             if (golden_run(&g, &c.program.sim, &kind, &(struct diag){0}) != OK) {
                 assert_int_equal(group, GROUP_FP64);
@@ -197,7 +211,7 @@ static void strikes_land(void **state)
                 assert_int_equal(__builtin_popcountll(r.strike.before ^ r.strike.after), 1);
                 assert_int_equal(r.strike.bits == 1, group == GROUP_PR ||
                                  (group == GROUP_GPPR && r.strike.bits == 1));
-                assert_true(scope == SCOPE_WARP ? r.strike.lanes >= 1 : r.strike.lanes == 1);
+                assert_true(scope != SCOPE_THREAD ? r.strike.lanes >= 1 : r.strike.lanes == 1);
                 struct ptx_insn_info info =
                     ptx_insn_info(c.program.sim.launches[f.launch].kernel, r.strike.insn);
                 assert_true(info.groups >> group & 1);
@@ -213,17 +227,32 @@ static void words_of_a_fault(void **state)
 {
     (void)state;
     struct fault_kind k;
-    char text[64];
+    char text[FAULT_KIND_TEXT];
     struct diag d = {0};
-    assert_ok(fault_kind_parse(&k, "ld:random-value:warp", &d), &d);
-    fault_kind_print(text, &k);
-    assert_string_equal(text, "ld:random-value:warp");
-    assert_ok(fault_kind_parse(&k, "fp32", &d), &d);
-    fault_kind_print(text, &k);
-    assert_string_equal(text, "fp32:single-bit:thread");
-    static const char *const wrong[] = {"", "gq", "gp:single", "gp:single-bit:thread:", "gp::thread"};
+    static const char *const pairs[][2] = {
+        {"ld:random-value:warp", "ld:random-value:warp"},
+        {"fp32", "fp32:single-bit:thread"},
+        {"reg:multi-bit=3:warp-each", "reg:multi-bit=3:warp-each"},
+        {"addr:single-bit=63", "addr:single-bit=63:thread"},
+        {"weights@launch:double-bit=30:launch=2", "weights@launch:double-bit=30:launch=2"},
+        {"shared:stuck-at-1", "shared:stuck-at-1"},
+        {"gp:line=7", "gp:single-bit:thread:line=7"},
+        {"gp:zero-value:kernel=k:line=7-9", "gp:zero-value:thread:kernel=k:line=7-9"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        assert_ok(fault_kind_parse(&k, pairs[i][0], &d), &d);
+        fault_kind_print(text, &k);
+        assert_string_equal(text, pairs[i][1]);
+    }
+    static const char *const wrong[] = {
+        "", "gq", "gp:single", "gp:single-bit:thread:", "gp::thread", "shared@launch", "reg@launch",
+        "weights@launch:stuck-at-0", "shared:single-bit:warp", "pred:double-bit", "pr:multi-bit=2",
+        "gp:multi-bit", "gp:multi-bit=0", "reg:single-bit=32", "reg:double-bit=31", "gp:zero-value=1",
+        "gp:line=0", "gp:line=9-7", "weights@launch:line=3", "gp:launch=x", "gp:single-bit=-1",
+        "gp@noon", "gp:single-bit:thread:warp", "kernel=k"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(fault_kind_parse(&k, wrong[i], &(struct diag){0}), ERR_INPUT);
+        if (fault_kind_parse(&k, wrong[i], &(struct diag){0}) != ERR_INPUT)
+            fail_msg("%s was taken", wrong[i]);
 }
 
 /* ---- Campaigns ------------------------------------------------------------------------------------ */

@@ -8,7 +8,8 @@
 
 #include "vocab/vocab.h"
 
-static const struct vocab *const all[] = {&vocab_groups,   &vocab_flips,    &vocab_scopes,
+static const struct vocab *const all[] = {&vocab_groups,   &vocab_roles,    &vocab_wheres,
+                                          &vocab_moments,  &vocab_flips,    &vocab_scopes,   &vocab_fates,
                                           &vocab_outcomes, &vocab_traps,    &vocab_patterns,
                                           &vocab_values,   &vocab_effects,  &vocab_engines};
 
