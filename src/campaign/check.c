@@ -55,6 +55,7 @@ static int compare(const struct store_injection *a, const struct store_injection
         {"register", a->reg, b->reg},
         {"number of lanes", a->lanes, b->lanes},
         {"register width", (uint64_t)a->bits, (uint64_t)b->bits},
+        {"cell", a->cell, b->cell},
         {"value before", a->before, b->before},
         {"value after", a->after, b->after},
         {"outcome", (uint64_t)a->outcome, (uint64_t)b->outcome},

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "campaign/priv.h"
+#include "ptx/insn.h"
 
 struct recorder recorder_for(const struct golden *g, const struct store_campaign *c)
 {
@@ -61,6 +62,20 @@ static void label_sdc(struct store_injection *out, struct arena *a, const struct
     out->labels = labels;
 }
 
+/* Of the register struck; NULL if it was something else. */
+static const char *register_name(const struct recorder *r, const struct fault *f, const struct strike *s)
+{
+    static const char *const specials[] = {
+#define X(id, name, type) name,
+#include "ptx/special.def"
+#undef X
+    };
+    const struct ptx_kernel *k = r->golden->program->launches[f->launch].kernel;
+    if (!s->has_cell || f->kind.where >= WHERE_SHARED)
+        return NULL;
+    return f->kind.where == WHERE_INDEX ? specials[s->cell] : k->regs[s->cell].name;
+}
+
 void record(struct store_injection *out, struct arena *a, const struct recorder *r, uint64_t number,
             const struct fault *f, const struct experiment_result *result)
 {
@@ -70,8 +85,9 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
     *out = (struct store_injection){
         .number = number, .launch = f->launch, .warp = s->warp, .lane = s->lane, .insn = s->insn,
         .reg = s->reg, .lanes = s->lanes, .cta = f->cta, .nth = f->nth, .bits = s->bits,
-        .before = s->before, .after = s->after, .ptx_line = info.at.line,
-        .source_line = info.source_line, .outcome = result->outcome};
+        .before = s->before, .after = s->after, .has_cell = s->has_cell, .cell = s->cell,
+        .reg_name = register_name(r, f, s), .ptx_line = info.at.line, .source_line = info.source_line,
+        .mnemonic = info.mnemonic, .outcome = result->outcome};
     if (result->outcome == OUTCOME_DUE) {
         out->trap = result->trap.kind;
         out->trap_launch = result->trap_launch;

@@ -226,10 +226,11 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a,
     fault_kind_print(fault, &o->kind);
     struct store_campaign s = {
         .impl = p->impl->name, .shape = conv_shape(a, q), .tile = p->tile ? p->tile : "",
-        .layer = o->layer ? o->layer : "", .fault = fault,
+        .layer = o->layer ? o->layer : "", .ptx = "", .arguments = "", .fault = fault,
         .population_kind = o->kind.population == POPULATION_PTX ? "ptx" : "machine",
         .seed = o->seed, .planned = o->n, .hang_factor = c->hang_factor,
         .kernels_hash = conv_kernels_hash(), .population = golden_population(g),
+        .exposure = golden_exposure(g),
         .workspace_bytes = p->workspace_bytes,
         .n_epsilons = o->n_epsilons ? o->n_epsilons : 3,
         .epsilons = o->n_epsilons ? o->epsilons : default_epsilons,

@@ -11,7 +11,7 @@
 
 struct inject_args {
     struct problem_args problem; /* first: problem_defaults */
-    const char *fault, *population, *engine, *store;
+    const char *fault, *kernel, *launch, *line, *population, *engine, *store;
     uint64_t n, seed;
     double margin, confidence;
     struct doubles epsilons;
@@ -44,6 +44,12 @@ const struct cli_command cmd_inject = {
         PROBLEM_OPTIONS(struct inject_args, problem),
         {"fault", 0, OPT_STRING, "WHERE:FLIP:SCOPE", "default gp:single-bit:thread",
          offsetof(struct inject_args, fault)},
+        {"kernel", 0, OPT_STRING, "NAME", "strike only launches of this kernel",
+         offsetof(struct inject_args, kernel)},
+        {"launch", 0, OPT_STRING, "N", "strike only this launch, counted from 0",
+         offsetof(struct inject_args, launch)},
+        {"line", 0, OPT_STRING, "A[-B]", "strike only instructions of these lines of the kernel's source",
+         offsetof(struct inject_args, line)},
         {"population", 0, OPT_STRING, "KIND", "machine (default) or ptx: all PTX instructions",
          offsetof(struct inject_args, population)},
         {"injections", 'n', OPT_COUNT, "N", "how many (default 1000)", offsetof(struct inject_args, n)},
@@ -124,9 +130,23 @@ static int sample_size(uint64_t *n, const struct inject_args *o, const struct co
     return rc;
 }
 
-static int parse_words(struct campaign_options *out, const struct inject_args *o, struct diag *d)
+/* The filters are parts of the fault's text: one grammar, one place that checks. */
+static const char *fault_text(struct arena *a, const struct inject_args *o)
 {
-    int engine, rc = fault_kind_parse(&out->kind, o->fault, d);
+    const struct {
+        const char *name, *value;
+    } filters[] = {{"kernel", o->kernel}, {"launch", o->launch}, {"line", o->line}};
+    const char *text = o->fault;
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
+        if (filters[i].value)
+            text = arena_printf(a, "%s:%s=%s", text, filters[i].name, filters[i].value);
+    return text;
+}
+
+static int parse_words(struct campaign_options *out, struct arena *a, const struct inject_args *o,
+                       struct diag *d)
+{
+    int engine, rc = fault_kind_parse(&out->kind, fault_text(a, o), d);
     if (rc == OK)
         rc = vocab_find(&vocab_engines, o->engine, &engine, d);
     if (rc != OK)
@@ -181,7 +201,7 @@ int run_inject(struct cli *cli, void *args)
     }
     if (!o->store)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
-    int rc = parse_words(&c, o, &cli->diag);
+    int rc = parse_words(&c, &cli->arena, o, &cli->diag);
     if (rc == OK)
         rc = problem_load(&in, &cli->arena, &o->problem, &cli->diag);
     if (rc != OK)

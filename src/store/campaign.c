@@ -6,13 +6,14 @@
 static int insert_campaign_row(struct store *s, const struct store_campaign *c, struct diag *d)
 {
     sqlite3_stmt *q;
-    int rc = sql_prepare(s, &q, "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?, ?,?,?,?,?,?,?,?, "
+    int rc = sql_prepare(s, &q, "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?, "
                                 "?,?,?,?, ?,?,?)", d);
     if (rc != OK)
         return rc;
-    const char *texts[] = {c->impl, c->shape, c->tile, c->layer, c->fault, c->population_kind};
+    const char *texts[] = {c->impl, c->shape, c->tile, c->layer, c->ptx, c->arguments, c->fault,
+                           c->population_kind};
     const uint64_t numbers[] = {c->seed, c->planned, c->hang_factor, c->kernels_hash, c->population,
-                                c->warp_insns, c->thread_insns, c->workspace_bytes,
+                                c->exposure, c->warp_insns, c->thread_insns, c->workspace_bytes,
                                 c->dim[0], c->dim[1], c->dim[2], c->dim[3]};
     const struct {
         const float *data;
@@ -68,12 +69,29 @@ static int insert_launches(struct store *s, const struct store_campaign *c, stru
     return rc;
 }
 
+static int insert_strata(struct store *s, const struct store_campaign *c, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "INSERT INTO stratum VALUES (?,?,?,?)", d);
+    for (size_t i = 0; rc == OK && i < c->n_strata; i++) {
+        sqlite3_bind_int64(q, 1, (int64_t)i);
+        sqlite3_bind_int64(q, 2, c->strata[i].launch);
+        sql_bind_text(q, 3, c->strata[i].part);
+        sql_bind_u64(q, 4, c->strata[i].population);
+        rc = sql_run(s, q, "cannot write the campaign", d);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
 int campaign_insert(struct store *s, const struct store_campaign *c, struct diag *d)
 {
     int rc = insert_campaign_row(s, c, d);
     if (rc == OK)
         rc = insert_epsilons(s, c, d);
-    return rc == OK ? insert_launches(s, c, d) : rc;
+    if (rc == OK)
+        rc = insert_launches(s, c, d);
+    return rc == OK ? insert_strata(s, c, d) : rc;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -102,10 +120,10 @@ static bool sizes_agree(const struct store_campaign *c)
 static int read_campaign_row(struct store *s, sqlite3_stmt *q, struct diag *d)
 {
     struct store_campaign *c = s->campaign;
-    const char **texts[] = {&c->impl, &c->shape, &c->tile, &c->layer, &c->fault,
-                            &c->population_kind};
+    const char **texts[] = {&c->impl, &c->shape, &c->tile, &c->layer, &c->ptx, &c->arguments,
+                            &c->fault, &c->population_kind};
     uint64_t *numbers[] = {&c->seed, &c->planned, NULL, &c->kernels_hash, &c->population,
-                           &c->warp_insns, &c->thread_insns, &c->workspace_bytes};
+                           &c->exposure, &c->warp_insns, &c->thread_insns, &c->workspace_bytes};
     int at = 1;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = sql_text(q, at++, &s->arena);
@@ -152,6 +170,27 @@ static int read_launches(struct store *s, struct diag *d)
     return rc < 0 ? rc : OK;
 }
 
+static int read_strata(struct store *s, struct diag *d)
+{
+    struct store_campaign *c = s->campaign;
+    sqlite3_stmt *q;
+    uint64_t n;
+    int rc = sql_one_u64(s, "SELECT count(*) FROM stratum", &n, d);
+    if (rc != OK ||
+        (rc = sql_prepare(s, &q, "SELECT launch, part, population FROM stratum ORDER BY id", d)) != OK)
+        return rc;
+    struct store_stratum *strata = arena_array(&s->arena, n, sizeof *strata);
+    c->strata = strata;
+    while ((rc = sql_step(s, q, d)) == 1 && c->n_strata < n)
+        strata[c->n_strata++] = (struct store_stratum){(uint32_t)sql_u64(q, 0),
+                                                       sql_text(q, 1, &s->arena), sql_u64(q, 2)};
+    sqlite3_finalize(q);
+    for (size_t i = 0; rc == 0 && i < c->n_strata; i++)
+        if (strata[i].launch >= c->n_launches || strata[i].population == 0)
+            return sql_damaged(s, d, "a stratum has impossible values");
+    return rc < 0 ? rc : OK;
+}
+
 static int read_epsilons(struct store *s, struct diag *d)
 {
     struct store_campaign *c = s->campaign;
@@ -181,6 +220,8 @@ int campaign_load(struct store *s, struct diag *d)
     sqlite3_finalize(q);
     if (rc == OK)
         rc = read_launches(s, d);
+    if (rc == OK)
+        rc = read_strata(s, d);
     return rc == OK ? read_epsilons(s, d) : rc;
 }
 
@@ -219,6 +260,7 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
                  {"shape", m->shape, c->shape},
                  {"tile", m->tile, c->tile},
                  {"layer", m->layer, c->layer},
+                 {"arguments", m->arguments, c->arguments},
                  {"fault", m->fault, c->fault},
                  {"population", m->population_kind, c->population_kind}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -240,6 +282,8 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
                              (unsigned long long)numbers[i].theirs);
     if (memcmp(m->epsilons, c->epsilons, m->n_epsilons * sizeof(double)) != 0)
         return diag_fail(d, ERR_INPUT, at, "holds another campaign: its epsilons differ");
+    if (strcmp(m->ptx, none_if_null(c->ptx)) != 0)
+        return diag_fail(d, ERR_INPUT, at, "holds another campaign: its PTX differs");
     if (!same_floats(m->input, m->input_floats, c->input, c->input_floats) ||
         !same_floats(m->filter, m->filter_floats, c->filter, c->filter_floats))
         return diag_fail(d, ERR_INPUT, at, "holds another campaign: its input or filter differs");

@@ -6,25 +6,28 @@
 #include "store/priv.h"
 
 enum { LANES = 32 };
+/* Columns of the table injection, from 1. */
+enum { COLUMN_CELL = 13, COLUMN_STRATUM, COLUMN_OUTCOME, COLUMN_FATE, COLUMN_LAST, COLUMN_TRAP = COLUMN_LAST + 3,
+       COLUMN_DIFFS = COLUMN_TRAP + 5 };
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Whether (launch, insn) has its row already; SQLite is asked only once for each. */
-static bool instruction_known(struct store *s, uint32_t launch, uint32_t insn)
+/* Whether (launch, number) has its row already; SQLite is asked only once for each. */
+static bool is_known(struct known *k, uint32_t launch, uint64_t number)
 {
-    enum { INSNS = 1 << 16 }; /* beyond: always ask */
-    if (insn >= INSNS)
+    enum { NUMBERS = 1 << 16 }; /* beyond: always ask */
+    if (number >= NUMBERS)
         return false;
-    size_t bit = (size_t)launch * INSNS + insn, need = bit / 8 + 1;
-    if (need > s->known_bytes) {
-        uint8_t *grown = realloc(s->instruction_known, need * 2);
+    size_t bit = (size_t)launch * NUMBERS + (size_t)number, need = bit / 8 + 1;
+    if (need > k->bytes) {
+        uint8_t *grown = realloc(k->bits, need * 2);
         if (!grown)
             return false;
-        memset(grown + s->known_bytes, 0, need * 2 - s->known_bytes);
-        s->instruction_known = grown;
-        s->known_bytes = need * 2;
+        memset(grown + k->bytes, 0, need * 2 - k->bytes);
+        k->bits = grown;
+        k->bytes = need * 2;
     }
-    uint8_t *byte = &s->instruction_known[bit / 8], mask = (uint8_t)(1 << bit % 8);
+    uint8_t *byte = &k->bits[bit / 8], mask = (uint8_t)(1 << bit % 8);
     bool known = *byte & mask;
     *byte |= mask;
     return known;
@@ -32,28 +35,51 @@ static bool instruction_known(struct store *s, uint32_t launch, uint32_t insn)
 
 static int add_instruction(struct store *s, const struct store_injection *i, struct diag *d)
 {
-    if (instruction_known(s, i->launch, i->insn))
+    if (is_known(&s->instructions, i->launch, i->insn))
         return OK;
     int rc = s->insert_instruction
                  ? OK
                  : sql_prepare(s, &s->insert_instruction,
-                               "INSERT OR IGNORE INTO instruction VALUES (?, ?, ?, ?)", d);
+                               "INSERT OR IGNORE INTO instruction VALUES (?, ?, ?, ?, ?)", d);
     if (rc != OK)
         return rc;
     sqlite3_bind_int64(s->insert_instruction, 1, i->launch);
     sqlite3_bind_int64(s->insert_instruction, 2, i->insn);
     sqlite3_bind_int(s->insert_instruction, 3, i->ptx_line);
     sqlite3_bind_int(s->insert_instruction, 4, i->source_line);
+    sql_bind_text(s->insert_instruction, 5, i->mnemonic);
     return sql_run(s, s->insert_instruction, "cannot write", d);
+}
+
+static int add_register(struct store *s, const struct store_injection *i, struct diag *d)
+{
+    if (!i->has_cell || !i->reg_name || is_known(&s->registers, i->launch, i->cell))
+        return OK;
+    int rc = s->insert_register ? OK
+                                : sql_prepare(s, &s->insert_register,
+                                              "INSERT OR IGNORE INTO register VALUES (?, ?, ?)", d);
+    if (rc != OK)
+        return rc;
+    sqlite3_bind_int64(s->insert_register, 1, i->launch);
+    sql_bind_u64(s->insert_register, 2, i->cell);
+    sql_bind_text(s->insert_register, 3, i->reg_name);
+    return sql_run(s, s->insert_register, "cannot write", d);
 }
 
 static void bind_trap(sqlite3_stmt *q, const struct store_injection *i)
 {
-    sqlite3_bind_int(q, 14, (int)i->trap);
-    sqlite3_bind_int64(q, 15, i->trap_launch);
-    sql_bind_u64(q, 16, i->trap_cta);
-    sqlite3_bind_int64(q, 17, i->trap_insn);
-    sql_bind_u64(q, 18, i->trap_address);
+    sqlite3_bind_int(q, COLUMN_TRAP, (int)i->trap);
+    sqlite3_bind_int64(q, COLUMN_TRAP + 1, i->trap_launch);
+    sql_bind_u64(q, COLUMN_TRAP + 2, i->trap_cta);
+    sqlite3_bind_int64(q, COLUMN_TRAP + 3, i->trap_insn);
+    sql_bind_u64(q, COLUMN_TRAP + 4, i->trap_address);
+}
+
+static void bind_last(sqlite3_stmt *q, const struct store_injection *i)
+{
+    sqlite3_bind_int64(q, COLUMN_LAST, i->last_launch);
+    sql_bind_u64(q, COLUMN_LAST + 1, i->last_cta);
+    sqlite3_bind_int64(q, COLUMN_LAST + 2, i->last_insn);
 }
 
 static int bind_diffs(struct store *s, const struct store_injection *i, struct diag *d)
@@ -63,25 +89,32 @@ static int bind_diffs(struct store *s, const struct store_injection *i, struct d
     int rc = diff_encode(s->codec, i->diffs, i->n_diffs, s->campaign->golden, &bytes, &len, d);
     if (rc != OK)
         return rc;
-    sql_bind_u64(s->insert, 19, i->n_diffs);
-    sqlite3_bind_double(s->insert, 20, isnan(i->max_abs_error) ? (double)INFINITY : i->max_abs_error);
-    sqlite3_bind_blob64(s->insert, 21, bytes, len, SQLITE_STATIC);
+    sql_bind_u64(s->insert, COLUMN_DIFFS, i->n_diffs);
+    sqlite3_bind_double(s->insert, COLUMN_DIFFS + 1,
+                        isnan(i->max_abs_error) ? (double)INFINITY : i->max_abs_error);
+    sqlite3_bind_blob64(s->insert, COLUMN_DIFFS + 2, bytes, len, SQLITE_STATIC);
     return OK;
 }
 
 static int add_row(struct store *s, const struct store_injection *i, struct diag *d)
 {
     int rc = s->insert ? OK : sql_prepare(s, &s->insert,
-                                          "INSERT INTO injection VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,"
-                                          "?,?,?,?,?,?,?,?)", d);
+                                          "INSERT INTO injection VALUES (?,?,?,?,?,?,?,?,?,?,?,?,"
+                                          "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", d);
     if (rc != OK)
         return rc;
     const uint64_t columns[] = {i->number, i->launch, i->insn, i->cta, i->nth, i->warp, i->lane,
-                                i->lanes, i->reg, (uint64_t)i->bits, i->before, i->after,
-                                (uint64_t)i->outcome};
+                                i->lanes, i->reg, (uint64_t)i->bits, i->before, i->after};
     sqlite3_clear_bindings(s->insert);
     for (int k = 0; k < (int)(sizeof columns / sizeof columns[0]); k++)
         sql_bind_u64(s->insert, k + 1, columns[k]);
+    if (i->has_cell)
+        sql_bind_u64(s->insert, COLUMN_CELL, i->cell);
+    sqlite3_bind_int64(s->insert, COLUMN_STRATUM, i->stratum);
+    sqlite3_bind_int(s->insert, COLUMN_OUTCOME, (int)i->outcome);
+    sqlite3_bind_int(s->insert, COLUMN_FATE, (int)i->fate);
+    if (i->has_last)
+        bind_last(s->insert, i);
     if (i->outcome == OUTCOME_DUE)
         bind_trap(s->insert, i);
     if (i->outcome == OUTCOME_SDC && (rc = bind_diffs(s, i, d)) != OK)
@@ -154,6 +187,8 @@ int store_add(struct store *s, const struct store_injection *i, struct diag *d)
                          (unsigned long long)i->number, (unsigned long long)s->count);
     int rc = add_instruction(s, i, d);
     if (rc == OK)
+        rc = add_register(s, i, d);
+    if (rc == OK)
         rc = add_row(s, i, d);
     for (size_t e = 0; rc == OK && i->outcome == OUTCOME_SDC && e < s->campaign->n_epsilons; e++)
         rc = add_label(s, i->number, e, &i->labels[e], d);
@@ -165,9 +200,12 @@ int store_add(struct store *s, const struct store_injection *i, struct diag *d)
 #define SELECT_ROWS                                                                                \
     "SELECT number, i.launch, i.insn, cta, nth, warp, lane, lanes, reg, bits, before, after, "     \
     "outcome, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, max_abs_error, "      \
-    "ptx_line, source_line, diffs FROM injection i JOIN instruction p "                            \
-    "ON p.launch = i.launch AND p.insn = i.insn "
-enum { COL_N_DIFFS = 18, COL_DIFFS = 22 };
+    "ptx_line, source_line, diffs, i.cell, stratum, fate, last_launch, last_cta, last_insn, "      \
+    "mnemonic, name FROM injection i JOIN instruction p "                                          \
+    "ON p.launch = i.launch AND p.insn = i.insn "                                                  \
+    "LEFT JOIN register r ON r.launch = i.launch AND r.cell = i.cell "
+enum { COL_N_DIFFS = 18, COL_DIFFS = 22, COL_CELL, COL_STRATUM, COL_FATE, COL_LAST, COL_MNEMONIC = COL_LAST + 3,
+       COL_NAME };
 
 /* A walk over rows and, in step, over their labels. */
 struct cursor {
@@ -212,8 +250,20 @@ static int read_row(const struct store *s, sqlite3_stmt *q, struct store_injecti
         .max_abs_error = sqlite3_column_double(q, 19),
         .ptx_line = sqlite3_column_int(q, 20),
         .source_line = sqlite3_column_int(q, 21),
+        .has_cell = sqlite3_column_type(q, COL_CELL) != SQLITE_NULL,
+        .cell = sql_u64(q, COL_CELL),
+        .stratum = (uint32_t)sql_u64(q, COL_STRATUM),
+        .fate = (enum fate)sqlite3_column_int(q, COL_FATE),
+        .has_last = sqlite3_column_type(q, COL_LAST) != SQLITE_NULL,
+        .last_launch = (uint32_t)sql_u64(q, COL_LAST),
+        .last_cta = sql_u64(q, COL_LAST + 1),
+        .last_insn = (uint32_t)sql_u64(q, COL_LAST + 2),
+        .mnemonic = (const char *)sqlite3_column_text(q, COL_MNEMONIC),
+        .reg_name = (const char *)sqlite3_column_text(q, COL_NAME),
     };
     if ((unsigned)i->outcome >= N_OUTCOMES || (unsigned)i->trap >= N_TRAPS || i->lane >= LANES ||
+        (unsigned)i->fate >= N_FATES || !i->mnemonic || i->last_launch >= s->campaign->n_launches ||
+        (s->campaign->n_strata && i->stratum >= s->campaign->n_strata) ||
         i->bits < 1 || i->bits > 64 || i->launch >= s->campaign->n_launches ||
         i->n_diffs > s->campaign->golden_floats || (i->outcome == OUTCOME_SDC) != (i->n_diffs > 0))
         return sql_damaged(s, d, "an injection has impossible values");
@@ -335,6 +385,8 @@ int store_get(struct store *s, uint64_t number, struct store_injection *out, str
         if (out->n_diffs)
             memcpy(diffs, out->diffs, out->n_diffs * sizeof *diffs);
         out->labels = labels;
+        out->mnemonic = arena_strdup(a, out->mnemonic);
+        out->reg_name = out->reg_name ? arena_strdup(a, out->reg_name) : NULL;
         out->diffs = out->n_diffs ? diffs : NULL;
         rc = OK;
     }

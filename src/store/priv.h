@@ -19,9 +19,11 @@ struct store {
     uint64_t count;     /* injections or trials, kept by the writer */
     struct store_campaign *campaign; /* one of these two */
     struct store_simulation *simulation;
-    sqlite3_stmt *insert, *insert_label, *insert_instruction;
-    uint8_t *instruction_known; /* bit per instruction and launch, see injection.c */
-    size_t known_bytes;
+    sqlite3_stmt *insert, *insert_label, *insert_instruction, *insert_register;
+    struct known { /* rows written already: a bit per number and launch, see injection.c */
+        uint8_t *bits;
+        size_t bytes;
+    } instructions, registers;
     const char **domains; /* by id */
     size_t n_domains;
     struct diff_codec *codec;

@@ -1,9 +1,9 @@
 -- One file holds one campaign of injections or one simulation of errors; docs/FORMATS.md explains it.
 -- The version is user_version; a change of anything here needs a new one and a step in store.c.
 PRAGMA application_id = 0x53767274; -- "Svrt"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
--- The words behind the numbers of the columns outcome, trap, pattern and effect, from src/vocab.
+-- The words behind the numbers of the columns outcome, fate, trap, pattern and effect, from src/vocab.
 CREATE TABLE word (
     vocabulary TEXT NOT NULL,
     id INTEGER NOT NULL CHECK (id >= 0),
@@ -20,6 +20,8 @@ CREATE TABLE campaign (
     shape TEXT NOT NULL,
     tile TEXT NOT NULL,
     layer TEXT NOT NULL,
+    ptx TEXT NOT NULL, -- of a user's program, '' for an implementation's
+    arguments TEXT NOT NULL, -- of a user's program, as JSON: docs/FORMATS.md
     fault TEXT NOT NULL,
     population_kind TEXT NOT NULL CHECK (population_kind IN ('machine', 'ptx')),
     seed INTEGER NOT NULL,
@@ -27,6 +29,7 @@ CREATE TABLE campaign (
     hang_factor INTEGER NOT NULL CHECK (hang_factor > 0),
     kernels_hash INTEGER NOT NULL,
     population INTEGER NOT NULL CHECK (population > 0),
+    exposure INTEGER NOT NULL, -- bits of all sites
     warp_insns INTEGER NOT NULL CHECK (warp_insns > 0),
     thread_insns INTEGER NOT NULL CHECK (thread_insns >= warp_insns),
     workspace_bytes INTEGER NOT NULL CHECK (workspace_bytes >= 0),
@@ -66,8 +69,25 @@ CREATE TABLE instruction (
     insn INTEGER NOT NULL CHECK (insn >= 0),
     ptx_line INTEGER NOT NULL CHECK (ptx_line >= 0),
     source_line INTEGER NOT NULL CHECK (source_line >= 0),
+    mnemonic TEXT NOT NULL,
     PRIMARY KEY (launch, insn)
 ) STRICT, WITHOUT ROWID;
+
+-- Names of the registers that were struck.
+CREATE TABLE register (
+    launch INTEGER NOT NULL REFERENCES launch (id),
+    cell INTEGER NOT NULL CHECK (cell >= 0),
+    name TEXT NOT NULL,
+    PRIMARY KEY (launch, cell)
+) STRICT, WITHOUT ROWID;
+
+-- Parts of the population that are sampled each on its own.
+CREATE TABLE stratum (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    launch INTEGER NOT NULL REFERENCES launch (id),
+    part TEXT NOT NULL, -- "fp32", "ld", ...
+    population INTEGER NOT NULL CHECK (population > 0)
+) STRICT;
 
 CREATE TABLE injection (
     number INTEGER PRIMARY KEY CHECK (number >= 0), -- from 0, without gaps
@@ -82,7 +102,13 @@ CREATE TABLE injection (
     bits INTEGER NOT NULL CHECK (bits BETWEEN 1 AND 64),
     before INTEGER NOT NULL,
     after INTEGER NOT NULL,
+    cell INTEGER, -- register, special register or address struck; NULL: an address, or nothing live
+    stratum INTEGER NOT NULL CHECK (stratum >= 0), -- 0 if there are none
     outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2), -- masked, SDC, DUE
+    fate INTEGER NOT NULL CHECK (fate >= 0), -- 0: not asked for
+    last_launch INTEGER CHECK (last_launch >= launch) REFERENCES launch (id), -- where it last differed
+    last_cta INTEGER CHECK (last_cta >= 0),
+    last_insn INTEGER CHECK (last_insn >= 0),
     trap INTEGER CHECK (trap > 0),
     trap_launch INTEGER CHECK (trap_launch >= launch) REFERENCES launch (id),
     trap_cta INTEGER CHECK (trap_cta >= 0),
@@ -92,6 +118,8 @@ CREATE TABLE injection (
     max_abs_error REAL CHECK (max_abs_error >= 0),
     diffs BLOB CHECK (length(diffs) > 0), -- docs/FORMATS.md
     FOREIGN KEY (launch, insn) REFERENCES instruction (launch, insn),
+    CHECK ((last_launch IS NULL) = (last_cta IS NULL)),
+    CHECK ((last_launch IS NULL) = (last_insn IS NULL)),
     CHECK ((outcome = 1) = (n_diffs IS NOT NULL)),
     CHECK ((outcome = 1) = (max_abs_error IS NOT NULL)),
     CHECK ((outcome = 1) = (diffs IS NOT NULL)),

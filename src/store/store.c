@@ -11,7 +11,7 @@
 #include "schema_sql.h"
 #include "store/priv.h"
 
-enum { APPLICATION_ID = 0x53767274, VERSION = 1, CHECK_BYTES = 64 << 20, WAIT_MS = 2000 };
+enum { APPLICATION_ID = 0x53767274, VERSION = 2, CHECK_BYTES = 64 << 20, WAIT_MS = 2000 };
 
 static const char OLDER_OR_FOREIGN[] = "not a Sievert store; it was left as it is";
 
@@ -21,6 +21,7 @@ static const struct {
     const struct vocab *words;
 } vocabularies[] = {
     {"outcome", &vocab_outcomes},
+    {"fate", &vocab_fates},
     {"trap", &vocab_traps},
     {"pattern", &vocab_patterns},
     {"effect", &vocab_effects},
@@ -36,9 +37,11 @@ static void store_free(struct store *s)
     sqlite3_finalize(s->insert);
     sqlite3_finalize(s->insert_label);
     sqlite3_finalize(s->insert_instruction);
+    sqlite3_finalize(s->insert_register);
     sqlite3_close(s->db);
     diff_codec_free(s->codec);
-    free(s->instruction_known);
+    free(s->instructions.bits);
+    free(s->registers.bits);
     arena_fini(&s->arena);
     free(s);
 }
@@ -353,7 +356,7 @@ static bool leave_log(struct store *s)
 
 static void finalize_inserts(struct store *s)
 {
-    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction};
+    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction, &s->insert_register};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         sqlite3_finalize(*all[i]);
         *all[i] = NULL;

@@ -24,15 +24,23 @@ struct store_launch {
     uint64_t warp_insns, thread_insns; /* fault-free */
     uint64_t population;               /* sites of the campaign's fault kind */
 };
+struct store_stratum { /* a part of the population, sampled on its own */
+    uint32_t launch;
+    const char *part; /* "fp32" */
+    uint64_t population;
+};
 struct store_campaign {
     const char *impl, *shape, *tile; /* "implicit-gemm", "1x6x14x14:16x5x5", "" */
     const char *layer;               /* name of the CNN's layer, or "" */
+    const char *ptx, *arguments;     /* of a user's program: its text, its launch as JSON; or "" */
     const char *fault;               /* "gp:single-bit:thread" */
     const char *population_kind;     /* "machine" or "ptx" */
     uint64_t seed, planned;          /* injections planned */
     uint32_t hang_factor;
     uint64_t kernels_hash;
-    uint64_t population, warp_insns, thread_insns, workspace_bytes;
+    uint64_t population, exposure, warp_insns, thread_insns, workspace_bytes;
+    size_t n_strata;                 /* 0: the population is sampled as a whole */
+    const struct store_stratum *strata;
     size_t n_epsilons;
     const double *epsilons;
     size_t dim[4];                   /* output N, K, P, Q */
@@ -56,8 +64,17 @@ struct store_injection {
     uint64_t cta, nth;
     int bits;
     uint64_t before, after;
+    bool has_cell;
+    uint64_t cell;        /* register, special register or address struck */
+    const char *reg_name; /* of a register; NULL: none. Read: the reader's, as labels */
+    uint32_t stratum;
     int ptx_line, source_line;
+    const char *mnemonic;
     enum outcome outcome;
+    enum fate fate;
+    bool has_last;        /* where the error last made a difference */
+    uint32_t last_launch, last_insn;
+    uint64_t last_cta;
     enum trap_kind trap;
     uint32_t trap_launch, trap_insn;
     uint64_t trap_cta, trap_address;

@@ -40,13 +40,16 @@ static const struct store_launch launches[2] = {
     {"gemm", "multiply", {2, 3, 1}, {64, 1, 1}, 6, 5000, 160000, 70000},
 };
 
+static const struct store_stratum strata[2] = {{0, "fp32", 9000}, {1, "ld", 70000}};
+
 static struct store_campaign campaign(uint64_t planned)
 {
     return (struct store_campaign){
         .impl = "implicit-gemm", .shape = "1x1x5x4:6x1x1", .tile = "64x64", .layer = "conv1",
         .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = UINT64_MAX - 3,
         .planned = planned, .hang_factor = 10, .kernels_hash = 0x8000000000000001u,
-        .population = 79000, .warp_insns = 6000, .thread_insns = 192000, .workspace_bytes = 640,
+        .population = 79000, .exposure = 32 * 79000, .n_strata = 2, .strata = strata,
+        .ptx = "", .arguments = "", .warp_insns = 6000, .thread_insns = 192000, .workspace_bytes = 640,
         .n_epsilons = EPSILONS, .epsilons = epsilons, .dim = {1, 6, 5, 4},
         .n_launches = 2, .launches = launches, .input_floats = 10, .filter_floats = 7,
         .golden_floats = GOLDEN, .input = input, .filter = filter, .golden = golden};
@@ -71,6 +74,18 @@ static struct store_injection injection(uint64_t n, struct scratch *x)
         .outcome = (enum outcome)rng_below(&r, N_OUTCOMES)};
     i.ptx_line = (int)i.insn + 10;
     i.source_line = (int)i.insn / 3;
+    i.mnemonic = i.insn % 2 ? "fma.rn.f32" : "ld.global.f32";
+    i.has_cell = n % 4 != 0;
+    i.cell = i.has_cell ? rng_below(&r, 50) : 0;
+    i.reg_name = i.has_cell && i.cell % 2 ? "%r1" : NULL;
+    i.stratum = (uint32_t)(n % 2);
+    i.fate = (enum fate)rng_below(&r, N_FATES);
+    i.has_last = n % 3 == 0;
+    if (i.has_last) {
+        i.last_launch = 1;
+        i.last_cta = rng_below(&r, 6);
+        i.last_insn = (uint32_t)rng_below(&r, 300);
+    }
     if (i.outcome == OUTCOME_DUE) {
         i.trap = (enum trap_kind)(1 + rng_below(&r, N_TRAPS - 1));
         i.trap_launch = i.launch;
@@ -165,6 +180,16 @@ static void assert_same_injection(const struct store_injection *a, const struct 
     assert_int_equal(a->cta, b->cta);
     assert_int_equal(a->nth, b->nth);
     assert_int_equal(a->bits, b->bits);
+    assert_string_equal(a->mnemonic, b->mnemonic);
+    assert_int_equal(a->has_cell, b->has_cell);
+    assert_int_equal(a->cell, b->cell);
+    assert_true(a->reg_name ? b->reg_name && strcmp(a->reg_name, b->reg_name) == 0 : !b->reg_name);
+    assert_int_equal(a->stratum, b->stratum);
+    assert_int_equal(a->fate, b->fate);
+    assert_int_equal(a->has_last, b->has_last);
+    assert_int_equal(a->last_launch, b->last_launch);
+    assert_int_equal(a->last_cta, b->last_cta);
+    assert_int_equal(a->last_insn, b->last_insn);
     assert_int_equal(a->before, b->before);
     assert_int_equal(a->after, b->after);
     assert_int_equal(a->ptx_line, b->ptx_line);
