@@ -67,7 +67,7 @@ static inline void fix_campaign(const char *path, const char *layer, const char 
         .warp_insns = insns / 32, .thread_insns = insns, .population = population};
     struct store_campaign c = {
         .impl = impl, .shape = "1x3x8x8:4x3x3:p1", .tile = "", .layer = layer,
-        .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = 7, .planned = n,
+        .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = 7, .planned = n, .tensors = STORE_ALL_TENSORS,
         .hang_factor = 10, .kernels_hash = 0x1234abcd5678ef00, .population = population,
         .warp_insns = insns / 32, .thread_insns = insns, .workspace_bytes = workspace,
         .n_epsilons = 2, .epsilons = fix_epsilons, .dim = {1, FIX_K, FIX_P, FIX_Q}, .n_launches = 1,

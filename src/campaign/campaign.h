@@ -48,14 +48,17 @@ void experiment_run_all(struct experiment *e, const struct fault *faults, size_t
                         void *ctx);
 
 struct progress {
-    uint64_t done, planned;
-    uint64_t masked, sdc, due;
+    uint64_t done, planned;     /* of the injections that this run wants */
+    uint64_t before;            /* done when it began: the rate is (done - before) / seconds */
+    uint64_t masked, sdc, due;  /* of all in the store */
     double seconds;
 };
 struct campaign_options {
     struct fault_kind kind;
     enum engine engine;
-    uint64_t seed, n;
+    uint64_t seed;
+    uint64_t first, n;    /* injections first to n - 1 */
+    const uint64_t *tensors; /* keep the differences of a uniform sample of so many SDCs; NULL: of all */
     uint32_t hang_factor; /* 0: 10 */
     int jobs;             /* 0: all processors */
     size_t n_epsilons;    /* 0: 0, 1e-6, 1e-3 */

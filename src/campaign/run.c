@@ -33,7 +33,8 @@ struct campaign {
     pthread_cond_t changed;
     struct batch *slots; /* a ring: batch b is in slot b % n_slots from being taken to being written */
     size_t n_slots, taken, written; /* batches */
-    uint64_t next, planned;         /* injections: the first not taken */
+    size_t n_todo, doing;           /* spans of injections still to be taken: doing .. n_todo */
+    struct store_span *todo;
     bool quit;
 };
 
@@ -61,13 +62,15 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
 {
     struct batch *b = NULL;
     pthread_mutex_lock(&c->lock);
-    while (!c->quit && c->next < c->planned && c->taken - c->written == c->n_slots)
+    while (!c->quit && c->doing < c->n_todo && c->taken - c->written == c->n_slots)
         pthread_cond_wait(&c->changed, &c->lock);
-    if (!c->quit && !stopped(c) && c->next < c->planned) {
-        uint64_t left = c->planned - c->next;
+    if (!c->quit && !stopped(c) && c->doing < c->n_todo) {
+        struct store_span *s = &c->todo[c->doing];
+        uint64_t left = s->next - s->first;
         b = &c->slots[c->taken++ % c->n_slots];
-        *b = (struct batch){.first = c->next, .n = wanted < left ? wanted : left};
-        c->next += b->n;
+        *b = (struct batch){.first = s->first, .n = wanted < left ? wanted : left};
+        s->first += b->n;
+        c->doing += s->first == s->next;
     }
     pthread_mutex_unlock(&c->lock);
     return b;
@@ -135,14 +138,14 @@ static struct batch *finished(struct campaign *c, bool *over)
 {
     struct timespec until;
     struct batch *b = NULL;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* the other clock may jump */
     until.tv_nsec += 100 * 1000 * 1000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&c->lock);
     struct batch *oldest = &c->slots[c->written % c->n_slots];
     bool none = c->written == c->taken;
-    *over = none && (c->next == c->planned || stopped(c));
+    *over = none && (c->doing == c->n_todo || stopped(c));
     if (!*over && (none || !oldest->done))
         pthread_cond_timedwait(&c->changed, &c->lock, &until);
     if (c->written < c->taken && oldest->done)
@@ -172,8 +175,7 @@ static int write_all(struct campaign *c, struct diag *d)
     int rc = OK;
     for (bool over = false; rc == OK && !over;) {
         struct batch *b = finished(c, &over);
-        if (b)
-            rc = write_batch(c, b, d);
+        rc = b ? write_batch(c, b, d) : store_tick(c->store, d);
         if (seconds_since(&c->began) - told >= 0.1) {
             told = seconds_since(&c->began);
             tell(c);
@@ -228,7 +230,8 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a,
         .impl = p->impl->name, .shape = conv_shape(a, q), .tile = p->tile ? p->tile : "",
         .layer = o->layer ? o->layer : "", .ptx = "", .arguments = "", .fault = fault,
         .population_kind = o->kind.population == POPULATION_PTX ? "ptx" : "machine",
-        .seed = o->seed, .planned = o->n, .hang_factor = c->hang_factor,
+        .seed = o->seed, .first = o->first, .planned = o->n,
+        .tensors = o->tensors ? *o->tensors : STORE_ALL_TENSORS, .hang_factor = c->hang_factor,
         .kernels_hash = conv_kernels_hash(), .population = golden_population(g),
         .exposure = golden_exposure(g),
         .workspace_bytes = p->workspace_bytes,
@@ -252,25 +255,66 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a,
     return s;
 }
 
-static int count_row(void *ctx, const struct store_injection *i)
+/* The store is to have what it has and what is wanted now: its plan spans both. */
+static int plan(struct campaign *c, const struct store_campaign *s, const struct store_span *there,
+                size_t n, struct diag *d)
 {
-    count(ctx, i->outcome);
+    const struct store_campaign *old = store_campaign(c->store);
+    uint64_t first = s->first, planned = s->planned;
+    if (n && there[0].first < first)
+        first = there[0].first;
+    if (n && there[n - 1].next > planned)
+        planned = there[n - 1].next;
+    return first == old->first && planned == old->planned ? OK
+                                                          : store_set_planned(c->store, first, planned, d);
+}
+
+/* What is wanted and not there; and what is wanted and there already counts as done. */
+static int find_todo(struct campaign *c, const struct store_span *there, size_t n, struct diag *d)
+{
+    const struct campaign_options *o = c->options;
+    uint64_t at = o->first;
+    c->todo = calloc(n + 1, sizeof *c->todo);
+    if (!c->todo)
+        return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    for (size_t i = 0; i <= n && at < o->n; i++) {
+        uint64_t until = i < n && there[i].first < o->n ? there[i].first : o->n;
+        if (at < until)
+            c->todo[c->n_todo++] = (struct store_span){at, until};
+        if (i < n && there[i].next > at)
+            at = there[i].next;
+    }
+    uint64_t left = 0;
+    for (size_t i = 0; i < c->n_todo; i++)
+        left += c->todo[i].next - c->todo[i].first;
+    c->progress.planned = o->n - o->first;
+    c->progress.before = c->progress.done = c->progress.planned - left;
     return OK;
 }
 
 static int open_store(struct campaign *c, const char *path, const struct store_campaign *s,
                       struct diag *d)
 {
-    if (access(path, F_OK) != 0)
-        return store_create(&c->store, path, s, d);
-    int rc = store_open(&c->store, path, true, d);
-    if (rc != OK)
-        return rc;
-    if ((rc = store_same_campaign(c->store, s, d)) != OK ||
-        (rc = store_each(c->store, false, count_row, &c->progress, d)) != OK)
-        return rc;
-    if (s->planned >= c->progress.done && s->planned != store_campaign(c->store)->planned)
-        rc = store_set_planned(c->store, s->planned, d);
+    struct arena a = {0};
+    const struct store_span *there;
+    size_t n;
+    uint64_t outcomes[N_OUTCOMES];
+    bool old = access(path, F_OK) == 0;
+    int rc = old ? store_open(&c->store, path, true, d) : store_create(&c->store, path, s, d);
+    if (rc == OK && old)
+        rc = store_same_campaign(c->store, s, d);
+    if (rc == OK)
+        rc = store_spans(c->store, &a, &there, &n, d);
+    if (rc == OK)
+        rc = plan(c, s, there, n, d);
+    if (rc == OK)
+        rc = find_todo(c, there, n, d);
+    if (rc == OK && (rc = store_outcomes(c->store, outcomes, d)) == OK) {
+        c->progress.masked = outcomes[OUTCOME_MASKED];
+        c->progress.sdc = outcomes[OUTCOME_SDC];
+        c->progress.due = outcomes[OUTCOME_DUE];
+    }
+    arena_fini(&a);
     return rc;
 }
 
@@ -278,23 +322,24 @@ static int interrupted(const struct campaign *c, const char *path, struct diag *
 {
     return diag_fail(d, ERR_INTERRUPTED, (struct loc){.file = path},
                      "interrupted after %llu of %llu injections; the same command continues",
-                     (unsigned long long)c->progress.done, (unsigned long long)c->planned);
+                     (unsigned long long)c->progress.done, (unsigned long long)c->progress.planned);
 }
 
 static int run(struct campaign *c, struct diag *d)
 {
-    c->next = c->progress.done;
-    bool has_more = c->options->n < c->next; /* than asked for: they stay */
-    c->planned = c->progress.planned = has_more ? c->next : c->options->n;
+    pthread_condattr_t monotonic;
     c->n_slots = (size_t)c->jobs * SLOTS_PER_JOB;
     c->slots = calloc(c->n_slots, sizeof *c->slots);
     if (!c->slots)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->changed, NULL);
-    int rc = c->next < c->planned ? run_threads(c, d) : OK;
+    pthread_cond_init(&c->changed, &monotonic);
+    int rc = c->n_todo ? run_threads(c, d) : OK;
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
+    pthread_condattr_destroy(&monotonic);
     free(c->slots);
     return rc;
 }
@@ -328,9 +373,10 @@ int campaign_run(const char *path, const struct conv_program *p, const float *in
     rc = rc != OK ? rc : closed;
     if (rc == OK) {
         tell(&c);
-        if (c.progress.done < options->n)
+        if (c.progress.done < c.progress.planned)
             rc = interrupted(&c, path, d);
     }
+    free(c.todo);
     golden_free(golden);
     arena_fini(&a);
     return rc;

@@ -103,7 +103,7 @@ static void list_words(struct cli *cli)
 
 static void show_progress(void *ctx, const struct progress *p)
 {
-    double rate = p->seconds > 0 ? (double)p->done / p->seconds : 0;
+    double rate = p->seconds > 0 ? (double)(p->done - p->before) / p->seconds : 0;
     double n = p->done ? (double)p->done : 1;
     progress_show(ctx, (double)p->done / (double)(p->planned ? p->planned : 1), p->seconds,
                   "%llu/%llu injections, %.0f/s: masked %.1f %%, SDC %.1f %%, DUE %.1f %%",

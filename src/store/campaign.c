@@ -3,16 +3,18 @@
 
 #include "store/priv.h"
 
+enum { TENSORS = 3 }; /* among the numbers: NULL if all are kept */
+
 static int insert_campaign_row(struct store *s, const struct store_campaign *c, struct diag *d)
 {
     sqlite3_stmt *q;
-    int rc = sql_prepare(s, &q, "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?, "
+    int rc = sql_prepare(s, &q, "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?,?,?, ?,?,?,?, ?,?,?,?,?,?,?, "
                                 "?,?,?,?, ?,?,?)", d);
     if (rc != OK)
         return rc;
     const char *texts[] = {c->impl, c->shape, c->tile, c->layer, c->ptx, c->arguments, c->fault,
                            c->population_kind};
-    const uint64_t numbers[] = {c->seed, c->planned, c->hang_factor, c->kernels_hash, c->population,
+    const uint64_t numbers[] = {c->seed, c->first, c->planned, c->tensors, c->hang_factor, c->kernels_hash, c->population,
                                 c->exposure, c->warp_insns, c->thread_insns, c->workspace_bytes,
                                 c->dim[0], c->dim[1], c->dim[2], c->dim[3]};
     const struct {
@@ -24,7 +26,10 @@ static int insert_campaign_row(struct store *s, const struct store_campaign *c, 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         sql_bind_text(q, at++, texts[i]);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        sql_bind_u64(q, at++, numbers[i]);
+        if (i == TENSORS && c->tensors == STORE_ALL_TENSORS)
+            sqlite3_bind_null(q, at++);
+        else
+            sql_bind_u64(q, at++, numbers[i]);
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
         sqlite3_bind_blob64(q, at++, tensors[i].n ? (const void *)tensors[i].data : "",
                             tensors[i].n * sizeof(float), SQLITE_STATIC);
@@ -122,13 +127,15 @@ static int read_campaign_row(struct store *s, sqlite3_stmt *q, struct diag *d)
     struct store_campaign *c = s->campaign;
     const char **texts[] = {&c->impl, &c->shape, &c->tile, &c->layer, &c->ptx, &c->arguments,
                             &c->fault, &c->population_kind};
-    uint64_t *numbers[] = {&c->seed, &c->planned, NULL, &c->kernels_hash, &c->population,
+    uint64_t *numbers[] = {&c->seed, &c->first, &c->planned, &c->tensors, NULL, &c->kernels_hash, &c->population,
                            &c->exposure, &c->warp_insns, &c->thread_insns, &c->workspace_bytes};
     int at = 1;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = sql_text(q, at++, &s->arena);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++, at++)
-        if (numbers[i])
+        if (i == TENSORS && sqlite3_column_type(q, at) == SQLITE_NULL)
+            c->tensors = STORE_ALL_TENSORS;
+        else if (numbers[i])
             *numbers[i] = sql_u64(q, at);
         else
             c->hang_factor = (uint32_t)sql_u64(q, at);
@@ -271,6 +278,7 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
         const char *what;
         uint64_t mine, theirs;
     } numbers[] = {{"seed", m->seed, c->seed},
+                   {"number of tensors kept", m->tensors, c->tensors},
                    {"hang factor", m->hang_factor, c->hang_factor},
                    {"hash of kernels", m->kernels_hash, c->kernels_hash},
                    {"population", m->population, c->population},

@@ -1,5 +1,6 @@
 /* Rows of injections with their labels. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,12 +87,16 @@ static int bind_diffs(struct store *s, const struct store_injection *i, struct d
 {
     const uint8_t *bytes;
     size_t len;
-    int rc = diff_encode(s->codec, i->diffs, i->n_diffs, s->campaign->golden, &bytes, &len, d);
-    if (rc != OK)
-        return rc;
+    bool keep;
     sql_bind_u64(s->insert, COLUMN_DIFFS, i->n_diffs);
     sqlite3_bind_double(s->insert, COLUMN_DIFFS + 1,
                         isnan(i->max_abs_error) ? (double)INFINITY : i->max_abs_error);
+    int rc = sample_offer(s, i->number, &keep, d);
+    if (rc != OK || !keep)
+        return rc;
+    rc = diff_encode(s->codec, i->diffs, i->n_diffs, s->campaign->golden, &bytes, &len, d);
+    if (rc != OK)
+        return rc;
     sqlite3_bind_blob64(s->insert, COLUMN_DIFFS + 2, bytes, len, SQLITE_STATIC);
     return OK;
 }
@@ -136,25 +141,40 @@ int domains_load(struct store *s, struct diag *d)
     return rc < 0 ? rc : OK;
 }
 
-/* The number of a domain, new or known. */
-static int domain_id(struct store *s, const char *classes, size_t *id, struct diag *d)
+static int insert_domain(struct store *s, sqlite3_stmt *q, int id, const char *classes, struct diag *d)
+{
+    sqlite3_bind_int(q, 1, id);
+    sql_bind_text(q, 2, classes);
+    return sql_run(s, q, "cannot write", d);
+}
+
+/* All there are, so that a number means the same in every store: random, each class, each ordered pair. */
+int domains_insert(struct store *s, struct diag *d)
+{
+    sqlite3_stmt *q;
+    char pair[64];
+    int id = 0, rc = sql_prepare(s, &q, "INSERT INTO domain VALUES (?, ?)", d);
+    if (rc == OK)
+        rc = insert_domain(s, q, id++, "random", d);
+    for (int a = 0; rc == OK && a < N_VALUES; a++)
+        rc = insert_domain(s, q, id++, vocab_word(&vocab_values, a), d);
+    for (int a = 0; a < N_VALUES; a++)
+        for (int b = 0; rc == OK && b < N_VALUES; b++)
+            if (a != b) {
+                snprintf(pair, sizeof pair, "%s+%s", vocab_word(&vocab_values, a),
+                         vocab_word(&vocab_values, b));
+                rc = insert_domain(s, q, id++, pair, d);
+            }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static int domain_id(const struct store *s, const char *classes, size_t *id, struct diag *d)
 {
     for (*id = 0; *id < s->n_domains; (*id)++)
         if (strcmp(s->domains[*id], classes) == 0)
             return OK;
-    sqlite3_stmt *q;
-    int rc = sql_prepare(s, &q, "INSERT INTO domain VALUES (?, ?)", d);
-    if (rc != OK)
-        return rc;
-    sqlite3_bind_int64(q, 1, (int64_t)*id);
-    sql_bind_text(q, 2, classes);
-    rc = sql_run(s, q, "cannot write", d);
-    sqlite3_finalize(q);
-    const char **grown = arena_array(&s->arena, s->n_domains + 1, sizeof *grown);
-    memcpy(grown, s->domains, s->n_domains * sizeof *grown);
-    grown[s->n_domains++] = arena_strdup(&s->arena, classes);
-    s->domains = grown;
-    return rc;
+    return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path}, "'%s' is no domain", classes);
 }
 
 static int add_label(struct store *s, uint64_t number, size_t epsilon, const struct store_label *l,
@@ -181,10 +201,6 @@ static int add_label(struct store *s, uint64_t number, size_t epsilon, const str
 
 int store_add(struct store *s, const struct store_injection *i, struct diag *d)
 {
-    if (i->number != s->count)
-        return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
-                         "injection %llu follows %llu: numbers must ascend without gaps",
-                         (unsigned long long)i->number, (unsigned long long)s->count);
     int rc = add_instruction(s, i, d);
     if (rc == OK)
         rc = add_register(s, i, d);
@@ -192,6 +208,8 @@ int store_add(struct store *s, const struct store_injection *i, struct diag *d)
         rc = add_row(s, i, d);
     for (size_t e = 0; rc == OK && i->outcome == OUTCOME_SDC && e < s->campaign->n_epsilons; e++)
         rc = add_label(s, i->number, e, &i->labels[e], d);
+    if (rc == OK)
+        rc = summary_note(s, i->number, i->number + 1, d);
     return rc == OK ? row_added(s, d) : rc;
 }
 
@@ -279,6 +297,8 @@ static int read_diffs(struct store *s, struct cursor *c, struct store_injection 
         c->diffs = grown;
         c->diffs_room = i->n_diffs;
     }
+    if (sqlite3_column_type(c->rows, COL_DIFFS) == SQLITE_NULL) /* not in the sample of tensors */
+        return OK;
     const uint8_t *bytes = sqlite3_column_blob(c->rows, COL_DIFFS);
     size_t len = (size_t)sqlite3_column_bytes(c->rows, COL_DIFFS);
     if (!diff_decode(s->codec, c->diffs, i->n_diffs, bytes, len, s->campaign->golden,
@@ -372,8 +392,8 @@ int store_get(struct store *s, uint64_t number, struct store_injection *out, str
         rc = cursor_next(&c, s, true, out, d);
     if (rc == 0)
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
-                       "no injection %llu: the last is %lld", (unsigned long long)number,
-                       (long long)s->count - 1);
+                       "no injection %llu among the %llu of this store", (unsigned long long)number,
+                       (unsigned long long)s->count);
     if (rc == 1) {
         size_t n = out->labels ? s->campaign->n_epsilons : 0;
         struct store_label *labels = n ? arena_array(a, n, sizeof *labels) : NULL;
@@ -382,12 +402,12 @@ int store_get(struct store *s, uint64_t number, struct store_injection *out, str
             labels[e].domain = arena_strdup(a, labels[e].domain);
         }
         struct store_diff *diffs = arena_array(a, out->n_diffs, sizeof *diffs);
-        if (out->n_diffs)
+        if (out->diffs)
             memcpy(diffs, out->diffs, out->n_diffs * sizeof *diffs);
         out->labels = labels;
         out->mnemonic = arena_strdup(a, out->mnemonic);
         out->reg_name = out->reg_name ? arena_strdup(a, out->reg_name) : NULL;
-        out->diffs = out->n_diffs ? diffs : NULL;
+        out->diffs = out->diffs ? diffs : NULL;
         rc = OK;
     }
     cursor_fini(&c);

@@ -10,6 +10,16 @@
 
 struct diff_codec;
 
+enum { APPLICATION_ID = 0x53767274, VERSION = 3 };
+
+/* The SDCs of lowest rank so far: a heap, the highest first. */
+struct sample {
+    size_t n, room;
+    struct ranked {
+        uint64_t rank, number;
+    } *heap;
+};
+
 struct store {
     sqlite3 *db;
     struct arena arena; /* identity, path */
@@ -17,9 +27,12 @@ struct store {
     bool writable;
     struct timespec last_commit;
     uint64_t count;     /* injections or trials, kept by the writer */
+    size_t n_pending, pending_room;
+    struct store_span *pending; /* rows since the last commit, not yet in the summaries */
+    struct sample sample;
     struct store_campaign *campaign; /* one of these two */
     struct store_simulation *simulation;
-    sqlite3_stmt *insert, *insert_label, *insert_instruction, *insert_register;
+    sqlite3_stmt *insert, *insert_label, *insert_instruction, *insert_register, *drop_diffs;
     struct known { /* rows written already: a bit per number and launch, see injection.c */
         uint8_t *bits;
         size_t bytes;
@@ -52,9 +65,39 @@ int simulation_insert(struct store *s, const struct store_simulation *sim, struc
 int simulation_load(struct store *s, struct diag *d);
 
 /* ---- injection.c ---- */
+int domains_insert(struct store *s, struct diag *d);
 int domains_load(struct store *s, struct diag *d);
+
+/* ---- store.c ---- */
+/* Make the file tmp; fill says what it holds, from the store `old` if there is one (as schema old). */
+int store_make(const char *tmp, const char *old,
+               int (*fill)(struct store *s, const void *what, struct diag *d), const void *what,
+               struct diag *d);
+/* path with a suffix of this process: where a file grows before it gets its name. false: too long. */
+bool store_tmp_name(char out[static 4096], const char *path);
+/* Put tmp in the place of path, synced; not while a log lies beside path. */
+int store_replace(const char *tmp, const char *path, struct diag *d);
 /* A row was added: count it and commit if the last commit is long ago. */
 int row_added(struct store *s, struct diag *d);
+/* Make the store at path, which must be a store, readable as schema `name`. Not in a transaction. */
+int store_attach(struct store *s, const char *path, const char *name, struct diag *d);
+
+/* ---- migrate.c ---- */
+/* Turn the store at path, of an older version, into one of this version: all or nothing. */
+int store_migrate(const char *path, uint32_t version, struct diag *d);
+
+/* ---- summary.c ---- */
+/* Rows first to next - 1 were added, and belong in the summaries with the next commit. */
+int summary_note(struct store *s, uint64_t first, uint64_t next, struct diag *d);
+/* Before a commit: brings them up to date. */
+int summary_update(struct store *s, struct diag *d);
+
+/* ---- sample.c: whose differences are kept ---- */
+int sample_load(struct store *s, struct diag *d);
+/* Before the SDC is added: keep its differences? Those of another may be dropped for it. */
+int sample_offer(struct store *s, uint64_t number, bool *keep, struct diag *d);
+/* Rows came by other ways: drop what is too much. */
+int sample_trim(struct store *s, struct diag *d);
 
 /* ---- diffs.c: sparse differences as bytes ---- */
 struct diff_codec *diff_codec_new(void);

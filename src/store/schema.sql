@@ -1,7 +1,7 @@
 -- One file holds one campaign of injections or one simulation of errors; docs/FORMATS.md explains it.
--- The version is user_version; a change of anything here needs a new one and a step in store.c.
+-- The version is user_version; a change of anything here needs a new one and a row in migrate.c.
 PRAGMA application_id = 0x53767274; -- "Svrt"
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- The words behind the numbers of the columns outcome, fate, trap, pattern and effect, from src/vocab.
 CREATE TABLE word (
@@ -25,7 +25,9 @@ CREATE TABLE campaign (
     fault TEXT NOT NULL,
     population_kind TEXT NOT NULL CHECK (population_kind IN ('machine', 'ptx')),
     seed INTEGER NOT NULL,
-    planned INTEGER NOT NULL CHECK (planned >= 0),
+    first INTEGER NOT NULL CHECK (first >= 0), -- injections first to planned - 1 are wanted here
+    planned INTEGER NOT NULL CHECK (planned >= first),
+    tensors INTEGER CHECK (tensors >= 0), -- SDCs whose differences are kept; NULL: all
     hang_factor INTEGER NOT NULL CHECK (hang_factor > 0),
     kernels_hash INTEGER NOT NULL,
     population INTEGER NOT NULL CHECK (population > 0),
@@ -90,7 +92,7 @@ CREATE TABLE stratum (
 ) STRICT;
 
 CREATE TABLE injection (
-    number INTEGER PRIMARY KEY CHECK (number >= 0), -- from 0, without gaps
+    number INTEGER PRIMARY KEY CHECK (number >= 0), -- table span says which are here
     launch INTEGER NOT NULL,
     insn INTEGER NOT NULL,
     cta INTEGER NOT NULL CHECK (cta >= 0),
@@ -122,7 +124,7 @@ CREATE TABLE injection (
     CHECK ((last_launch IS NULL) = (last_insn IS NULL)),
     CHECK ((outcome = 1) = (n_diffs IS NOT NULL)),
     CHECK ((outcome = 1) = (max_abs_error IS NOT NULL)),
-    CHECK ((outcome = 1) = (diffs IS NOT NULL)),
+    CHECK (outcome = 1 OR diffs IS NULL),
     CHECK ((outcome = 2) = (trap IS NOT NULL)),
     CHECK ((outcome = 2) = (trap_launch IS NOT NULL)),
     CHECK ((outcome = 2) = (trap_cta IS NOT NULL)),
@@ -130,6 +132,7 @@ CREATE TABLE injection (
     CHECK ((outcome = 2) = (trap_address IS NOT NULL))
 ) STRICT;
 
+-- Every text that label.domain can name.
 CREATE TABLE domain (
     id INTEGER PRIMARY KEY CHECK (id >= 0),
     classes TEXT NOT NULL UNIQUE -- "in_range", "in_range+out_of_range", "random"
@@ -148,6 +151,53 @@ CREATE TABLE label (
     CHECK ((corrupted > 0) = (pattern IS NOT NULL)),
     CHECK ((corrupted > 0) = (domain IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
+
+-- ---- Summaries of the injections, brought up to date by every commit --------------------------------
+-- The numbers that are here: first <= number < next. Spans do not touch each other.
+CREATE TABLE span (
+    first INTEGER PRIMARY KEY CHECK (first >= 0),
+    next INTEGER NOT NULL UNIQUE CHECK (next > first)
+) STRICT;
+
+CREATE TABLE tally (
+    stratum INTEGER NOT NULL,
+    launch INTEGER NOT NULL,
+    insn INTEGER NOT NULL,
+    outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2),
+    fate INTEGER NOT NULL CHECK (fate >= 0),
+    trap INTEGER NOT NULL CHECK ((outcome = 2) = (trap > 0)), -- 0: none
+    n INTEGER NOT NULL CHECK (n > 0),
+    PRIMARY KEY (stratum, launch, insn, outcome, fate, trap),
+    FOREIGN KEY (launch, insn) REFERENCES instruction (launch, insn)
+) STRICT, WITHOUT ROWID;
+
+-- SDCs that look alike at an epsilon, and which stand for them.
+CREATE TABLE look (
+    epsilon INTEGER NOT NULL REFERENCES epsilon (id),
+    pattern INTEGER NOT NULL CHECK (pattern >= 0),
+    domain INTEGER NOT NULL REFERENCES domain (id),
+    corrupted INTEGER NOT NULL CHECK (corrupted > 0),
+    n INTEGER NOT NULL CHECK (n > 0),
+    first INTEGER NOT NULL REFERENCES injection (number), -- the lowest number
+    worst INTEGER NOT NULL REFERENCES injection (number), -- the largest error, then the lowest number
+    worst_error REAL NOT NULL CHECK (worst_error >= 0),
+    PRIMARY KEY (epsilon, pattern, domain, corrupted)
+) STRICT, WITHOUT ROWID;
+
+-- A campaign under way, for `sievert status`: the only words about clock and host. Gone when it is complete.
+CREATE TABLE live (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    ranks INTEGER NOT NULL CHECK (ranks > 0),
+    jobs INTEGER NOT NULL CHECK (jobs > 0),
+    seconds REAL NOT NULL CHECK (seconds >= 0), -- since it was started or continued
+    began INTEGER NOT NULL CHECK (began >= 0), -- injections done at that time
+    wanted INTEGER NOT NULL CHECK (wanted >= began), -- to be done in all
+    masked INTEGER NOT NULL CHECK (masked >= 0), -- done by now, those in shards too
+    sdc INTEGER NOT NULL CHECK (sdc >= 0),
+    due INTEGER NOT NULL CHECK (due >= 0)
+) STRICT;
 
 -- ---- Simulations of errors in a network ----------------------------------------------------------
 CREATE TABLE simulation (

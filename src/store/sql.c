@@ -22,6 +22,8 @@ int sql_fail(const struct store *s, struct diag *d, const char *doing)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return diag_fail(d, ERR_IO, place(s), "another process is writing to this store");
+    case SQLITE_CONSTRAINT:
+        return diag_fail(d, ERR_INPUT, place(s), "a row that breaks its rules: %s", sqlite3_errmsg(s->db));
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:

@@ -11,7 +11,8 @@
 #include "schema_sql.h"
 #include "store/priv.h"
 
-enum { APPLICATION_ID = 0x53767274, VERSION = 2, CHECK_BYTES = 64 << 20, WAIT_MS = 2000 };
+enum { CHECK_BYTES = 64 << 20, WAIT_MS = 2000 };
+static const double COMMIT_SECONDS = 0.9; /* with what follows, a commit is at most a second apart */
 
 static const char OLDER_OR_FOREIGN[] = "not a Sievert store; it was left as it is";
 
@@ -38,7 +39,10 @@ static void store_free(struct store *s)
     sqlite3_finalize(s->insert_label);
     sqlite3_finalize(s->insert_instruction);
     sqlite3_finalize(s->insert_register);
+    sqlite3_finalize(s->drop_diffs);
     sqlite3_close(s->db);
+    free(s->pending);
+    free(s->sample.heap);
     diff_codec_free(s->codec);
     free(s->instructions.bits);
     free(s->registers.bits);
@@ -65,6 +69,42 @@ static int open_db(struct store **out, const char *path, int flags, struct diag 
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     *out = s;
+    return OK;
+}
+
+static bool has_log(const char *path)
+{
+    char log[4096];
+    return snprintf(log, sizeof log, "%s-wal", path) < (int)sizeof log && access(log, F_OK) == 0;
+}
+
+static int sync_path(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int bad = fd < 0 || fsync(fd) != 0;
+    if (fd >= 0)
+        close(fd);
+    return bad;
+}
+
+/* A name is safe when its folder is. */
+static void sync_folder(const char *path)
+{
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    (void)sync_path(slash ? folder : "."); /* some file systems cannot */
+}
+
+int store_replace(const char *tmp, const char *path, struct diag *d)
+{
+    if (has_log(path))
+        return diag_fail(d, ERR_IO, file_loc(path), "another process has this store open");
+    if (sync_path(tmp) != 0 || rename(tmp, path) != 0)
+        return diag_fail(d, ERR_IO, file_loc(path), "cannot write: %s", strerror(errno));
+    sync_folder(path);
     return OK;
 }
 
@@ -111,18 +151,28 @@ out:
 
 /* ---- Making ---------------------------------------------------------------------------------- */
 
-/* Make the file under a name of its own; fill says what it holds. */
-static int make(const char *tmp, int (*fill)(struct store *s, const void *what, struct diag *d),
-                const void *what, struct diag *d)
+int store_attach(struct store *s, const char *path, const char *name, struct diag *d)
+{
+    char *sql = sqlite3_mprintf("ATTACH %Q AS %s", path, name);
+    int rc = sql ? sql_exec(s, sql, "cannot read", d)
+                 : diag_fail(d, ERR_NOMEM, file_loc(s->path), "out of memory");
+    sqlite3_free(sql);
+    return rc;
+}
+
+int store_make(const char *tmp, const char *old,
+               int (*fill)(struct store *s, const void *what, struct diag *d), const void *what,
+               struct diag *d)
 {
     struct store *s;
     int rc = open_db(&s, tmp, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, d);
     if (rc != OK)
         return rc;
     const char *doing = "cannot create";
-    if ((rc = sql_exec(s, "BEGIN IMMEDIATE", doing, d)) != OK ||
+    if ((old && (rc = store_attach(s, old, "old", d)) != OK) ||
+        (rc = sql_exec(s, "BEGIN IMMEDIATE", doing, d)) != OK ||
         (rc = sql_exec(s, SCHEMA, doing, d)) != OK || (rc = words_insert(s, d)) != OK ||
-        (rc = fill(s, what, d)) != OK)
+        (rc = domains_insert(s, d)) != OK || (rc = fill(s, what, d)) != OK)
         goto out;
     rc = sql_exec(s, "COMMIT", doing, d);
 out:
@@ -130,23 +180,30 @@ out:
     return rc;
 }
 
+bool store_tmp_name(char out[static 4096], const char *path)
+{
+    return snprintf(out, 4096, "%s.%ld.tmp", path, (long)getpid()) < 4096;
+}
+
 static int create(struct store **out, const char *path,
                   int (*fill)(struct store *s, const void *what, struct diag *d), const void *what,
                   struct diag *d)
 {
     char tmp[4096];
-    if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof tmp)
+    if (!store_tmp_name(tmp, path))
         return diag_fail(d, ERR_INPUT, file_loc(path), "name too long");
     if (access(path, F_OK) == 0)
         return diag_fail(d, ERR_INPUT, file_loc(path), "exists already");
     unlink(tmp); /* of a killed process that had our number */
-    int rc = make(tmp, fill, what, d);
-    if (rc == OK && renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+    int rc = store_make(tmp, NULL, fill, what, d);
+    if (rc == OK && (sync_path(tmp) != 0 ||
+                     renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) != 0))
         rc = diag_fail(d, ERR_IO, file_loc(path), "cannot create: %s", strerror(errno));
     if (rc != OK) {
         unlink(tmp);
         return rc;
     }
+    sync_folder(path);
     return store_open(out, path, true, d);
 }
 
@@ -179,14 +236,8 @@ static uint32_t big_endian(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static bool has_log(const char *path)
-{
-    char log[4096];
-    return snprintf(log, sizeof log, "%s-wal", path) < (int)sizeof log && access(log, F_OK) == 0;
-}
-
 /* Is it ours? Told from SQLite's header by reading alone, so that nothing touches a file that is not. */
-static int check_header(const char *path, off_t *size, struct diag *d)
+static int check_header(const char *path, off_t *size, uint32_t *of_version, struct diag *d)
 {
     struct loc at = file_loc(path);
     uint8_t h[100];
@@ -201,7 +252,8 @@ static int check_header(const char *path, off_t *size, struct diag *d)
         big_endian(h + 68) != APPLICATION_ID)
         return diag_fail(d, ERR_INPUT, at, OLDER_OR_FOREIGN);
     uint32_t version = big_endian(h + 60), page = (uint32_t)h[16] << 8 | h[17];
-    if (version != VERSION)
+    *of_version = version;
+    if (version < 1 || version > VERSION)
         return diag_fail(d, ERR_INPUT, at,
                          "store version %u, but this program knows version %d; it was left as it is",
                          version, VERSION);
@@ -245,27 +297,44 @@ static int become_writer(struct store *s, struct diag *d)
     return rc == OK ? begin(s, d) : rc;
 }
 
+/* What is there to know before the first row is read or written. */
+static int load(struct store *s, struct diag *d)
+{
+    uint64_t campaigns = 0;
+    int rc = words_check(s, d);
+    if (rc == OK)
+        rc = sql_one_u64(s, "SELECT count(*) FROM campaign", &campaigns, d);
+    if (rc == OK)
+        rc = campaigns ? campaign_load(s, d) : simulation_load(s, d);
+    if (rc == OK && s->writable)
+        rc = become_writer(s, d);
+    if (rc == OK)
+        rc = store_count(s, &s->count, d);
+    if (rc == OK)
+        rc = domains_load(s, d);
+    return rc == OK && s->writable ? sample_load(s, d) : rc;
+}
+
 int store_open(struct store **out, const char *path, bool writable, struct diag *d)
 {
     off_t size;
+    uint32_t version;
     struct store *s;
-    uint64_t campaigns = 0;
-    int rc = check_header(path, &size, d);
+    int rc = check_header(path, &size, &version, d);
+    if (rc == OK && version < VERSION)
+        rc = store_migrate(path, version, d);
     if (rc == OK)
         rc = open_db(&s, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, d);
     if (rc != OK)
         return rc;
-    if ((size <= CHECK_BYTES && (rc = check_pages(s, d)) != OK) || (rc = words_check(s, d)) != OK ||
-        (rc = sql_one_u64(s, "SELECT count(*) FROM campaign", &campaigns, d)) != OK)
-        goto fail;
-    rc = campaigns ? campaign_load(s, d) : simulation_load(s, d);
-    if (rc != OK || (writable && (rc = become_writer(s, d)) != OK) ||
-        (rc = store_count(s, &s->count, d)) != OK || (rc = domains_load(s, d)) != OK)
-        goto fail;
-    *out = s;
-    return OK;
-fail:
-    store_free(s);
+    if (size <= CHECK_BYTES)
+        rc = check_pages(s, d);
+    if (rc == OK)
+        rc = load(s, d);
+    if (rc == OK)
+        *out = s;
+    else
+        store_free(s);
     return rc;
 }
 
@@ -280,63 +349,59 @@ static double seconds_since(const struct timespec *t)
 
 int store_commit(struct store *s, struct diag *d)
 {
-    int rc = sql_exec(s, "COMMIT", "cannot write", d);
+    int rc = summary_update(s, d);
+    if (rc == OK)
+        rc = sql_exec(s, "COMMIT", "cannot write", d);
     return rc == OK ? begin(s, d) : rc;
+}
+
+int store_tick(struct store *s, struct diag *d)
+{
+    return seconds_since(&s->last_commit) >= COMMIT_SECONDS ? store_commit(s, d) : OK;
 }
 
 int row_added(struct store *s, struct diag *d)
 {
     enum { LOOK_EVERY = 64 }; /* rows; the clock is not free */
     s->count++;
-    if (s->count % LOOK_EVERY == 0 && seconds_since(&s->last_commit) >= 1)
-        return store_commit(s, d);
-    return OK;
+    return s->count % LOOK_EVERY == 0 ? store_tick(s, d) : OK;
 }
 
-int store_set_planned(struct store *s, uint64_t planned, struct diag *d)
+int store_set_planned(struct store *s, uint64_t first, uint64_t planned, struct diag *d)
 {
     sqlite3_stmt *q;
-    int rc = sql_prepare(s, &q, s->campaign ? "UPDATE campaign SET planned = ?"
-                                            : "UPDATE simulation SET planned = ?", d);
+    int rc = sql_prepare(s, &q, "UPDATE campaign SET first = ?, planned = ?", d);
     if (rc != OK)
         return rc;
-    sql_bind_u64(q, 1, planned);
+    sql_bind_u64(q, 1, first);
+    sql_bind_u64(q, 2, planned);
     rc = sql_run(s, q, "cannot write", d);
     sqlite3_finalize(q);
-    if (rc == OK && s->campaign)
+    if (rc == OK && s->campaign) {
+        s->campaign->first = first;
         s->campaign->planned = planned;
-    if (rc == OK && s->simulation)
-        s->simulation->planned = planned;
+    }
     return rc;
 }
 
 /* ---- Closing --------------------------------------------------------------------------------- */
-
-static int sync_path(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int bad = fd < 0 || fsync(fd) != 0;
-    if (fd >= 0)
-        close(fd);
-    return bad;
-}
 
 /* Replace the file by its canonical form: the same rows laid out afresh, so that the bytes do not
  * depend on when commits, interruptions and extensions happened. s holds the only lock. */
 static int rewrite(struct store *s, struct diag *d)
 {
     char tmp[4096];
-    if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", s->path, (long)getpid()) >= (int)sizeof tmp)
+    if (!store_tmp_name(tmp, s->path))
         return diag_fail(d, ERR_INPUT, file_loc(s->path), "name too long");
     unlink(tmp);
     /* each VACUUM counts the schema's version up; start from the same */
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
-    char *sql = sqlite3_mprintf("PRAGMA schema_version = 1; VACUUM INTO %Q", tmp);
+    char *sql = sqlite3_mprintf("DELETE FROM live; PRAGMA schema_version = 1; VACUUM INTO %Q", tmp);
     int rc = sql ? sql_exec(s, sql, "cannot write", d)
                  : diag_fail(d, ERR_NOMEM, file_loc(s->path), "out of memory");
     sqlite3_free(sql);
-    if (rc == OK && (sync_path(tmp) != 0 || rename(tmp, s->path) != 0))
-        rc = diag_fail(d, ERR_IO, file_loc(s->path), "cannot write: %s", strerror(errno));
+    if (rc == OK)
+        rc = store_replace(tmp, s->path, d);
     if (rc != OK)
         unlink(tmp);
     return rc;
@@ -356,11 +421,19 @@ static bool leave_log(struct store *s)
 
 static void finalize_inserts(struct store *s)
 {
-    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction, &s->insert_register};
+    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction, &s->insert_register,
+                            &s->drop_diffs};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         sqlite3_finalize(*all[i]);
         *all[i] = NULL;
     }
+}
+
+static bool complete(const struct store *s)
+{
+    if (s->simulation)
+        return s->count >= s->simulation->planned;
+    return s->count >= s->campaign->planned - s->campaign->first;
 }
 
 int store_close(struct store *s, struct diag *d)
@@ -369,22 +442,18 @@ int store_close(struct store *s, struct diag *d)
     if (!s)
         return OK;
     if (s->writable) {
-        uint64_t planned = s->campaign ? s->campaign->planned : s->simulation->planned;
         finalize_inserts(s);
-        if (!sqlite3_get_autocommit(s->db))
-            rc = sql_exec(s, "COMMIT", "cannot write", d);
+        if (!sqlite3_get_autocommit(s->db)) {
+            rc = summary_update(s, d);
+            int committed = sql_exec(s, "COMMIT", "cannot write", d);
+            rc = rc != OK ? rc : committed;
+        }
         bool plain = leave_log(s);
-        if (rc == OK && plain && s->count >= planned)
+        if (rc == OK && plain && complete(s))
             rc = rewrite(s, d);
     }
     store_free(s);
     return rc;
-}
-
-int store_count(struct store *s, uint64_t *n, struct diag *d)
-{
-    return sql_one_u64(s, s->campaign ? "SELECT coalesce(max(number) + 1, 0) FROM injection"
-                                      : "SELECT coalesce(max(number) + 1, 0) FROM trial", n, d);
 }
 
 const struct store_campaign *store_campaign(const struct store *s) { return s->campaign; }

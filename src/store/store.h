@@ -1,7 +1,7 @@
 /* Results on disk: one SQLite file per campaign of injections, or per simulation of errors. The only
  * place that knows SQL; the schema, with its version, is schema.sql and docs/FORMATS.md. One thread
- * writes. Rows are written in order of their number, and hold nothing of the clock, the host or the
- * number of threads, so that equal campaigns make equal files. */
+ * writes. A complete store holds nothing of the clock, the host, the number of threads or the order in which
+ * rows came, so that equal campaigns make equal files. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -17,6 +17,7 @@ struct store;
 
 /* What identifies a campaign; equal means resumable. Strings and blobs are copied on create and
  * belong to the store's arena when read. */
+#define STORE_ALL_TENSORS UINT64_MAX
 struct store_launch {
     const char *kernel, *label;
     uint32_t grid[3], block[3];
@@ -35,7 +36,9 @@ struct store_campaign {
     const char *ptx, *arguments;     /* of a user's program: its text, its launch as JSON; or "" */
     const char *fault;               /* "gp:single-bit:thread" */
     const char *population_kind;     /* "machine" or "ptx" */
-    uint64_t seed, planned;          /* injections planned */
+    uint64_t seed;
+    uint64_t first, planned;         /* injections first to planned - 1 are wanted in this store */
+    uint64_t tensors;                /* SDCs whose differences are kept; STORE_ALL_TENSORS */
     uint32_t hang_factor;
     uint64_t kernels_hash;
     uint64_t population, exposure, warp_insns, thread_insns, workspace_bytes;
@@ -80,7 +83,8 @@ struct store_injection {
     uint64_t trap_cta, trap_address;
     double max_abs_error;            /* of an SDC, INFINITY if not finite */
     size_t n_diffs;
-    const struct store_diff *diffs;  /* all elements whose bits differ, ascending */
+    const struct store_diff *diffs;  /* all elements whose bits differ, ascending; read: NULL if the
+                                        campaign's tensors did not include it */
     const struct store_label *labels; /* n_epsilons of them for an SDC, NULL otherwise */
 };
 
@@ -93,22 +97,81 @@ int store_open(struct store **out, const char *path, bool writable, struct diag 
 int store_close(struct store *s, struct diag *d);
 
 const struct store_campaign *store_campaign(const struct store *s);
-/* ERR_INPUT, naming what differs, unless c is the campaign of s (planned may differ). */
+/* ERR_INPUT, naming what differs, unless c is the campaign of s (first and planned may differ). */
 int store_same_campaign(const struct store *s, const struct store_campaign *c, struct diag *d);
 
-/* Append; numbers must ascend. Commits by itself every second or so, store_commit at once. */
+/* Add an injection that is not there; cheapest if numbers ascend. Of SDCs' differences only those of a
+ * uniform sample of campaign.tensors are kept: which ones depends on seed and numbers alone. Commits by
+ * itself when a commit is a second old, store_commit at once. */
 int store_add(struct store *s, const struct store_injection *i, struct diag *d);
 int store_commit(struct store *s, struct diag *d);
-int store_set_planned(struct store *s, uint64_t planned, struct diag *d);
+/* For writers that may wait for rows: commits what a commit would have taken with it by now. */
+int store_tick(struct store *s, struct diag *d);
+int store_set_planned(struct store *s, uint64_t first, uint64_t planned, struct diag *d);
 
-/* How many injections are there; they are numbered 0 to this, without gaps. */
+/* How many injections (or trials) are there. */
 int store_count(struct store *s, uint64_t *n, struct diag *d);
+/* Which injections are there: ascending, not touching. In a. */
+struct store_span {
+    uint64_t first, next; /* first <= number < next */
+};
+int store_spans(struct store *s, struct arena *a, const struct store_span **out, size_t *n,
+                struct diag *d);
 int store_get(struct store *s, uint64_t number, struct store_injection *out, struct arena *a,
               struct diag *d);
 /* Call each for every injection in order until it returns non-zero, which is returned. What it is
  * given is valid during the call only. with_diffs: false leaves diffs NULL (n_diffs is set). */
 int store_each(struct store *s, bool with_diffs,
                int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d);
+
+/* ---- Summaries: kept up to date by every commit, so that they cost the same at any size ---------- */
+struct store_tally { /* injections alike in all but n */
+    uint32_t stratum, launch, insn;
+    int ptx_line, source_line;
+    const char *mnemonic;
+    enum outcome outcome;
+    enum fate fate;
+    enum trap_kind trap;
+    uint64_t n;
+};
+int store_each_tally(struct store *s, int (*each)(void *ctx, const struct store_tally *t), void *ctx,
+                     struct diag *d);
+struct store_look { /* SDCs alike at an epsilon, something corrupted; ordered by epsilon, pattern */
+    size_t epsilon;
+    int pattern;
+    const char *domain;
+    uint64_t corrupted, n;
+    uint64_t first, worst; /* the lowest number; that of the largest error */
+    double worst_error;
+};
+int store_each_look(struct store *s, int (*each)(void *ctx, const struct store_look *l), void *ctx,
+                    struct diag *d);
+/* The largest absolute error of every SDC, in order of their numbers. */
+int store_each_error(struct store *s, int (*each)(void *ctx, double max_abs_error), void *ctx,
+                     struct diag *d);
+/* Injections by outcome, all in all. */
+int store_outcomes(struct store *s, uint64_t n[static N_OUTCOMES], struct diag *d);
+
+/* ---- Stores of one campaign, made apart ---------------------------------------------------------- */
+/* Copy the injections of the store at path that s lacks into s, and commit. ERR_INPUT, before anything is
+ * copied, if it is another campaign or if an injection that both have differs. n: how many came. */
+int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d);
+
+/* ---- What a campaign under way says of itself ----------------------------------------------------- */
+struct store_live {
+    const char *host; /* in a */
+    uint64_t pid, ranks, jobs;
+    double seconds;             /* since it was started or continued */
+    uint64_t began, wanted;     /* injections done at that time; to be done in all */
+    uint64_t masked, sdc, due;  /* done by now, those in shards too */
+};
+/* Written with the next commit. host and pid are this process's. */
+int store_set_live(struct store *s, const struct store_live *live, struct diag *d);
+/* *known: false if none was written since the campaign was complete. */
+int store_get_live(struct store *s, struct arena *a, struct store_live *out, bool *known, struct diag *d);
+/* Whether a process on this machine has the store at path open for writing. Call it while this process
+ * has the store not open. */
+bool store_is_being_written(const char *path);
 
 /* ---- Simulations of errors in a CNN (simulate -o sim.db) ----------------------------------------- */
 struct store_simulation {

@@ -50,7 +50,7 @@ static void make_campaign(float *golden)
                                   .warp_insns = 1, .thread_insns = 1, .population = 1};
     struct store_campaign c = {
         .impl = "implicit-gemm", .shape = "1x6x14x14:16x5x5", .tile = "", .layer = "conv2",
-        .fault = "gp:single-bit:thread", .population_kind = "machine", .planned = N_INJECTIONS,
+        .fault = "gp:single-bit:thread", .population_kind = "machine", .planned = N_INJECTIONS, .tensors = STORE_ALL_TENSORS,
         .hang_factor = 10, .population = 1, .warp_insns = 1, .thread_insns = 1,
          .n_epsilons = 1, .epsilons = &epsilon, .dim = {1, K, P, P}, .n_launches = 1,
         .launches = &launch, .input_floats = 6 * 14 * 14, .filter_floats = 6,

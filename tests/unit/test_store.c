@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -47,7 +48,7 @@ static struct store_campaign campaign(uint64_t planned)
     return (struct store_campaign){
         .impl = "implicit-gemm", .shape = "1x1x5x4:6x1x1", .tile = "64x64", .layer = "conv1",
         .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = UINT64_MAX - 3,
-        .planned = planned, .hang_factor = 10, .kernels_hash = 0x8000000000000001u,
+        .planned = planned, .tensors = STORE_ALL_TENSORS, .hang_factor = 10, .kernels_hash = 0x8000000000000001u,
         .population = 79000, .exposure = 32 * 79000, .n_strata = 2, .strata = strata,
         .ptx = "", .arguments = "", .warp_insns = 6000, .thread_insns = 192000, .workspace_bytes = 640,
         .n_epsilons = EPSILONS, .epsilons = epsilons, .dim = {1, 6, 5, 4},
@@ -312,7 +313,7 @@ static void bytes_do_not_depend_on_the_way(void **state)
     /* first planned small, then extended */
     make(other, 100, 3);
     assert_ok(store_open(&s, other, true, &d), &d);
-    assert_ok(store_set_planned(s, 400, &d), &d);
+    assert_ok(store_set_planned(s, 0, 400, &d), &d);
     assert_ok(fill(s, 100, 400, 0, &d), &d);
     assert_ok(store_close(s, &d), &d);
     assert_same_file(plain, other);
@@ -356,17 +357,19 @@ static void wrong_rows_are_impossible(void **state)
     sqlite3_close(db);
 }
 
-static void numbers_have_no_gaps(void **state)
+static void a_number_comes_once(void **state)
 {
     (void)state;
     struct diag d = {0};
     struct store *s;
     struct scratch x;
     struct store_campaign c = campaign(10);
-    const char *path = in_dir("gaps.db");
+    const char *path = in_dir("twice.db");
     assert_ok(store_create(&s, path, &c, &d), &d);
     struct store_injection i = injection(1, &x);
+    assert_ok(store_add(s, &i, &d), &d);
     assert_int_equal(store_add(s, &i, &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "breaks its rules"));
     store_close(s, NULL);
     assert_int_equal(store_create(&s, path, &c, &(struct diag){0}), ERR_INPUT); /* exists */
 }
@@ -526,6 +529,13 @@ static bool run_writer(const char *path, uint64_t n, unsigned microseconds)
     return WIFEXITED(status);
 }
 
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void kills_lose_nothing(void **state)
 {
     (void)state;
@@ -539,8 +549,13 @@ static void kills_lose_nothing(void **state)
     sigprocmask(SIG_BLOCK, &child, NULL);
     rng_init(&r, 1, 0);
     make(plain, ROWS, 0);
+    double began = seconds();
+    run_writer(path, ROWS, 60000000);
+    uint64_t whole = (uint64_t)(1e6 * (seconds() - began));
+    unlink(path);
     while (kills < KILLS) {
-        while (!run_writer(path, ROWS, kills < KILLS ? 1000 + (unsigned)rng_below(&r, 25000) : 60000000))
+        /* as often in the middle of the work as at its ends */
+        while (!run_writer(path, ROWS, kills < KILLS ? (unsigned)rng_below(&r, whole / 2 + 1) : 60000000))
             kills++;
         assert_same_file(plain, path);
         unlink(path);
@@ -622,7 +637,7 @@ static void full_disk_is_one_clear_error(void **state)
 static void small_rows(void **state)
 {
     (void)state;
-    enum { ROWS = 20000 };
+    enum { ROWS = 200000 };
     struct diag d = {0};
     struct store *s;
     struct stat st, empty;
@@ -662,6 +677,201 @@ static int check_trial(void *ctx, const struct store_trial *t)
     assert_true(t->score_change == (*n % 7 ? 0.5 * (double)*n : (double)INFINITY));
     ++*n;
     return OK;
+}
+
+/* ---- Summaries, samples, older versions ------------------------------------------------------------ */
+
+static sqlite3 *raw(const char *path)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    return db;
+}
+
+static int64_t ask(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK || sqlite3_step(q) != SQLITE_ROW)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    int64_t n = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return n;
+}
+
+/* The summaries are what the rows say, asked in other words. */
+static void assert_summaries(const char *path)
+{
+    static const char *const none[] = {
+        "SELECT count(*) FROM (SELECT stratum, launch, insn, outcome, fate, coalesce(trap, 0), count(*) "
+        "FROM injection GROUP BY 1, 2, 3, 4, 5, 6 EXCEPT SELECT * FROM tally)",
+        "SELECT (SELECT sum(n) FROM tally) - (SELECT count(*) FROM injection)",
+        "SELECT count(*) FROM look k WHERE n != (SELECT count(*) FROM label l WHERE l.epsilon = k.epsilon "
+        "AND l.pattern = k.pattern AND l.domain = k.domain AND l.corrupted = k.corrupted)",
+        "SELECT (SELECT sum(n) FROM look) - (SELECT count(*) FROM label WHERE corrupted > 0)",
+        "SELECT count(*) FROM look k WHERE first != (SELECT min(number) FROM label l "
+        "WHERE l.epsilon = k.epsilon AND l.pattern = k.pattern AND l.domain = k.domain "
+        "AND l.corrupted = k.corrupted)",
+        "SELECT count(*) FROM look k WHERE worst != (SELECT number FROM label l JOIN injection i USING (number) "
+        "WHERE l.epsilon = k.epsilon AND l.pattern = k.pattern AND l.domain = k.domain "
+        "AND l.corrupted = k.corrupted ORDER BY max_abs_error DESC, number LIMIT 1)",
+        "SELECT count(*) FROM look JOIN injection ON number = worst WHERE worst_error != max_abs_error",
+        "SELECT (SELECT sum(next - first) FROM span) - (SELECT count(*) FROM injection)",
+        "SELECT count(*) FROM injection WHERE NOT EXISTS "
+        "(SELECT 1 FROM span WHERE number >= first AND number < next)",
+        "SELECT count(*) FROM span a JOIN span b ON a.next = b.first",
+    };
+    sqlite3 *db = raw(path);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        if (ask(db, none[i]) != 0)
+            fail_msg("%s: not 0: %s", path, none[i]);
+    sqlite3_close(db);
+}
+
+static void add_range(const char *path, uint64_t first, uint64_t next, uint64_t commit_every)
+{
+    struct diag d = {0};
+    struct store *s;
+    assert_ok(store_open(&s, path, true, &d), &d);
+    assert_ok(fill(s, first, next, commit_every, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+}
+
+/* Ranges in any order make the same file, and its summaries are right at every stop. */
+static void ranges_in_any_order(void **state)
+{
+    (void)state;
+    enum { ROWS = 600 };
+    static const uint64_t ranges[][2] = {{500, 530}, {0, 10}, {20, 200}, {10, 20}, {530, 600}, {201, 500},
+                                         {200, 201}};
+    struct arena a = {0};
+    struct diag d = {0};
+    struct store *s;
+    const struct store_span *spans;
+    size_t n;
+    const char *plain = in_dir("ascending.db"), *path = in_dir("ranges.db");
+    for (uint64_t tensors = 0; tensors < 90; tensors += 30) {
+        struct store_campaign c = campaign(ROWS);
+        c.tensors = tensors ? tensors : STORE_ALL_TENSORS;
+        unlink(plain);
+        unlink(path);
+        assert_ok(store_create(&s, plain, &c, &d), &d);
+        assert_ok(fill(s, 0, ROWS, 0, &d), &d);
+        assert_ok(store_close(s, &d), &d);
+        assert_summaries(plain);
+        assert_ok(store_create(&s, path, &c, &d), &d);
+        assert_ok(store_close(s, &d), &d);
+        for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+            add_range(path, ranges[i][0], ranges[i][1], i);
+            assert_summaries(path);
+            if (i == 2) {
+                assert_ok(store_open(&s, path, false, &d), &d);
+                assert_ok(store_spans(s, &a, &spans, &n, &d), &d);
+                assert_int_equal(n, 3);
+                assert_int_equal(spans[1].first, 20);
+                assert_int_equal(spans[1].next, 200);
+                store_close(s, NULL);
+            }
+        }
+        assert_same_file(plain, path);
+    }
+    arena_fini(&a);
+}
+
+static int count_tensors(void *ctx, const struct store_injection *i)
+{
+    uint64_t *n = ctx;
+    n[0] += i->outcome == OUTCOME_SDC;
+    n[1] += i->diffs != NULL;
+    n[2] += i->diffs ? i->number : 0;
+    return OK;
+}
+
+/* The sample of tensors has its size, and over seeds every SDC is as likely to be in it. */
+static void tensors_are_a_uniform_sample(void **state)
+{
+    (void)state;
+    enum { ROWS = 300, KEPT = 20, SEEDS = 60 };
+    double position = 0;
+    const char *path = in_dir("sample.db");
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct diag d = {0};
+        struct store *s;
+        uint64_t n[3] = {0};
+        struct store_campaign c = campaign(ROWS);
+        c.seed = seed;
+        c.tensors = KEPT;
+        unlink(path);
+        assert_ok(store_create(&s, path, &c, &d), &d);
+        assert_ok(fill(s, 0, ROWS, 0, &d), &d);
+        assert_ok(store_each(s, true, count_tensors, n, &d), &d);
+        assert_ok(store_close(s, &d), &d);
+        assert_true(n[0] > 2 * KEPT);
+        assert_int_equal(n[1], KEPT);
+        position += (double)n[2] / KEPT / ROWS;
+    }
+    /* a uniform place has variance 1/12; five standard deviations */
+    double off = position / SEEDS - 0.5;
+    print_message("mean place %.4f off the middle\n", off);
+    assert_true(fabs(off) < 5 * sqrt(1.0 / 12 / KEPT / SEEDS));
+}
+
+static void run_sql(const char *path, const char *sql_file, const char *more)
+{
+    struct arena a = {0};
+    struct text t;
+    struct diag d = {0};
+    char *error = NULL;
+    assert_ok(file_read(&t, &a, sql_file, 1 << 20, &d), &d);
+    unlink(path);
+    sqlite3 *db = raw(path);
+    if (sqlite3_exec(db, t.ptr, NULL, NULL, &error) != SQLITE_OK ||
+        sqlite3_exec(db, more, NULL, NULL, &error) != SQLITE_OK)
+        fail_msg("%s: %s", sql_file, error);
+    sqlite3_close(db);
+    arena_fini(&a);
+}
+
+/* Files that versions 1 and 2 wrote: opening makes them of this version, with the same rows. */
+static void older_versions_are_converted(void **state)
+{
+    (void)state;
+    static const char *const same[] = {
+        "SELECT count(*) FROM (SELECT number, launch, insn, cta, nth, before, after, outcome, trap, n_diffs, "
+        "max_abs_error, diffs FROM old.injection EXCEPT SELECT number, launch, insn, cta, nth, before, after, "
+        "outcome, trap, n_diffs, max_abs_error, diffs FROM main.injection)",
+        "SELECT count(*) FROM (SELECT l.number, epsilon, corrupted, channels, pattern, classes FROM old.label l "
+        "LEFT JOIN old.domain d ON d.id = domain EXCEPT SELECT l.number, epsilon, corrupted, channels, pattern, "
+        "classes FROM main.label l LEFT JOIN main.domain d ON d.id = domain)",
+        "SELECT count(*) - 40 FROM injection",
+        "SELECT count(*) - 1 FROM campaign WHERE fault = 'fp32:single-bit:thread' AND first = 0 AND planned = 40 "
+        "AND tensors IS NULL",
+    };
+    for (int version = 1; version <= 2; version++) {
+        struct diag d = {0};
+        struct store *s;
+        char file[512], sql[512];
+        const char *path = in_dir("older.db"), *old = in_dir("untouched.db");
+        snprintf(file, sizeof file, "%s/tests/data/store-v%d.sql", TEST_SOURCE_DIR, version);
+        snprintf(sql, sizeof sql, "PRAGMA application_id = 0x53767274; PRAGMA user_version = %d", version);
+        run_sql(path, file, sql);
+        run_sql(old, file, sql);
+        assert_ok(store_open(&s, path, false, &d), &d);
+        store_close(s, NULL);
+        assert_summaries(path);
+        sqlite3 *db = raw(path);
+        snprintf(sql, sizeof sql, "ATTACH '%s' AS old", old);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        assert_true(ask(db, "SELECT count(*) FROM label") > 0);
+        for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+            if (ask(db, same[i]) != 0)
+                fail_msg("version %d: not 0: %s", version, same[i]);
+        sqlite3_close(db);
+        /* words that mean something else here */
+        snprintf(sql, sizeof sql, "UPDATE word SET word = 'other' WHERE vocabulary = 'trap' AND id = 1; "
+                                  "PRAGMA application_id = 0x53767274; PRAGMA user_version = %d", version);
+        run_sql(path, file, sql);
+        refuse(path, "its trap 'other' is unknown here");
+    }
 }
 
 static void simulations(void **state)
@@ -716,13 +926,16 @@ int main(void)
         cmocka_unit_test(same_campaign_names_the_difference),
         cmocka_unit_test(bytes_do_not_depend_on_the_way),
         cmocka_unit_test(wrong_rows_are_impossible),
-        cmocka_unit_test(numbers_have_no_gaps),
+        cmocka_unit_test(a_number_comes_once),
         cmocka_unit_test(other_files_are_left_alone),
         cmocka_unit_test(damage_never_crashes),
         cmocka_unit_test(one_writer),
         cmocka_unit_test(kills_lose_nothing),
         cmocka_unit_test(full_disk_is_one_clear_error),
         cmocka_unit_test(small_rows),
+        cmocka_unit_test(ranges_in_any_order),
+        cmocka_unit_test(tensors_are_a_uniform_sample),
+        cmocka_unit_test(older_versions_are_converted),
         cmocka_unit_test(simulations),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,107 @@
+/* Stores of older versions -> this one. A new file is made from the present schema beside the old one, its
+ * rows selected from the old tables, the summaries made from the rows; then it takes the old one's place. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/priv.h"
+
+/* What to select, by the version that the file has; NULL: it had no such table. The columns of version 2
+ * that version 1 did not know say that nothing is known. */
+static const struct {
+    const char *table, *from[VERSION];
+} steps[] = {
+    {"campaign",
+     {NULL,
+      "SELECT id, impl, shape, tile, layer, '', '', fault, population_kind, seed, 0, planned, NULL, "
+      "hang_factor, kernels_hash, population, 0, warp_insns, thread_insns, workspace_bytes, n, k, p, q, "
+      "input, filter, golden FROM old.campaign",
+      "SELECT id, impl, shape, tile, layer, ptx, arguments, fault, population_kind, seed, 0, planned, NULL, "
+      "hang_factor, kernels_hash, population, exposure, warp_insns, thread_insns, workspace_bytes, "
+      "n, k, p, q, input, filter, golden FROM old.campaign"}},
+    {"epsilon", {NULL, "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon"}},
+    {"launch", {NULL, "SELECT * FROM old.launch", "SELECT * FROM old.launch"}},
+    {"instruction", {NULL, "SELECT *, '' FROM old.instruction", "SELECT * FROM old.instruction"}},
+    {"register", {NULL, NULL, "SELECT * FROM old.register"}},
+    {"stratum", {NULL, NULL, "SELECT * FROM old.stratum"}},
+    {"injection",
+     {NULL,
+      "SELECT number, launch, insn, cta, nth, warp, lane, lanes, reg, bits, before, after, NULL, 0, outcome, "
+      "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, max_abs_error, "
+      "diffs FROM old.injection ORDER BY number",
+      "SELECT * FROM old.injection ORDER BY number"}},
+    {"label",
+     {NULL,
+      "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
+      "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l",
+      "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
+      "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l"}},
+    {"simulation", {NULL, "SELECT * FROM old.simulation", "SELECT * FROM old.simulation"}},
+    {"trial", {NULL, "SELECT * FROM old.trial", "SELECT * FROM old.trial"}},
+};
+
+struct old {
+    const char *path;
+    uint32_t version;
+};
+
+static int copy_tables(struct store *s, uint32_t version, struct diag *d)
+{
+    int rc = OK;
+    for (size_t i = 0; rc == OK && i < sizeof steps / sizeof *steps; i++) {
+        const char *select = steps[i].from[version];
+        char *sql = select ? sqlite3_mprintf("INSERT INTO main.%s %s", steps[i].table, select) : NULL;
+        if (sql)
+            rc = sql_exec(s, sql, "cannot convert", d);
+        sqlite3_free(sql);
+    }
+    return rc;
+}
+
+/* The old writers left no gaps. */
+static int summarise(struct store *s, struct diag *d)
+{
+    uint64_t n;
+    int rc = sql_one_u64(s, "SELECT count(*) FROM injection", &n, d);
+    if (rc == OK && n)
+        rc = summary_note(s, 0, n, d);
+    return rc == OK ? summary_update(s, d) : rc;
+}
+
+/* The numbers in the file must mean the same words here. */
+static int same_words(struct store *s, const char *path, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "SELECT o.vocabulary, o.word FROM old.word o LEFT JOIN main.word n "
+                                "ON n.vocabulary = o.vocabulary AND n.id = o.id "
+                                "WHERE n.word IS NOT o.word", d);
+    if (rc == OK && (rc = sql_step(s, q, d)) == 1)
+        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                       "made by another version of Sievert: its %s '%s' is unknown here",
+                       (const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1));
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static int fill(struct store *s, const void *what, struct diag *d)
+{
+    const struct old *old = what;
+    int rc = same_words(s, old->path, d);
+    if (rc == OK)
+        rc = copy_tables(s, old->version, d);
+    return rc == OK ? summarise(s, d) : rc;
+}
+
+int store_migrate(const char *path, uint32_t version, struct diag *d)
+{
+    char tmp[4096];
+    if (!store_tmp_name(tmp, path))
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "name too long");
+    unlink(tmp);
+    int rc = store_make(tmp, path, fill, &(struct old){path, version}, d);
+    if (rc == OK)
+        rc = store_replace(tmp, path, d);
+    if (rc != OK)
+        unlink(tmp);
+    return rc;
+}
