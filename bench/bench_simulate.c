@@ -10,10 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "resnet18.h"
 #include "simulate/worker.h"
 
 static const char *const NETWORKS[] = {"lenet5", "mobilenet", "resnet8", "vgg"}; /* those there */
-enum { IMAGES = 16, ERRORS = 512 };
+enum { IMAGES = 16, ERRORS = 512, WARM_UP = 512 };
 
 /* Processor time: a shared machine does not show. */
 static double now(void)
@@ -53,22 +54,29 @@ static int bench_layer(struct simulation *sim, const char *name, double *rate, s
 {
     struct worker w;
     struct arena a = {0};
-    uint64_t done = 0, effects[N_EFFECTS] = {0};
+    uint64_t done = 0, counted = 0, effects[N_EFFECTS] = {0};
     make_errors(sim, &a);
     int rc = worker_init(&w, sim, d);
     double start = now(), seconds = 0;
     while (rc == OK && seconds < 0.6) {
         rc = worker_image(&w, done / ERRORS % IMAGES);
-        if (done == 0)
-            start = now(); /* the first run warms up */
-        for (int k = 0; rc == OK && k < ERRORS; k++) {
-            struct store_trial t;
-            rc = worker_trial(&w, done++, &t);
-            effects[t.effect]++;
+        if (done <= WARM_UP) { /* it also makes the convolutions of pieces */
+            start = now();
+            counted = done;
+        }
+        for (size_t k = 0; rc == OK && k < ERRORS; k += w.slots) {
+            struct store_trial t[w.slots], *batch[w.slots];
+            for (size_t i = 0; i < w.slots; i++) {
+                t[i].number = done++;
+                batch[i] = &t[i];
+            }
+            rc = worker_trials(&w, w.slots, batch);
+            for (size_t i = 0; i < w.slots; i++)
+                effects[t[i].effect]++;
         }
         seconds = now() - start;
     }
-    *rate = (double)done / seconds;
+    *rate = (double)(done - counted) / seconds;
     if (rc == OK)
         printf("  %-28s %9.0f /s  masked %4.1f %%, critical %4.1f %%\n", name, *rate,
                100 * (double)effects[EFFECT_MASKED] / (double)done,
@@ -96,7 +104,7 @@ static int bench_network(const char *path, const struct dataset *data, struct di
     for (size_t k = 0; rc == OK && k < nn_n_convs(net); k++) {
         struct tensor layer;
         double rate = 0;
-        nn_conv_dims(net, k, &layer);
+        nn_layer_dims(net, nn_conv_layer(net, k), &layer);
         struct simulation sim = {.network = path, .conv = k, .data = *data, .seed = 1,
                                  .images = IMAGES, .output_floats = tensor_elems(&out),
                                  .layer_floats = tensor_elems(&layer)};
@@ -112,6 +120,36 @@ static int bench_network(const char *path, const struct dataset *data, struct di
     return rc;
 }
 
+/* Images of noise for a network that there are no images for. */
+static void noise(struct dataset *out, struct arena *a, size_t c, size_t h, size_t w)
+{
+    struct rng r;
+    rng_init(&r, 3, 4);
+    float *images = arena_alloc(a, IMAGES * c * h * w * sizeof *images);
+    uint8_t *labels = arena_alloc(a, IMAGES);
+    for (size_t k = 0; k < IMAGES * c * h * w; k++)
+        images[k] = (float)rng_unit(&r);
+    memset(labels, DATASET_NO_LABEL, IMAGES);
+    *out = (struct dataset){IMAGES, c, h, w, images, labels, "noise"};
+}
+
+static int bench_resnet18(struct arena *a, struct diag *d)
+{
+    char path[] = "/tmp/sievert-resnet18-XXXXXX";
+    struct dataset data;
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return diag_fail(d, ERR_IO, (struct loc){.file = path}, "cannot make: %m");
+    close(fd);
+    noise(&data, a, 3, 32, 32);
+    int rc = resnet18_write(path, 1, d);
+    if (rc == OK)
+        printf("ResNet-18 for 3x32x32, random weights, noise as images:\n");
+    rc = rc == OK ? bench_network(path, &data, d) : rc;
+    unlink(path);
+    return rc;
+}
+
 int main(void)
 {
     struct arena a = {0};
@@ -123,6 +161,8 @@ int main(void)
         snprintf(path, sizeof path, TEST_SOURCE_DIR "/examples/%s.onnx", NETWORKS[k]);
         rc = access(path, F_OK) == 0 ? bench_network(path, &data, &d) : OK;
     }
+    if (rc == OK)
+        rc = bench_resnet18(&a, &d);
     if (rc != OK)
         printf("%s: %s\n", d.file, d.msg);
     arena_fini(&a);

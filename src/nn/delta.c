@@ -1,39 +1,105 @@
-/* Errors in one layer, each as its difference from the fault-free run: between errors all values are
- * golden; an error is followed step by step for as long as some element differs, only through the
- * elements it reaches where the operator knows how, and undone afterwards. What comes out has the bits
- * of nn_run_from: each element is computed by the same code from the same operands. */
+/* Many errors at once, each as its differences from the fault-free run. All values stay golden;
+ * step by step, each error's differences become those of the step's outputs: only through the
+ * elements that they reach where the operator knows how, many errors in one call where it computes
+ * batches, or by running the whole operator on the one error's values and listing what came out
+ * different. An error without differences left costs nothing more. Each element is computed by the
+ * same code from the same operands as in nn_run_from, or by code that was tried to give its bits.
+ */
+#include "nn/delta.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/priv.h"
 #include "nn/threads.h"
 
-/* A value that the layer's errors can reach. Outputs that share memory with an input share its track. */
+enum { SLOTS = 16 };
+static const size_t SLOT_BYTES = (size_t)256 << 20; /* of all lists that may live at once */
+
+/* A value that depends on the input. Outputs that share memory with an input share its track. */
 struct track {
     struct nn_value *value;
     void *golden;
-    uint32_t *at; /* elements that differ now, each once */
-    size_t n;
-    uint8_t *listed; /* by element, while the list is made */
+    size_t last;              /* the last step that reads it */
+    bool kept;                /* the network's output */
+    struct diffs *now[SLOTS]; /* by error; NULL: none */
 };
 
 struct reach {
-    size_t step;
     size_t n_in, n_out;
-    struct track **in, **out; /* NULL: errors do not reach this input */
+    struct track **in, **out; /* NULL: errors do not come this way */
 };
 
 struct nn_delta {
     struct nn *net;
-    size_t conv;
     struct arena arena;
-    struct track *layer, **of; /* of: by value number */
-    size_t n_tracks, n_reach;
+    struct track **of; /* by value number */
+    size_t n_tracks, slots, room;
     struct track **tracks;
-    struct reach *reach;
-    uint32_t *touched;
-    size_t room;
+    struct reach *reach; /* by step; n_out 0: nothing to follow */
+    uint32_t *touched;   /* room for a whole value */
+    uint8_t *listed;     /* by element, clear but while a list is made */
+    float *output[SLOTS];
+    struct diffs *idle; /* lists to use again */
 };
+
+/* ---- Lists of differences
+ * -------------------------------------------------------------------------------- */
+
+void diffs_reserve(struct diffs *x, size_t n)
+{
+    if (n <= x->room)
+        return;
+    n = n > 2 * x->room ? n : 2 * x->room;
+    x->at = realloc(x->at, n * sizeof *x->at);
+    x->data = realloc(x->data, n * sizeof(int64_t));
+    if (!x->at || !x->data)
+        abort(); /* out of memory, as in base/arena */
+    x->room = n;
+}
+
+void diffs_free(struct diffs *x)
+{
+    free(x->at);
+    free(x->data);
+}
+
+static struct diffs *take(struct nn_delta *e)
+{
+    struct diffs *x = e->idle;
+    if (x)
+        e->idle = x->next;
+    else
+        x = ARENA_NEW(&e->arena, struct diffs);
+    x->n = 0;
+    return x;
+}
+
+static void give(struct nn_delta *e, struct diffs *x)
+{
+    x->next = e->idle;
+    e->idle = x;
+}
+
+static void release(struct nn_delta *e, struct track *t)
+{
+    for (size_t slot = 0; slot < e->slots; slot++)
+        if (t->now[slot]) {
+            give(e, t->now[slot]);
+            t->now[slot] = NULL;
+        }
+}
+
+/* An empty list is none. */
+static void settle(struct nn_delta *e, struct track *t, size_t slot, struct diffs *x)
+{
+    if (x->n > 0)
+        t->now[slot] = x;
+    else
+        give(e, x);
+}
+
+/* ---- Making ready
+ * ----------------------------------------------------------------------------------------- */
 
 static size_t width(const struct nn_value *v)
 {
@@ -50,15 +116,12 @@ static struct track *track_new(struct nn_delta *e, struct nn_value *v)
     struct track *t = ARENA_NEW(&e->arena, struct track);
     t->value = v;
     t->golden = arena_alloc(&e->arena, v->n * width(v));
-    t->at = arena_alloc(&e->arena, v->n * sizeof *t->at);
-    t->listed = arena_alloc(&e->arena, v->n);
-    if (v->n > e->room)
-        e->room = v->n;
+    e->room = v->n > e->room ? v->n : e->room;
     e->tracks[e->n_tracks++] = t;
     return e->of[v->number] = t;
 }
 
-static struct track *track_of(struct nn_delta *e, const struct nn_value *v)
+static struct track *track_of(const struct nn_delta *e, const struct nn_value *v)
 {
     return v ? e->of[v->number] : NULL;
 }
@@ -70,22 +133,22 @@ static void add_step(struct nn_delta *e, size_t step)
         e->of[node->out[0]->number] = track_of(e, node->in[0]);
         return;
     }
-    struct reach *r = &e->reach[e->n_reach++];
-    *r = (struct reach){.step = step, .n_in = node->n_in, .n_out = node->n_out};
+    struct reach *r = &e->reach[step];
+    *r = (struct reach){.n_in = node->n_in, .n_out = node->n_out};
     r->in = arena_alloc(&e->arena, node->n_in * sizeof(struct track *));
     r->out = arena_alloc(&e->arena, node->n_out * sizeof(struct track *));
     for (size_t k = 0; k < node->n_in; k++)
-        r->in[k] = track_of(e, node->in[k]);
+        if ((r->in[k] = track_of(e, node->in[k])))
+            r->in[k]->last = step;
     for (size_t k = 0; k < node->n_out; k++)
         r->out[k] = node->out[k] ? track_new(e, node->out[k]) : NULL;
 }
 
-int nn_delta_new(struct nn_delta **out, struct nn *net, size_t conv, struct diag *d)
+int nn_delta_new(struct nn_delta **out, struct nn *net, struct diag *d)
 {
-    const struct conv_layer *c = &net->convs[conv];
-    for (size_t k = 0; k < c->n_after; k++)
-        for (size_t j = 0; j < net->steps[c->after[k]].n_out; j++) {
-            const struct nn_value *v = net->steps[c->after[k]].out[j];
+    for (size_t s = 0; s < net->n_steps; s++)
+        for (size_t j = 0; j < net->steps[s].n_out; j++) {
+            const struct nn_value *v = net->steps[s].out[j];
             if (v && v->n > UINT32_MAX)
                 return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = net->path},
                                  "value '%.60s' has too many elements", v->name);
@@ -94,14 +157,20 @@ int nn_delta_new(struct nn_delta **out, struct nn *net, size_t conv, struct diag
     if (!e)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
     e->net = net;
-    e->conv = conv;
     e->of = arena_alloc(&e->arena, net->n_values * sizeof *e->of);
     e->tracks = arena_alloc(&e->arena, net->n_values * sizeof *e->tracks);
-    e->reach = arena_alloc(&e->arena, c->n_after * sizeof *e->reach);
-    e->layer = track_new(e, c->out);
-    for (size_t k = 0; k < c->n_after; k++)
-        add_step(e, c->after[k]);
+    e->reach = arena_alloc(&e->arena, net->n_steps * sizeof *e->reach);
+    for (size_t s = 0; s < net->n_steps; s++)
+        add_step(e, s);
+    struct track *answer = track_of(e, net->outputs[0]);
+    if (answer)
+        answer->kept = true;
     e->touched = arena_alloc(&e->arena, e->room * sizeof *e->touched);
+    e->listed = arena_alloc(&e->arena, e->room);
+    e->slots = SLOT_BYTES / (4 * (e->room + 1) * (sizeof(uint32_t) + sizeof(int64_t)));
+    e->slots = e->slots < 1 ? 1 : e->slots > SLOTS ? SLOTS : e->slots;
+    for (size_t k = 0; k < e->slots; k++)
+        e->output[k] = arena_alloc(&e->arena, net->outputs[0]->n * sizeof(float));
     *out = e;
     return OK;
 }
@@ -110,8 +179,17 @@ void nn_delta_free(struct nn_delta *e)
 {
     if (!e)
         return;
+    for (size_t k = 0; k < e->n_tracks; k++)
+        release(e, e->tracks[k]);
+    for (struct diffs *x = e->idle; x; x = x->next)
+        diffs_free(x);
     arena_fini(&e->arena);
     free(e);
+}
+
+size_t nn_delta_slots(const struct nn_delta *e)
+{
+    return e->slots;
 }
 
 int nn_delta_image(struct nn_delta *e, const float *input, struct diag *d)
@@ -120,75 +198,77 @@ int nn_delta_image(struct nn_delta *e, const float *input, struct diag *d)
     for (size_t k = 0; rc == OK && k < e->n_tracks; k++) {
         struct track *t = e->tracks[k];
         memcpy(t->golden, data_of(t->value), t->value->n * width(t->value));
-        t->n = 0;
     }
     return rc;
 }
 
-const float *nn_delta_golden(const struct nn_delta *e) { return e->layer->golden; }
+const float *nn_delta_golden(const struct nn_delta *e, size_t layer)
+{
+    return e->net->layers[layer].value->f;
+}
 
 const float *nn_delta_golden_output(const struct nn_delta *e)
 {
-    const struct track *t = track_of((struct nn_delta *)e, e->net->outputs[0]);
-    return t ? t->golden : e->net->outputs[0]->f;
+    return e->net->outputs[0]->f;
 }
 
-/* ---- One error ---------------------------------------------------------------------------------------- */
+/* ---- One error through one operator
+ * ------------------------------------------------------------------------ */
 
-static void undo(struct track *t)
+static void apply(const struct track *t, const struct diffs *x)
 {
     const struct nn_value *v = t->value;
-    if (t->n > v->n / 4) {
+    if (v->type == ONNX_FLOAT)
+        for (size_t k = 0; k < x->n; k++)
+            v->f[x->at[k]] = ((const float *)x->data)[k];
+    else
+        for (size_t k = 0; k < x->n; k++)
+            v->i[x->at[k]] = ((const int64_t *)x->data)[k];
+}
+
+static void restore(const struct track *t, const struct diffs *x)
+{
+    const struct nn_value *v = t->value;
+    if (x->n > v->n / 4) {
         memcpy(data_of(v), t->golden, v->n * width(v));
     } else if (v->type == ONNX_FLOAT) {
-        for (size_t k = 0; k < t->n; k++)
-            v->f[t->at[k]] = ((const float *)t->golden)[t->at[k]];
+        for (size_t k = 0; k < x->n; k++)
+            v->f[x->at[k]] = ((const float *)t->golden)[x->at[k]];
     } else {
-        for (size_t k = 0; k < t->n; k++)
-            v->i[t->at[k]] = ((const int64_t *)t->golden)[t->at[k]];
+        for (size_t k = 0; k < x->n; k++)
+            v->i[x->at[k]] = ((const int64_t *)t->golden)[x->at[k]];
     }
-    t->n = 0;
 }
 
-static bool differs(const struct track *t, size_t at)
+/* Element at of t, if it differs now. */
+static void list(const struct track *t, struct diffs *x, uint32_t at)
 {
     size_t bytes = width(t->value);
-    return memcmp(data_of(t->value) + at * bytes, (const char *)t->golden + at * bytes, bytes) != 0;
-}
-
-static void list(struct track *t, size_t at)
-{
-    if (t->listed[at] || !differs(t, at))
+    const char *now = data_of(t->value) + at * bytes;
+    if (memcmp(now, (const char *)t->golden + at * bytes, bytes) == 0)
         return;
-    t->listed[at] = 1;
-    t->at[t->n++] = (uint32_t)at;
+    x->at[x->n] = at;
+    memcpy((char *)x->data + x->n++ * bytes, now, bytes);
 }
 
-/* listed is clear but while a list is being made. */
-static void listed_clear(struct track *t)
-{
-    for (size_t k = 0; k < t->n; k++)
-        t->listed[t->at[k]] = 0;
-}
-
-/* After all of it was computed: blocks that are equal are passed over quickly. */
-static void list_all(struct track *t)
+/* After all of t was computed: blocks that are equal are passed over quickly. */
+static void list_all(const struct track *t, struct diffs *x)
 {
     enum { BLOCK = 32 };
-    size_t n = t->value->n, bytes = width(t->value), count = 0;
+    size_t n = t->value->n, bytes = width(t->value);
+    diffs_reserve(x, n);
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t len = n - at < BLOCK ? n - at : BLOCK;
-        const char *now = data_of(t->value) + at * bytes;
-        const char *was = (const char *)t->golden + at * bytes;
-        if (memcmp(now, was, len * bytes) == 0)
+        if (memcmp(data_of(t->value) + at * bytes, (const char *)t->golden + at * bytes,
+                   len * bytes) == 0)
             continue;
-        for (size_t k = 0; k < len; k++) { /* without branches: t->at has room for all */
-            t->at[count] = (uint32_t)(at + k);
-            count += bytes == sizeof(float) ? memcmp(now + k * 4, was + k * 4, 4) != 0
-                                            : memcmp(now + k * 8, was + k * 8, 8) != 0;
-        }
+        if (bytes == sizeof(float))
+            x->n = diffs_compare(x, (uint32_t)at, len, t->value->f + at,
+                                 (const float *)t->golden + at);
+        else
+            for (size_t k = 0; k < len; k++)
+                list(t, x, (uint32_t)(at + k));
     }
-    t->n = count;
 }
 
 static bool only_first_output(const struct reach *r)
@@ -196,77 +276,227 @@ static bool only_first_output(const struct reach *r)
     for (size_t k = 1; k < r->n_out; k++)
         if (r->out[k])
             return false;
-    return r->out[0] != NULL;
+    return r->n_out > 0 && r->out[0] != NULL;
 }
 
-/* Through the rows that the errors of its first input reach: true if the operator can and it pays. */
-static bool run_rows(struct nn_delta *e, const struct nn_node *node, const struct reach *r)
+/* Through the reached elements only, if the operator can and there are not too many. */
+static bool run_some(struct nn_delta *e, const struct nn_node *node, const struct reach *r,
+                     size_t slot, struct diffs *x)
 {
-    struct track *in = r->in[0], *out = r->out[0];
-    if (!node->run_rows || !in)
+    if (!node->run_at || !only_first_output(r))
         return false;
-    size_t n = node->run_rows(e->net, node, in->at, in->n, out->at, out->value->n);
-    out->n = n == NN_ALL ? 0 : n;
-    return n != NN_ALL;
-}
-
-/* Through the reached elements only, if the operator can and there are not too many: true. */
-static bool run_some(struct nn_delta *e, const struct nn_node *node, const struct reach *r)
-{
-    if (!only_first_output(r))
-        return false;
-    if (!node->run_at)
-        return run_rows(e, node, r);
     for (size_t k = 0; k < r->n_in; k++)
-        if (r->in[k] && r->in[k]->n > r->in[k]->value->n / 8)
+        if (r->in[k] && r->in[k]->now[slot] && r->in[k]->now[slot]->n > r->in[k]->value->n / 8)
             return false;
-    bool done = true;
-    for (size_t k = 0; done && k < r->n_in; k++) {
-        if (!r->in[k] || r->in[k]->n == 0)
+    const struct track *out = r->out[0];
+    for (size_t k = 0; k < r->n_in; k++) {
+        const struct diffs *in = r->in[k] ? r->in[k]->now[slot] : NULL;
+        if (!in)
             continue;
-        size_t n = node->run_at(node, k, r->in[k]->at, r->in[k]->n, e->touched, e->room);
-        done = n != NN_ALL;
-        for (size_t j = 0; done && j < n; j++)
-            list(r->out[0], e->touched[j]);
+        size_t n = node->run_at(node, k, in->at, in->n, e->touched, e->room);
+        if (n == NN_ALL)
+            return false;
+        diffs_reserve(x, x->n + n);
+        for (size_t j = 0; j < n; j++)
+            if (!e->listed[e->touched[j]]) {
+                e->listed[e->touched[j]] = 1;
+                x->at[x->n++] = e->touched[j];
+            }
     }
-    listed_clear(r->out[0]);
-    return done;
+    size_t n = x->n; /* touched: now those that differ, as they are after all inputs */
+    x->n = 0;
+    for (size_t j = 0; j < n; j++) {
+        e->listed[x->at[j]] = 0;
+        list(out, x, x->at[j]);
+    }
+    return true;
 }
 
-static int follow(struct nn_delta *e, struct diag *d)
+static void clear_listed(struct nn_delta *e, struct diffs *x)
 {
-    for (size_t s = 0; s < e->n_reach; s++) {
-        const struct reach *r = &e->reach[s];
-        const struct nn_node *node = &e->net->steps[r->step];
-        bool reached = false;
-        for (size_t k = 0; k < r->n_in; k++)
-            reached = reached || (r->in[k] && r->in[k]->n > 0);
-        if (!reached || run_some(e, node, r))
+    for (size_t j = 0; j < x->n; j++)
+        e->listed[x->at[j]] = 0;
+    x->n = 0;
+}
+
+/* The whole operator on this error's values. */
+static unsigned run_whole(struct nn_delta *e, const struct nn_node *node, const struct reach *r,
+                          size_t slot)
+{
+    unsigned s = node->run(e->net, node);
+    for (size_t k = 0; k < r->n_out; k++) {
+        if (!r->out[k])
             continue;
-        unsigned status = node->run(e->net, node);
-        if (status != dnnl_success)
-            return node_fail(e->net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)", status);
-        for (size_t k = 0; k < r->n_out; k++)
-            if (r->out[k])
-                list_all(r->out[k]);
+        struct diffs *x = take(e);
+        list_all(r->out[k], x);
+        restore(r->out[k], x);
+        settle(e, r->out[k], slot, x);
+    }
+    return s;
+}
+
+static unsigned run_one(struct nn_delta *e, const struct nn_node *node, const struct reach *r,
+                        size_t slot)
+{
+    for (size_t k = 0; k < r->n_in; k++)
+        if (r->in[k] && r->in[k]->now[slot])
+            apply(r->in[k], r->in[k]->now[slot]);
+    struct diffs *x = take(e);
+    unsigned s = dnnl_success;
+    if (run_some(e, node, r, slot, x)) {
+        restore(r->out[0], x);
+        settle(e, r->out[0], slot, x);
+    } else {
+        clear_listed(e, x);
+        give(e, x);
+        s = run_whole(e, node, r, slot);
+    }
+    for (size_t k = 0; k < r->n_in; k++)
+        if (r->in[k] && r->in[k]->now[slot])
+            restore(r->in[k], r->in[k]->now[slot]);
+    return s;
+}
+
+/* ---- All errors through the network
+ * -------------------------------------------------------------------------- */
+
+/* Those of n errors, by slot, that reach this step; by_first: through input 0 alone. */
+static size_t reached(const struct reach *r, size_t n, size_t *slots, bool *by_first)
+{
+    size_t count = 0;
+    *by_first = true;
+    for (size_t slot = 0; slot < n; slot++) {
+        bool any = false;
+        for (size_t k = 0; k < r->n_in; k++)
+            if (r->in[k] && r->in[k]->now[slot]) {
+                any = true;
+                *by_first = *by_first && k == 0;
+            }
+        if (any)
+            slots[count++] = slot;
+    }
+    return count;
+}
+
+/* All these errors by one call; those that it could not do remain in slots, whose number is
+ * returned. */
+static size_t run_batch(struct nn_delta *e, const struct nn_node *node, const struct reach *r,
+                        size_t n, size_t *slots)
+{
+    const struct diffs *in[SLOTS];
+    struct diffs *out[SLOTS];
+    size_t left = 0;
+    for (size_t k = 0; k < n; k++) {
+        in[k] = r->in[0]->now[slots[k]];
+        out[k] = take(e);
+    }
+    node->run_batch(e->net, node, n, in, out);
+    for (size_t k = 0; k < n; k++)
+        if (out[k]->n == NN_ALL) {
+            give(e, out[k]);
+            slots[left++] = slots[k];
+        } else {
+            settle(e, r->out[0], slots[k], out[k]);
+        }
+    return left;
+}
+
+static int follow(struct nn_delta *e, size_t n, size_t first, struct diag *d)
+{
+    for (size_t s = first; s < e->net->n_steps; s++) {
+        const struct reach *r = &e->reach[s];
+        const struct nn_node *node = &e->net->steps[s];
+        size_t slots[SLOTS];
+        bool by_first;
+        size_t count = reached(r, n, slots, &by_first);
+        if (count > 0 && node->run_batch && by_first)
+            count = run_batch(e, node, r, count, slots);
+        for (size_t k = 0; k < count; k++) {
+            unsigned status = run_one(e, node, r, slots[k]);
+            if (status != dnnl_success)
+                return node_fail(e->net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)",
+                                 status);
+        }
+        for (size_t k = 0; k < r->n_in; k++)
+            if (r->in[k] && r->in[k]->last == s && !r->in[k]->kept)
+                release(e, r->in[k]);
     }
     return OK;
 }
 
-int nn_delta_run(struct nn_delta *e, size_t n, const uint32_t *at, const float *faulty,
-                 const float **output, struct diag *d)
+/* The layer computed with a corrupted parameter; the parameter is as it was afterwards. */
+static int strike_parameter(struct nn_delta *e, const struct nn_error *error, struct diffs *x,
+                            struct diag *d)
 {
-    for (size_t k = 0; k < e->n_tracks; k++)
-        if (e->tracks[k]->n > 0)
-            undo(e->tracks[k]);
-    for (size_t k = 0; k < n; k++) {
-        e->layer->value->f[at[k]] = faulty[k];
-        list(e->layer, at[k]);
+    const struct layer *layer = &e->net->layers[error->layer];
+    const struct nn_node *node = &e->net->steps[layer->step];
+    struct nn_value *v = node->in[error->where == NN_BIAS ? 2 : 1];
+    const struct track *t = track_of(e, layer->value);
+    struct arena a = {0};
+    float *was = arena_alloc(&a, error->n * sizeof *was);
+    for (size_t k = 0; k < error->n; k++) {
+        was[k] = v->f[error->at[k]];
+        v->f[error->at[k]] = error->faulty[k];
     }
-    listed_clear(e->layer);
-    int threads = threads_one(), rc = follow(e, d);
+    unsigned s = node->reload ? node->reload(e->net, node) : dnnl_success;
+    if (s == dnnl_success)
+        s = node->run(e->net, node);
+    list_all(t, x);
+    restore(t, x);
+    for (size_t k = error->n; k-- > 0;)
+        v->f[error->at[k]] = was[k];
+    if (node->reload)
+        s = s == dnnl_success ? node->reload(e->net, node) : s;
+    arena_fini(&a);
+    return s == dnnl_success
+               ? OK
+               : node_fail(e->net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)", s);
+}
+
+static int strike(struct nn_delta *e, const struct nn_error *error, size_t slot, struct diag *d)
+{
+    struct track *t = track_of(e, e->net->layers[error->layer].value);
+    struct diffs *x = take(e);
+    int rc = OK;
+    if (error->where != NN_OUTPUT) {
+        rc = strike_parameter(e, error, x, d);
+    } else {
+        diffs_reserve(x, error->n);
+        for (size_t k = 0; k < error->n; k++) {
+            uint32_t at = error->at[k];
+            x->at[x->n] = at;
+            ((float *)x->data)[x->n] = error->faulty[k];
+            x->n += memcmp(&error->faulty[k], &t->value->f[at], sizeof(float)) != 0;
+        }
+    }
+    settle(e, t, slot, x);
+    return rc;
+}
+
+int nn_delta_run(struct nn_delta *e, size_t n, struct nn_error *errors, struct diag *d)
+{
+    int rc = OK, threads = threads_one();
+    struct track *answer = track_of(e, e->net->outputs[0]);
+    size_t first = e->net->n_steps;
+    for (size_t k = 0; rc == OK && k < n; k++) {
+        size_t step = e->net->layers[errors[k].layer].step;
+        first = step < first ? step : first;
+        rc = strike(e, &errors[k], k, d);
+    }
+    if (rc == OK)
+        rc = follow(e, n, first, d);
+    for (size_t k = 0; rc == OK && k < n; k++) {
+        const struct diffs *x = answer ? answer->now[k] : NULL;
+        errors[k].output = NULL;
+        if (!x)
+            continue;
+        memcpy(e->output[k], answer->golden, answer->value->n * sizeof(float));
+        for (size_t j = 0; j < x->n; j++)
+            e->output[k][x->at[j]] = ((const float *)x->data)[j];
+        errors[k].output = e->output[k];
+    }
+    for (size_t k = 0; k < e->n_tracks; k++)
+        release(e, e->tracks[k]);
     threads_restore(threads);
-    const struct track *t = track_of(e, e->net->outputs[0]);
-    *output = t && t->n > 0 ? t->value->f : NULL;
     return rc;
 }

@@ -444,44 +444,65 @@ static int find_outputs(struct builder *b, struct diag *d)
 
 /* ---- Layers that errors can strike ------------------------------------------------------------------ */
 
-/* The steps after conv i that depend on it. */
-static void find_suffix(struct builder *b, struct conv_layer *c)
+bool parameters_known(const struct nn_node *node)
 {
-    struct nn *net = b->net;
-    bool *tainted = arena_alloc(&b->scratch, net->n_values * sizeof *tainted);
-    c->after = arena_alloc(&net->arena, net->n_steps * sizeof *c->after);
-    tainted[c->out->number] = true;
-    for (size_t s = c->step + 1; s < net->n_steps; s++) {
-        const struct nn_node *node = &net->steps[s];
-        bool hit = false;
-        for (size_t k = 0; k < node->n_in; k++)
-            hit = hit || (node->in[k] && tainted[node->in[k]->number]);
-        if (!hit)
-            continue;
-        c->after[c->n_after++] = s;
-        for (size_t k = 0; k < node->n_out; k++)
-            if (node->out[k])
-                tainted[node->out[k]->number] = true;
-    }
+    for (size_t k = 1; k < 3 && k < node->n_in; k++)
+        if (node->in[k] && (!node->in[k]->known || node->in[k]->type != ONNX_FLOAT))
+            return false;
+    return node->n_in > 1 && node->in[1];
 }
 
-static void find_convs(struct builder *b)
+/* Multiplications, or elements of an operator without weights: what an error's chance to strike here is
+ * about in proportion to. */
+static double work_of(const struct nn_node *node)
 {
-    struct nn *net = b->net;
-    net->convs = arena_alloc(&net->arena, net->n_steps * sizeof *net->convs);
-    for (size_t s = 0; s < net->n_steps; s++) {
-        const struct nn_node *node = &net->steps[s];
-        struct conv_layer c = {.step = s};
-        if (!conv_describe(&c.info, node))
-            continue;
-        c.info.name = arena_strdup(&net->arena, *node->proto->name ? node->proto->name
-                                                                  : node->proto->out[0]);
-        c.in = node->in[0];
-        c.out = node->out[0];
-        net->convs[net->n_convs++] = c;
+    const struct nn_value *x = node->in[0], *y = node->out[0], *w = node->parameters ? node->in[1] : NULL;
+    if (!w || y->n == 0 || w->n == 0)
+        return (double)y->n;
+    if (strncmp(node->op->name, "Conv", 4) == 0) /* ConvTranspose: each input into so many outputs */
+        return (double)(node->op->name[4] ? x->n : y->n) * ((double)w->n / (double)w->dim[0]);
+    return (double)y->n * ((double)w->n / (double)y->dim[y->rank - 1]);
+}
+
+static void add_layer(struct nn *net, size_t step, size_t output)
+{
+    const struct nn_node *node = &net->steps[step];
+    struct nn_value *v = node->out[output];
+    const char *name = *node->proto->name && output == 0 ? node->proto->name : v->name;
+    struct layer *l = &net->layers[net->n_layers++];
+    *l = (struct layer){
+        .info = {.name = arena_strdup(&net->arena, name), .output = v->name, .op = node->op->name,
+                 .conv = -1, .work = output == 0 ? work_of(node) : (double)v->n},
+        .value = v,
+        .step = step,
+    };
+    if (node->parameters && output == 0) {
+        l->info.n_weights = node->in[1]->n;
+        l->info.weights = node->in[1]->f;
+        l->info.n_biases = node->n_in > 2 && node->in[2] ? node->in[2]->n : 0;
+        l->info.biases = l->info.n_biases ? node->in[2]->f : NULL;
     }
-    for (size_t k = 0; k < net->n_convs; k++)
-        find_suffix(b, &net->convs[k]);
+    struct conv_layer c = {.in = node->in[0], .out = v, .layer = net->n_layers - 1};
+    if (output > 0 || !conv_describe(&c.info, node))
+        return;
+    c.info.name = l->info.name;
+    l->info.conv = (int)net->n_convs;
+    net->convs[net->n_convs++] = c;
+}
+
+static void find_layers(struct nn *net)
+{
+    size_t n = 0;
+    for (size_t s = 0; s < net->n_steps; s++)
+        n += net->steps[s].n_out;
+    net->layers = arena_alloc(&net->arena, n * sizeof *net->layers);
+    net->convs = arena_alloc(&net->arena, net->n_steps * sizeof *net->convs);
+    for (size_t s = 0; s < net->n_steps; s++)
+        for (size_t k = 0; k < net->steps[s].n_out; k++) {
+            const struct nn_value *v = net->steps[s].out[k];
+            if (net->steps[s].run && v && v->type == ONNX_FLOAT && v->n > 0)
+                add_layer(net, s, k);
+        }
 }
 
 /* ---- Loading ------------------------------------------------------------------------------------------ */
@@ -518,7 +539,7 @@ static int load(struct builder *b, const char *path, const struct graph_options 
     if (rc == OK)
         rc = find_outputs(b, d);
     if (rc == OK)
-        find_convs(b);
+        find_layers(net);
     return rc;
 }
 

@@ -22,9 +22,27 @@ void nn_output_dims(const struct nn *net, struct tensor *shape);
 /* Run all nodes. input: as many floats as nn_input_dims; output may be NULL. */
 int nn_run(struct nn *net, const float *input, float *output, struct diag *d);
 
-/* The convolution layers, in execution order. */
+/* The layers, in execution order: each float output of each node that computes something when the network
+ * runs. Errors can strike every one. */
+struct nn_layer {
+    const char *name;   /* the node's; its output's if it has none or this is not its first output */
+    const char *output; /* the value's */
+    const char *op;     /* "Conv" */
+    int conv;           /* number among the convolutions, -1 */
+    double work;        /* multiplications (elements, where there are no weights) that it takes */
+    size_t n_weights, n_biases; /* elements of its parameters; 0: has none, or not as constants */
+    const float *weights, *biases;
+};
+size_t nn_n_layers(const struct nn *net);
+const struct nn_layer *nn_layer(const struct nn *net, size_t i);
+void nn_layer_dims(const struct nn *net, size_t i, struct tensor *shape); /* .data NULL */
+/* By the name of its node or output, or, as a number in text, the so-many-eth convolution; ERR_INPUT lists the
+ * names. */
+int nn_find_layer(size_t *out, const struct nn *net, const char *name, struct diag *d);
+
+/* Those layers that are two-dimensional convolutions with constant weights. */
 struct nn_conv {
-    const char *name; /* the node's name, or its output's if it has none */
+    const char *name; /* the layer's */
     int n, c, h, w, k, r, s;
     int pad_top, pad_bottom, pad_left, pad_right;
     int stride_h, stride_w, dilation_h, dilation_w, groups;
@@ -33,32 +51,48 @@ struct nn_conv {
 };
 size_t nn_n_convs(const struct nn *net);
 const struct nn_conv *nn_conv(const struct nn *net, size_t i);
-void nn_conv_dims(const struct nn *net, size_t i, struct tensor *shape); /* its output's; .data NULL */
+size_t nn_conv_layer(const struct nn *net, size_t i);
 /* By name or by index in text ("0"); ERR_INPUT lists the names. */
 int nn_find_conv(size_t *out, const struct nn *net, const char *name, struct diag *d);
 
-/* After nn_run: what conv i read, and what it gave (bias included, before any activation). Borrowed
+/* After nn_run: what conv i read, and what a layer gave (bias included, before any activation). Borrowed
  * until the next run. */
 const float *nn_conv_input(const struct nn *net, size_t i);
-const float *nn_conv_output(const struct nn *net, size_t i);
-/* Overwrite conv i's output and run only the nodes after it that depend on it; what else they need
- * must be there from nn_run of the same input. data: as many floats as the conv's output. */
-int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, struct diag *d);
+const float *nn_layer_output(const struct nn *net, size_t i);
+/* The plain way, after nn_run: overwrite a layer's output and run all nodes after it. data: as many floats
+ * as the output has. */
+int nn_run_from(struct nn *net, size_t layer, const float *data, float *output, struct diag *d);
 
-/* Many errors in conv i's output on one image after another: nn_run_from's results, bit for bit (but for
- * which NaN a NaN is), following each error only where it goes. While one is in use the net must not be
- * run otherwise. */
+/* An error: n elements of a layer's output, or of its weights or bias as it reads them in this inference,
+ * become faulty. */
+enum nn_where { NN_OUTPUT, NN_WEIGHTS, NN_BIAS };
+struct nn_error {
+    size_t layer;
+    enum nn_where where;
+    size_t n;
+    const uint32_t *at; /* each once */
+    const float *faulty;
+    const float *output; /* result, see nn_delta_run */
+};
+/* The plain way of any error: a whole run, the struck layer with it, the rest after it. */
+int nn_run_struck(struct nn *net, const float *input, const struct nn_error *error, float *output,
+                  struct diag *d);
+
+/* Many errors on one image after another: nn_run_struck's results, bit for bit (but for which NaN a NaN
+ * is), following each error only where it goes and several at once where operators compute batches. While
+ * one is in use the net must not be run otherwise. */
 struct nn_delta;
-int nn_delta_new(struct nn_delta **out, struct nn *net, size_t conv, struct diag *d);
+int nn_delta_new(struct nn_delta **out, struct nn *net, struct diag *d);
 void nn_delta_free(struct nn_delta *e);
-/* Fault-free run; afterwards the conv's output and the network's are borrowed until the next image. */
+/* How many errors go at once at most. */
+size_t nn_delta_slots(const struct nn_delta *e);
+/* Fault-free run; what layers and the network gave is borrowed until the next image. */
 int nn_delta_image(struct nn_delta *e, const float *input, struct diag *d);
-const float *nn_delta_golden(const struct nn_delta *e);
+const float *nn_delta_golden(const struct nn_delta *e, size_t layer);
 const float *nn_delta_golden_output(const struct nn_delta *e);
-/* n elements of the conv's output become faulty. *output is borrowed until the next run, or NULL if the
- * network's output is what it was, bit for bit. */
-int nn_delta_run(struct nn_delta *e, size_t n, const uint32_t *at, const float *faulty,
-                 const float **output, struct diag *d);
+/* n errors, each of its own layer, at most nn_delta_slots. Their output is borrowed until the next call, or
+ * NULL if the network's output is what it was, bit for bit. */
+int nn_delta_run(struct nn_delta *e, size_t n, struct nn_error *errors, struct diag *d);
 
 /* A tensor of float: .npy, or a TensorProto (.pb) as in ONNX's test data. In a. */
 int nn_read_tensor(struct tensor *out, struct arena *a, const char *path, struct diag *d);

@@ -25,6 +25,12 @@ static unsigned run_conv(struct nn *net, const struct nn_node *node)
     return conv_run(net, node->state);
 }
 
+static unsigned reload_conv(struct nn *net, const struct nn_node *node)
+{
+    struct conv *c = node->state;
+    return dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast);
+}
+
 /* The memory that the primitive wants, and the reorder between it and the plain one. */
 static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int arg,
                dnnl_memory_t plain, dnnl_memory_t *fast, dnnl_primitive_t *reorder, bool inwards)
@@ -39,6 +45,31 @@ static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t
     if (s != dnnl_success)
         return s;
     return inwards ? dn_reorder(net, reorder, plain, *fast) : dn_reorder(net, reorder, *fast, plain);
+}
+
+/* The whole's weights, or another piece's, if they are in the layout that this piece wants. */
+static bool share_weights(struct conv *c, const_dnnl_primitive_desc_t pd)
+{
+    const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), *have;
+    for (struct conv *k = c->root; k; k = k == c->root ? k->layout : k->next) {
+        dnnl_memory_get_memory_desc(k->w_fast, &have);
+        if (dnnl_memory_desc_equal(want, have)) {
+            c->w_fast = k->w_fast;
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned own_weights(struct nn *net, struct conv *c, const_dnnl_primitive_desc_t pd, bool known)
+{
+    unsigned s = fit(net, pd, dnnl_query_weights_md, 0, c->w_plain, &c->w_fast, &c->weigh, true);
+    c->weigh_each = !known;
+    if (c->root) {
+        c->next = c->root->layout;
+        c->root->layout = c;
+    }
+    return s == dnnl_success && known ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : s;
 }
 
 unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
@@ -83,11 +114,9 @@ unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
         s = dn_memory(net, &c->b, &bp, b->f);
     if (s == dnnl_success)
         s = fit(net, pd, dnnl_query_src_md, 0, c->x, &c->x_fast, &c->load, true) |
-            fit(net, pd, dnnl_query_weights_md, 0, c->w_plain, &c->w_fast, &c->weigh, true) |
             fit(net, pd, dnnl_query_dst_md, 0, c->y, &c->y_fast, &c->store, false);
-    c->weigh_each = !w->known;
-    if (s == dnnl_success && w->known)
-        s = dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast);
+    if (s == dnnl_success && !share_weights(c, pd))
+        s = own_weights(net, c, pd, w->known);
     return s;
 }
 
@@ -136,7 +165,9 @@ int build_conv(struct nn *net, struct nn_node *node, struct diag *d)
         return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this convolution (%u)", s);
     node->run = run_conv;
     bool known = w->known && (node->n_in < 3 || !node->in[2] || node->in[2]->known);
-    node->run_rows = known && c->w.n == 2 && x->dim[0] == 1 ? conv_run_rows : NULL;
+    node->run_batch = known && c->w.n == 2 && x->dim[0] == 1 ? conv_run_batch : NULL;
+    node->reload = w->known ? reload_conv : NULL;
+    node->parameters = parameters_known(node);
     return OK;
 }
 

@@ -129,6 +129,12 @@ static unsigned make(struct nn *net, const struct nn_node *node, struct deconv *
     return s == dnnl_success && w->known ? dn_run_reorder(net, c->weigh, c->w_plain, c->w) : s;
 }
 
+static unsigned reload_deconv(struct nn *net, const struct nn_node *node)
+{
+    struct deconv *c = node->state;
+    return dn_run_reorder(net, c->weigh, c->w_plain, c->w);
+}
+
 int build_conv_transpose(struct nn *net, struct nn_node *node, struct diag *d)
 {
     for (size_t k = 0; k < node->n_in; k++) {
@@ -158,5 +164,7 @@ int build_conv_transpose(struct nn *net, struct nn_node *node, struct diag *d)
     if (s != dnnl_success)
         return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this deconvolution (%u)", s);
     node->run = run_deconv;
+    node->reload = w->known ? reload_deconv : NULL;
+    node->parameters = parameters_known(node);
     return OK;
 }

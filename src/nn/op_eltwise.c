@@ -292,6 +292,7 @@ int build_prelu(struct nn *net, struct nn_node *node, struct diag *d)
         for (int k = 1; k < wide->rank; k++)
             wide->dim[k] = 1;
     }
+    node->parameters = parameters_known(node);
     return build_prelu_rows(net, node, d);
 }
 

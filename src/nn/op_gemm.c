@@ -31,6 +31,19 @@ static unsigned run_gemm(struct nn *net, const struct nn_node *node)
     return s;
 }
 
+static unsigned reload_gemm(struct nn *net, const struct nn_node *node)
+{
+    struct gemm *g = node->state;
+    return dn_run_reorder(net, g->weigh, g->b_plain, g->b);
+}
+
+static void finish(struct nn_node *node)
+{
+    node->run = run_gemm;
+    node->reload = node->in[1]->known ? reload_gemm : NULL;
+    node->parameters = parameters_known(node);
+}
+
 /* A layout of B that oneDNN is fastest with, if B is known; bias: one row of n, or NULL. */
 static unsigned make(struct nn *net, struct gemm *g, const dnnl_memory_desc_t *a, void *a_data,
                 const dnnl_memory_desc_t *b, const struct nn_value *b_value,
@@ -126,7 +139,7 @@ int build_gemm(struct nn *net, struct nn_node *node, struct diag *d)
         s = make(net, g, &am, a->f, &bm, b, &ba, &ym, node->out[0]->f, bias, alpha);
     if (s != dnnl_success)
         return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this product (%u)", s);
-    node->run = run_gemm;
+    finish(node);
     return OK;
 }
 
@@ -186,6 +199,6 @@ int build_matmul(struct nn *net, struct nn_node *node, struct diag *d)
         s = make(net, g, &am, a->f, &bm, b, &ba, &ym, node->out[0]->f, NULL, 1);
     if (s != dnnl_success)
         return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this product (%u)", s);
-    node->run = run_gemm;
+    finish(node);
     return OK;
 }

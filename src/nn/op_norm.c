@@ -67,6 +67,7 @@ int build_batch_norm(struct nn *net, struct nn_node *node, struct diag *d)
     *epsilon = attr_float(node, "epsilon", 1e-5f);
     node->run = run_batch_norm;
     node->run_at = run_batch_norm_at;
+    node->parameters = parameters_known(node);
     return node_out(net, node, 0, ONNX_FLOAT, x->rank, x->dim, d);
 }
 

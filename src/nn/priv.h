@@ -26,6 +26,7 @@ struct nn_value {
     size_t number; /* unique */
 };
 
+struct diffs; /* delta.h */
 /* One operator made ready. run NULL: nothing to do (its output shares its input's memory). */
 struct nn_node {
     const struct onnx_node *proto;
@@ -38,10 +39,13 @@ struct nn_node {
      * once, in touched. Returns how many, or NN_ALL if it cannot within room. NULL: never can. */
     size_t (*run_at)(const struct nn_node *node, size_t k, const uint32_t *in, size_t n,
                      uint32_t *touched, size_t room);
-    /* The same for an operator that computes whole rows of output 0: it decides itself whether that pays,
-     * and needs no list of what changes nothing. */
-    size_t (*run_rows)(struct nn *net, const struct nn_node *node, const uint32_t *in, size_t n,
-                       uint32_t *touched, size_t room);
+    /* For an operator of known parameters: many errors at once, each given as differences from golden in
+     * input 0, into differences in output 0 (empty lists when called); n becomes NN_ALL where it cannot. */
+    void (*run_batch)(struct nn *net, const struct nn_node *node, size_t n, const struct diffs *const *in,
+                      struct diffs **out);
+    /* Input 1 has changed: where it is kept in another layout. NULL: it is read directly. */
+    unsigned (*reload)(struct nn *net, const struct nn_node *node);
+    bool parameters; /* input 1 and, if there, 2 are weights and bias, known when loading */
     void *state;
 };
 
@@ -68,18 +72,23 @@ struct nn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     struct cleanup *cleanup;
-    size_t n_values, n_steps, n_convs, n_inputs, n_outputs;
+    size_t n_values, n_steps, n_layers, n_convs, n_inputs, n_outputs;
     struct nn_node *steps;     /* those that must run, in order */
     struct nn_value **inputs;  /* not known when loading, in the file's order */
     struct nn_value **outputs;
+    struct layer *layers;
     struct conv_layer *convs;
 };
 struct conv_layer {
     struct nn_conv info;
     struct nn_value *in, *out;
+    size_t layer;
+};
+/* A float output of a step. */
+struct layer {
+    struct nn_layer info;
+    struct nn_value *value;
     size_t step;
-    size_t n_after;
-    size_t *after; /* steps that depend on it */
 };
 
 /* An input given when loading: its value may then decide shapes. */
@@ -108,6 +117,8 @@ bool conv_describe(struct nn_conv *out, const struct nn_node *node);
 int node_fail(const struct nn *net, const struct nn_node *node, struct diag *d, enum status code,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* Inputs 1 and, if there, 2 are floats known when loading. */
+bool parameters_known(const struct nn_node *node);
 const struct onnx_attr *attr_find(const struct nn_node *node, const char *name);
 int64_t attr_int(const struct nn_node *node, const char *name, int64_t otherwise);
 float attr_float(const struct nn_node *node, const char *name, float otherwise);

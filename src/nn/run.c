@@ -60,11 +60,20 @@ static void shape_of(const struct nn_value *v, struct tensor *out)
     memcpy(out->dim, v->dim, (size_t)v->rank * sizeof *v->dim);
 }
 
-const char *nn_input_name(const struct nn *net) { return net->inputs[0]->name; }
+const char *nn_input_name(const struct nn *net)
+{
+    return net->inputs[0]->name;
+}
 
-void nn_input_dims(const struct nn *net, struct tensor *shape) { shape_of(net->inputs[0], shape); }
+void nn_input_dims(const struct nn *net, struct tensor *shape)
+{
+    shape_of(net->inputs[0], shape);
+}
 
-void nn_output_dims(const struct nn *net, struct tensor *shape) { shape_of(net->outputs[0], shape); }
+void nn_output_dims(const struct nn *net, struct tensor *shape)
+{
+    shape_of(net->outputs[0], shape);
+}
 
 static void copy_output(const struct nn *net, float *output)
 {
@@ -98,11 +107,65 @@ int nn_read_tensor(struct tensor *out, struct arena *a, const char *path, struct
     return OK;
 }
 
-/* ---- Convolution layers ---------------------------------------------------------------------------- */
+/* ---- Layers
+ * ------------------------------------------------------------------------------------------- */
 
-size_t nn_n_convs(const struct nn *net) { return net->n_convs; }
+size_t nn_n_layers(const struct nn *net)
+{
+    return net->n_layers;
+}
 
-const struct nn_conv *nn_conv(const struct nn *net, size_t i) { return &net->convs[i].info; }
+const struct nn_layer *nn_layer(const struct nn *net, size_t i)
+{
+    return &net->layers[i].info;
+}
+
+void nn_layer_dims(const struct nn *net, size_t i, struct tensor *shape)
+{
+    shape_of(net->layers[i].value, shape);
+}
+
+const float *nn_layer_output(const struct nn *net, size_t i)
+{
+    return net->layers[i].value->f;
+}
+
+size_t nn_n_convs(const struct nn *net)
+{
+    return net->n_convs;
+}
+
+const struct nn_conv *nn_conv(const struct nn *net, size_t i)
+{
+    return &net->convs[i].info;
+}
+
+size_t nn_conv_layer(const struct nn *net, size_t i)
+{
+    return net->convs[i].layer;
+}
+
+const float *nn_conv_input(const struct nn *net, size_t i)
+{
+    return net->convs[i].in->f;
+}
+
+/* "a, b, c" as far as there is room. */
+static void list_names(char *list, size_t room, const struct nn *net, bool convs)
+{
+    *list = 0;
+    for (size_t k = 0; k < (convs ? net->n_convs : net->n_layers); k++) {
+        const char *name = convs ? net->convs[k].info.name : net->layers[k].info.name;
+        if (strlen(list) + strlen(name) + 8 > room) {
+            strcat(list, ", ...");
+            break;
+        }
+        strcat(list, *list ? ", " : "");
+        strcat(list, name);
+    }
+    if (!*list)
+        strcpy(list, "none");
+}
 
 int nn_find_conv(size_t *out, const struct nn *net, const char *name, struct diag *d)
 {
@@ -111,43 +174,95 @@ int nn_find_conv(size_t *out, const struct nn *net, const char *name, struct dia
             *out = k;
             return OK;
         }
-    char *end;
+    char *end, list[160];
     unsigned long long index = strtoull(name, &end, 10);
-    if (*name >= '0' && *name <= '9' && !*end && index < net->n_convs) {
+    if (end != name && !*end && *name != '-' && index < net->n_convs) {
         *out = (size_t)index;
         return OK;
     }
-    char list[300] = "";
-    for (size_t k = 0; k < net->n_convs; k++) {
-        size_t used = strlen(list), len = strlen(net->convs[k].info.name);
-        if (used + len + 8 > sizeof list) {
-            strcat(list, ", ...");
-            break;
-        }
-        strcat(list, used ? ", " : "");
-        strcat(list, net->convs[k].info.name);
-    }
+    list_names(list, sizeof list, net, true);
     return diag_fail(d, ERR_INPUT, (struct loc){.file = net->path},
-                     "no convolution layer '%.60s': there are %s", name, *list ? list : "none");
+                     "no convolution layer '%.60s': there are %s", name, list);
 }
 
-void nn_conv_dims(const struct nn *net, size_t i, struct tensor *shape)
+/* The node that gives the value, if it only passes on another's. */
+static int passes_on(const struct nn *net, const char *name, struct diag *d)
 {
-    shape_of(net->convs[i].out, shape);
+    for (size_t s = 0; s < net->n_steps; s++) {
+        const struct nn_node *node = &net->steps[s];
+        if (node->run ||
+            (strcmp(node->proto->name, name) != 0 && strcmp(node->out[0]->name, name) != 0))
+            continue;
+        return node_fail(net, node, d, ERR_INPUT,
+                         "it computes nothing: strike the layer that gives '%.60s'",
+                         node->in[0]->name);
+    }
+    return OK;
 }
 
-const float *nn_conv_input(const struct nn *net, size_t i) { return net->convs[i].in->f; }
-
-const float *nn_conv_output(const struct nn *net, size_t i) { return net->convs[i].out->f; }
-
-int nn_run_from(struct nn *net, size_t conv, const float *data, float *output, struct diag *d)
+int nn_find_layer(size_t *out, const struct nn *net, const char *name, struct diag *d)
 {
-    const struct conv_layer *c = &net->convs[conv];
-    memcpy(c->out->f, data, c->out->n * sizeof *data);
+    for (int by_value = 0; by_value < 2; by_value++)
+        for (size_t k = 0; k < net->n_layers; k++)
+            if (strcmp(by_value ? net->layers[k].info.output : net->layers[k].info.name, name) ==
+                0) {
+                *out = k;
+                return OK;
+            }
+    char *end, list[160];
+    unsigned long long index = strtoull(name, &end, 10);
+    if (end != name && !*end && *name != '-' && index < net->n_convs) {
+        *out = net->convs[index].layer;
+        return OK;
+    }
+    int rc = passes_on(net, name, d);
+    list_names(list, sizeof list, net, false);
+    return rc != OK ? rc
+                    : diag_fail(d, ERR_INPUT, (struct loc){.file = net->path},
+                                "no layer '%.60s': there are %s", name, list);
+}
+
+int nn_run_from(struct nn *net, size_t layer, const float *data, float *output, struct diag *d)
+{
+    const struct layer *l = &net->layers[layer];
+    memcpy(l->value->f, data, l->value->n * sizeof *data);
     int threads = threads_one(), rc = OK;
-    for (size_t k = 0; rc == OK && k < c->n_after; k++)
-        rc = run_step(net, c->after[k], d);
+    for (size_t k = l->step + 1; rc == OK && k < net->n_steps; k++)
+        rc = run_step(net, k, d);
     threads_restore(threads);
+    if (rc == OK)
+        copy_output(net, output);
+    return rc;
+}
+
+int nn_run_struck(struct nn *net, const float *input, const struct nn_error *error, float *output,
+                  struct diag *d)
+{
+    const struct layer *l = &net->layers[error->layer];
+    const struct nn_node *node = &net->steps[l->step];
+    struct nn_value *v =
+        error->where == NN_OUTPUT ? l->value : node->in[error->where == NN_BIAS ? 2 : 1];
+    float *data = malloc(v->n * sizeof *data);
+    if (!data)
+        return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    int rc = nn_run(net, input, NULL, d);
+    memcpy(data, v->f, v->n * sizeof *data);
+    for (size_t k = 0; k < error->n; k++)
+        v->f[error->at[k]] = error->faulty[k];
+    bool parameter = error->where != NN_OUTPUT;
+    if (rc == OK && parameter && node->reload && node->reload(net, node) != dnnl_success)
+        rc = node_fail(net, node, d, ERR_NOMEM, "oneDNN failed");
+    int threads = threads_one();
+    for (size_t k = l->step + !parameter; rc == OK && k < net->n_steps; k++) {
+        rc = run_step(net, k, d);
+        if (k != l->step)
+            continue;
+        memcpy(v->f, data, v->n * sizeof *data); /* other layers may share the parameter */
+        if (node->reload && node->reload(net, node) != dnnl_success)
+            rc = node_fail(net, node, d, ERR_NOMEM, "oneDNN failed");
+    }
+    threads_restore(threads);
+    free(data);
     if (rc == OK)
         copy_output(net, output);
     return rc;

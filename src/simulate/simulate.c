@@ -56,6 +56,7 @@ static void plan_window(struct window *w, uint64_t start, size_t n, size_t *coun
     w->n_shares = w->next = 0;
     memset(count, 0, (sim->images + 1) * sizeof *count);
     for (size_t k = 0; k < n; k++) {
+        w->trials[k].number = start + k;
         w->trials[k].image = trial_image(sim, start + k, &r);
         count[w->trials[k].image + 1]++;
     }
@@ -96,12 +97,17 @@ static struct sim_progress count_share(struct window *w, const struct share *g)
 static int run_share(struct thread *t, const struct share *g)
 {
     struct window *w = t->window;
+    struct worker *worker = &t->worker;
     const volatile bool *stop = w->options->stop;
-    int rc = worker_image(&t->worker, g->image);
-    for (size_t k = g->first; rc == OK && k < g->first + g->n; k++)
-        rc = stop && *stop ? diag_fail(&t->worker.diag, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted")
-                           : worker_trial(&t->worker, w->start + w->order[k],
-                                          &w->trials[w->order[k]]);
+    int rc = worker_image(worker, g->image);
+    for (size_t k = 0; rc == OK && k < g->n; k += worker->slots) {
+        struct store_trial *batch[worker->slots];
+        size_t n = g->n - k < worker->slots ? g->n - k : worker->slots;
+        for (size_t i = 0; i < n; i++)
+            batch[i] = &w->trials[w->order[g->first + k + i]];
+        rc = stop && *stop ? diag_fail(&worker->diag, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted")
+                           : worker_trials(worker, n, batch);
+    }
     return rc;
 }
 
@@ -161,7 +167,7 @@ static int load_layer(struct simulation *sim, const struct sim_options *o, struc
     sim->output_floats = tensor_elems(&out);
     if (rc == OK) {
         struct tensor layer;
-        nn_conv_dims(net, sim->conv, &layer);
+        nn_layer_dims(net, nn_conv_layer(net, sim->conv), &layer);
         for (int k = 0; k < 3; k++)
             sim->chw[k] = layer.dim[k + 1];
         sim->layer_floats = sim->chw[0] * sim->chw[1] * sim->chw[2];

@@ -31,13 +31,19 @@ static double score_change(const float *golden, const float *faulty, size_t n)
 int worker_init(struct worker *w, const struct simulation *sim, struct diag *d)
 {
     *w = (struct worker){.sim = sim};
+    int rc = nn_load(&w->net, sim->network, 1, d);
+    if (rc == OK)
+        rc = nn_delta_new(&w->delta, w->net, d);
+    if (rc != OK)
+        return rc;
+    w->slots = nn_delta_slots(w->delta);
     w->diffs = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->diffs);
-    w->at = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->at);
-    w->faulty = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->faulty);
+    w->at = arena_alloc(&w->arena, w->slots * sim->layer_floats * sizeof *w->at);
+    w->faulty = arena_alloc(&w->arena, w->slots * sim->layer_floats * sizeof *w->faulty);
+    w->errors = arena_alloc(&w->arena, w->slots * sizeof *w->errors);
     w->bare = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->bare);
     w->layer = (struct layer_output){.chw = sim->chw, .bare = w->bare};
-    int rc = nn_load(&w->net, sim->network, 1, d);
-    return rc != OK ? rc : nn_delta_new(&w->delta, w->net, sim->conv, d);
+    return OK;
 }
 
 void worker_fini(struct worker *w)
@@ -61,7 +67,7 @@ int worker_image(struct worker *w, uint64_t image)
     if (rc != OK)
         return rc;
     w->image = image;
-    w->layer.golden = nn_delta_golden(w->delta);
+    w->layer.golden = nn_delta_golden(w->delta, nn_conv_layer(w->net, sim->conv));
     const float *bias = nn_conv(w->net, sim->conv)->bias;
     for (size_t k = 0, plane = sim->chw[1] * sim->chw[2]; k < sim->layer_floats; k++)
         w->bare[k] = w->layer.golden[k] - (bias ? bias[k / plane] : 0);
@@ -72,23 +78,24 @@ int worker_image(struct worker *w, uint64_t image)
     return OK;
 }
 
-int worker_trial(struct worker *w, uint64_t number, struct store_trial *out)
+/* Error of trial t, into place k of the batch. */
+static void draw(struct worker *w, size_t k, struct store_trial *t)
 {
     const struct simulation *sim = w->sim;
-    struct rng r;
-    trial_image(sim, number, &r);
-    struct one_error e = errors_draw(&sim->errors, number, &r, &w->layer, w->diffs);
-    for (size_t k = 0; k < e.n; k++) {
-        w->at[k] = w->diffs[k].index;
-        w->faulty[k] = w->diffs[k].faulty;
-    }
-    const float *output;
-    int rc = nn_delta_run(w->delta, e.n, w->at, w->faulty, &output, &w->diag);
-    if (rc != OK)
-        return rc;
     int label = sim->data.labels[w->image];
-    *out = (struct store_trial){
-        .number = number,
+    struct rng r;
+    trial_image(sim, t->number, &r);
+    struct one_error e = errors_draw(&sim->errors, t->number, &r, &w->layer, w->diffs);
+    uint32_t *at = w->at + k * sim->layer_floats;
+    float *faulty = w->faulty + k * sim->layer_floats;
+    for (size_t i = 0; i < e.n; i++) {
+        at[i] = w->diffs[i].index;
+        faulty[i] = w->diffs[i].faulty;
+    }
+    w->errors[k] = (struct nn_error){
+        .layer = nn_conv_layer(w->net, sim->conv), .n = e.n, .at = at, .faulty = faulty};
+    *t = (struct store_trial){
+        .number = t->number,
         .image = w->image,
         .injection = e.injection,
         .pattern = e.pattern,
@@ -98,11 +105,24 @@ int worker_trial(struct worker *w, uint64_t number, struct store_trial *out)
         .answer_faulty = w->answer,
         .label = label < DATASET_NO_LABEL ? label : -1,
     };
-    if (!output)
-        return OK;
-    out->answer_faulty = answer_of(output, sim->output_floats);
-    bool same = out->answer_faulty >= 0 && out->answer_faulty == w->answer;
-    out->effect = same ? EFFECT_TOLERABLE : EFFECT_CRITICAL;
-    out->score_change = score_change(w->output, output, sim->output_floats);
-    return OK;
+}
+
+static void judge(const struct worker *w, const float *output, struct store_trial *t)
+{
+    size_t n = w->sim->output_floats;
+    t->answer_faulty = answer_of(output, n);
+    bool same = t->answer_faulty >= 0 && t->answer_faulty == w->answer;
+    t->effect = same ? EFFECT_TOLERABLE : EFFECT_CRITICAL;
+    t->score_change = score_change(w->output, output, n);
+}
+
+int worker_trials(struct worker *w, size_t n, struct store_trial *const *out)
+{
+    for (size_t k = 0; k < n; k++)
+        draw(w, k, out[k]);
+    int rc = nn_delta_run(w->delta, n, w->errors, &w->diag);
+    for (size_t k = 0; rc == OK && k < n; k++)
+        if (w->errors[k].output)
+            judge(w, w->errors[k].output, out[k]);
+    return rc;
 }

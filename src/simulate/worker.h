@@ -23,9 +23,11 @@ struct worker {
     struct nn *net;
     struct nn_delta *delta;
     struct arena arena;
+    size_t slots; /* errors that are simulated together */
     struct difference *diffs;
-    uint32_t *at;
+    uint32_t *at;  /* slots times the layer's elements */
     float *faulty;
+    struct nn_error *errors;
     uint64_t image; /* that it is at, and of its fault-free run: */
     struct layer_output layer;
     float *bare;
@@ -40,8 +42,8 @@ void worker_fini(struct worker *w);
 uint64_t trial_image(const struct simulation *sim, uint64_t number, struct rng *r);
 /* Make the fault-free run of an image. */
 int worker_image(struct worker *w, uint64_t image);
-/* Trial `number`, which is on that image. */
-int worker_trial(struct worker *w, uint64_t number, struct store_trial *out);
+/* n trials, at most w->slots, which are on that image; out[k] has its number already. */
+int worker_trials(struct worker *w, size_t n, struct store_trial *const *out);
 
 /* The position of the largest, the first of equals; -1 if any is not a number. */
 int answer_of(const float *output, size_t n);

@@ -1,5 +1,5 @@
-/* nn_delta_run equals nn_run_from, bit for bit, on random errors one after another in every layer of
- * every network of examples/ and of one (tests/data) made up from operators that those lack. */
+/* nn_delta_run equals nn_run_struck, bit for bit, on batches of random errors in outputs, weights and biases
+ * of the layers of every network of examples/ and of one (tests/data) made up from operators that those lack. */
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
@@ -63,55 +63,107 @@ static void same_bits(const float *a, const float *b, size_t n, const char *what
             fail_msg("%s: output %zu is %a instead of %a", what, k, (double)a[k], (double)b[k]);
 }
 
-static void one_layer(const char *path, const struct dataset *set, size_t conv)
-{
+/* What one network's test needs. */
+struct bench {
+    const char *path;
     struct nn *net, *plain;
     struct nn_delta *delta;
-    struct arena a = {0};
-    struct diag d = {0};
-    struct tensor layer, out;
+    struct arena a;
     struct rng r;
-    check(nn_load(&net, path, 1, &d), &d);
-    check(nn_load(&plain, path, 1, &d), &d);
-    check(nn_delta_new(&delta, net, conv, &d), &d);
-    nn_conv_dims(net, conv, &layer);
-    nn_output_dims(net, &out);
-    size_t n_layer = tensor_elems(&layer), n_out = tensor_elems(&out), masked = 0;
-    float *golden = arena_alloc(&a, n_out * sizeof *golden), *want = arena_alloc(&a, n_out * sizeof *want);
-    float *data = arena_alloc(&a, n_layer * sizeof *data), *faulty = arena_alloc(&a, n_layer * sizeof *faulty);
-    float *base = arena_alloc(&a, n_layer * sizeof *base);
-    uint32_t *at = arena_alloc(&a, n_layer * sizeof *at);
-    char what[500];
-    rng_init(&r, SEED, conv);
-    for (int k = 0; k < ERRORS; k++) {
-        const float *image = set->images + (size_t)(k / 20) * 784, *have;
-        snprintf(what, sizeof what, "%s, layer %zu, error %d, seed %d", path, conv, k, SEED);
-        if (k % 20 == 0) {
-            check(nn_run(plain, image, golden, &d), &d);
-            memcpy(base, nn_conv_output(plain, conv), n_layer * sizeof *base);
-            check(nn_delta_image(delta, image, &d), &d);
-            same_bits(nn_delta_golden_output(delta), golden, n_out, what);
-            same_bits(nn_delta_golden(delta), base, n_layer, what);
-        }
-        size_t n = any_error(&r, base, layer.dim, at, faulty);
-        memcpy(data, base, n_layer * sizeof *data);
-        for (size_t j = 0; j < n; j++)
-            data[at[j]] = faulty[j];
-        check(nn_run(plain, image, NULL, &d), &d);
-        check(nn_run_from(plain, conv, data, want, &d), &d);
-        check(nn_delta_run(delta, n, at, faulty, &have, &d), &d);
-        if (!have) {
-            masked++;
-            assert_memory_equal(want, golden, n_out * sizeof *want);
-        } else {
-            same_bits(have, want, n_out, what);
-        }
+    const float *image;
+    float *golden, *want;
+    size_t n_out;
+};
+
+/* An error in a random layer's output, or (one in four) in one of its parameters. */
+static struct nn_error any_strike(struct bench *b)
+{
+    struct nn_error e = {.layer = rng_below(&b->r, nn_n_layers(b->net))};
+    const struct nn_layer *l = nn_layer(b->net, e.layer);
+    struct tensor shape;
+    nn_layer_dims(b->net, e.layer, &shape);
+    size_t n = tensor_elems(&shape), where = rng_below(&b->r, 8);
+    if (where == 1 && l->n_biases > 0)
+        e.where = NN_BIAS;
+    else if (where < 2 && l->n_weights > 0)
+        e.where = NN_WEIGHTS;
+    if (e.where != NN_OUTPUT) {
+        uint32_t *at = arena_alloc(&b->a, sizeof *at);
+        float *faulty = arena_alloc(&b->a, sizeof *faulty);
+        *at = (uint32_t)rng_below(&b->r, e.where == NN_BIAS ? l->n_biases : l->n_weights);
+        *faulty = any_float(&b->r);
+        e.n = 1, e.at = at, e.faulty = faulty;
+        return e;
     }
-    print_message("%s layer %zu: %zu of %d masked\n", strrchr(path, '/') + 1, conv, masked, ERRORS);
-    nn_delta_free(delta);
-    nn_free(net);
-    nn_free(plain);
-    arena_fini(&a);
+    uint32_t *at = arena_alloc(&b->a, n * sizeof *at);
+    float *faulty = arena_alloc(&b->a, n * sizeof *faulty);
+    size_t dim[4] = {1, 1, 1, n};
+    if (shape.rank == 4)
+        memcpy(dim, shape.dim, sizeof dim);
+    e.n = any_error(&b->r, nn_delta_golden(b->delta, e.layer), dim, at, faulty);
+    e.at = at, e.faulty = faulty;
+    return e;
+}
+
+/* As many errors at once as the engine takes, or fewer, each against the plain way. */
+static size_t one_batch(struct bench *b, struct diag *d)
+{
+    size_t n = 1 + rng_below(&b->r, nn_delta_slots(b->delta)), masked = 0;
+    struct nn_error *errors = arena_alloc(&b->a, n * sizeof *errors);
+    bool together = rng_below(&b->r, 2); /* all in one layer */
+    for (size_t k = 0; k < n; k++) {
+        errors[k] = any_strike(b);
+        while (together && k > 0 && errors[k].layer != errors[0].layer)
+            errors[k] = any_strike(b);
+    }
+    check(nn_delta_run(b->delta, n, errors, d), d);
+    for (size_t k = 0; k < n; k++) {
+        char what[500];
+        snprintf(what, sizeof what, "%s, layer %s (%d), %zu elements, seed %d", b->path,
+                 nn_layer(b->net, errors[k].layer)->name, errors[k].where, errors[k].n, SEED);
+        check(nn_run_struck(b->plain, b->image, &errors[k], b->want, d), d);
+        same_bits(errors[k].output ? errors[k].output : b->golden, b->want, b->n_out, what);
+        masked += !errors[k].output;
+        if (errors[k].output && memcmp(errors[k].output, b->golden, b->n_out * sizeof(float)) == 0)
+            fail_msg("%s: equal, and not said so", what);
+    }
+    return masked;
+}
+
+static void one_network(const char *path, const struct dataset *set)
+{
+    struct bench b = {.path = path};
+    struct diag d = {0};
+    struct tensor out, in;
+    check(nn_load(&b.net, path, 1, &d), &d);
+    check(nn_load(&b.plain, path, 1, &d), &d);
+    check(nn_delta_new(&b.delta, b.net, &d), &d);
+    nn_output_dims(b.net, &out);
+    nn_input_dims(b.net, &in);
+    assert_int_equal(tensor_elems(&in), 784);
+    b.n_out = tensor_elems(&out);
+    b.golden = malloc(b.n_out * sizeof *b.golden);
+    b.want = malloc(b.n_out * sizeof *b.want);
+    rng_init(&b.r, SEED, b.n_out);
+    size_t masked = 0;
+    for (int k = 0; k < ERRORS; k++) {
+        if (k % 10 == 0) {
+            b.image = set->images + (size_t)(k / 10 % 4) * 784;
+            check(nn_run(b.plain, b.image, b.golden, &d), &d);
+            check(nn_delta_image(b.delta, b.image, &d), &d);
+        }
+        same_bits(nn_delta_golden_output(b.delta), b.golden, b.n_out, path);
+        masked += one_batch(&b, &d);
+        arena_reset(&b.a);
+    }
+    print_message("%s: %zu layers, %d batches, %zu errors masked\n", strrchr(path, '/') + 1,
+                  nn_n_layers(b.net), ERRORS, masked);
+    nn_delta_free(b.delta);
+    nn_free(b.net);
+    nn_free(b.plain);
+    free(b.golden);
+    free(b.want);
+    arena_fini(&b.a);
 }
 
 static void networks_of(const char *folder)
@@ -127,12 +179,7 @@ static void networks_of(const char *folder)
         if (!dot || strcmp(dot, ".onnx") != 0)
             continue;
         char *path = arena_printf(&a, "%s/%s", folder, e->d_name);
-        struct nn *net;
-        check(nn_load(&net, path, 1, &d), &d);
-        size_t convs = nn_n_convs(net);
-        nn_free(net);
-        for (size_t k = 0; k < convs; k++)
-            one_layer(path, &set, k);
+        one_network(path, &set);
     }
     closedir(dir);
     arena_fini(&a);

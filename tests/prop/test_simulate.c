@@ -236,7 +236,7 @@ static void equals_plain(void **state)
         assert_int_equal(t->injection, sdcs.number[i % sdcs.n]);
         check(store_get(s, (uint64_t)t->injection, &row, &a, &d), &d);
         check(nn_run(net, set.images + image * 784, whole, &d), &d);
-        memcpy(layer, nn_conv_output(net, conv), sizeof layer);
+        memcpy(layer, nn_layer_output(net, nn_conv_layer(net, conv)), sizeof layer);
         for (size_t k = 0; k < row.n_diffs; k++) {
             float faulty;
             uint32_t at = row.diffs[k].index;
@@ -245,7 +245,7 @@ static void equals_plain(void **state)
                             ? (float)((double)layer[at] + ((double)faulty - (double)golden[at]))
                             : faulty;
         }
-        check(nn_run_from(net, conv, layer, part, &d), &d);
+        check(nn_run_from(net, nn_conv_layer(net, conv), layer, part, &d), &d);
         int best[2] = {0, 0};
         bool nan = false;
         for (int k = 0; k < 10; k++) {

@@ -92,7 +92,7 @@ static void describes_what_it_computes(void **state)
     assert_int_equal(nn_run(net, set.images, NULL, &d), OK);
     for (size_t i = 0; i < 2; i++) {
         const struct nn_conv *c = nn_conv(net, i);
-        const float *x = nn_conv_input(net, i), *y = nn_conv_output(net, i);
+        const float *x = nn_conv_input(net, i), *y = nn_layer_output(net, nn_conv_layer(net, i));
         int p = (c->h + c->pad_top + c->pad_bottom - c->r) + 1;
         for (int k = 0; k < c->k; k++)
             for (int oh = 0; oh < p; oh++)
@@ -125,11 +125,11 @@ static void running_from_a_layer(void **state)
     assert_int_equal(nn_run(net, set.images, whole, &d), OK);
     for (size_t i = 0; i < 2; i++) {
         size_t n = i == 0 ? 6 * 28 * 28 : 16 * 10 * 10;
-        memcpy(data, nn_conv_output(net, i), n * sizeof *data);
-        assert_int_equal(nn_run_from(net, i, data, part, &d), OK);
+        memcpy(data, nn_layer_output(net, nn_conv_layer(net, i)), n * sizeof *data);
+        assert_int_equal(nn_run_from(net, nn_conv_layer(net, i), data, part, &d), OK);
         assert_memory_equal(part, whole, sizeof whole);
         data[n / 2] = NAN;
-        assert_int_equal(nn_run_from(net, i, data, part, &d), OK);
+        assert_int_equal(nn_run_from(net, nn_conv_layer(net, i), data, part, &d), OK);
         for (int k = 0; k < 10; k++)
             assert_true(isnan(part[k])); /* through ReLU, pools and products */
         assert_int_equal(nn_run(net, set.images, part, &d), OK);

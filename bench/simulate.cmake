@@ -1,0 +1,1 @@
+target_sources(bench_simulate PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/resnet18.c)
