@@ -11,18 +11,19 @@ vocab:
 ptx:
 simt: ptx
 conv: ptx simt
+user: ptx simt
 inject: ptx simt
 store:
 stats:
 characterise:
-campaign: ptx simt conv inject store stats characterise
+campaign: ptx simt conv user inject store stats characterise
 model: characterise stats
 nn: model
 simulate: nn model store stats characterise
 report: store stats model characterise
-study: ptx simt conv campaign simulate report nn model store stats characterise inject
-cli: ptx simt conv inject store stats campaign characterise model nn simulate study report
-lib: ptx simt conv inject store stats campaign characterise model nn simulate study report
+study: ptx simt conv user campaign simulate report nn model store stats characterise inject
+cli: ptx simt conv user inject store stats campaign characterise model nn simulate study report
+lib: ptx simt conv user inject store stats campaign characterise model nn simulate study report
 '
 # library header: the only parts that may see it
 owners='

@@ -9,6 +9,7 @@
 #include "conv/conv.h"
 #include "inject/inject.h"
 #include "store/store.h"
+#include "user/user.h"
 
 /* The fault-free run of a program, measured: what campaigns and reports need to know of it. */
 struct golden;
@@ -35,6 +36,7 @@ void experiment_free(struct experiment *e);
 struct experiment_result {
     struct strike strike;
     enum outcome outcome;
+    enum fate fate;
     struct simt_trap trap;
     uint32_t trap_launch;
     size_t n_diffs;
@@ -63,12 +65,33 @@ struct campaign_options {
     int jobs;             /* 0: all processors */
     size_t n_epsilons;    /* 0: 0, 1e-6, 1e-3 */
     const double *epsilons;
-    const char *layer; /* "" or NULL */
+    const char *layer; /* of campaign_run: "" or NULL */
+    /* Whether this output, which differs from the golden one, is good enough: then the injection counts as
+     * masked. Called by several threads. NULL: none is. */
+    bool (*accept)(void *ctx, const float *output, size_t n);
+    void *accept_ctx;
     void (*progress)(void *ctx, const struct progress *p); /* some ten times a second; may be NULL */
     void *progress_ctx;
     const volatile bool *stop; /* set by a signal handler: finish the batch, return ERR_INTERRUPTED */
 };
+/* What a campaign is about: a program and what the store keeps of where it came from. */
+struct campaign_subject {
+    const struct simt_program *sim;
+    const char *impl, *shape, *tile, *layer; /* for a user's kernel: file:kernel, grid and block, "", "" */
+    const char *ptx, *arguments;             /* of a user's kernel, or ""; see user/user.h */
+    uint64_t kernels_hash, workspace_bytes;
+    size_t dim[4];                           /* of the output */
+    size_t input_floats, filter_floats;
+    const float *input, *filter;
+};
+struct campaign_subject campaign_of_conv(struct arena *a, const struct conv_program *p, const float *input,
+                                         const float *filter, const char *layer);
+struct campaign_subject campaign_of_user(struct arena *a, const struct user_program *p);
+
 /* Run (or continue, if path exists and is the same campaign) until options->n injections are stored. */
+int campaign_run_subject(const char *path, const struct campaign_subject *subject,
+                         const struct campaign_options *options, struct diag *d);
+/* The same of a convolution. */
 int campaign_run(const char *path, const struct conv_program *p, const float *input,
                  const float *filter, const struct campaign_options *options, struct diag *d);
 

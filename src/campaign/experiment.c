@@ -64,15 +64,31 @@ void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits)
     l->v[l->n++] = (struct store_diff){index, faulty_bits};
 }
 
-void diff_list_compare(struct diff_list *l, uint32_t first, const float *golden, const float *faulty,
-                       size_t n)
+void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good, const uint8_t *bad,
+                       uint64_t from, uint64_t to)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t good, bad;
-        memcpy(&good, golden + i, sizeof good);
-        memcpy(&bad, faulty + i, sizeof bad);
-        if (good != bad)
-            diff_list_push(l, first + (uint32_t)i, bad);
+    for (size_t o = 0; o < g->n_outputs; o++) {
+        const struct output *x = &g->outputs[o];
+        uint64_t lo = x->at > from ? x->at : from, hi = x->at + x->bytes < to ? x->at + x->bytes : to;
+        for (uint64_t at = lo; at < hi; at += 4)
+            if (memcmp(good + at, bad + at, 4) != 0) {
+                uint32_t bits;
+                memcpy(&bits, bad + at, sizeof bits);
+                diff_list_push(l, x->first + (uint32_t)((at - x->at) / 4), bits);
+            }
+    }
+}
+
+/* The whole output against the golden one, which is not where the program has it. */
+static void compare_all(struct diff_list *l, const struct golden *g, const uint8_t *bad)
+{
+    for (size_t o = 0; o < g->n_outputs; o++) {
+        const struct output *x = &g->outputs[o];
+        const uint32_t *good = (const uint32_t *)(const void *)(g->output + x->first);
+        const uint32_t *faulty = (const uint32_t *)(const void *)(bad + x->at);
+        for (uint32_t i = 0; i < x->bytes / 4; i++)
+            if (good[i] != faulty[i])
+                diff_list_push(l, x->first + i, faulty[i]);
     }
 }
 
@@ -116,12 +132,10 @@ static bool run_everything(struct experiment *e, const struct fault *f,
 
 static void full_run(struct experiment *e, const struct fault *f, struct experiment_result *out)
 {
-    struct simt_mem_view view = simt_mem_view(e->mem);
-    const void *output = view.data + (e->program->out_address - view.base);
     simt_mem_restore(e->mem, e->program->mem);
     e->diffs.n = 0;
     if (run_everything(e, f, out))
-        diff_list_compare(&e->diffs, 0, e->golden->output, output, e->golden->n_floats);
+        compare_all(&e->diffs, e->golden, simt_mem_view(e->mem).data);
     out->diffs = e->diffs.v;
     out->n_diffs = e->diffs.n;
 }

@@ -180,13 +180,38 @@ static void lay_out(struct golden *g, const struct simt_program *p)
     g->n_ctas = g->first[p->n_launches];
     g->cta = arena_array(&g->arena, g->n_ctas, sizeof *g->cta);
     g->sites_before = arena_array(&g->arena, g->n_ctas + 1, sizeof *g->sites_before);
-    g->n_floats = (size_t)(p->out_bytes / sizeof(float));
+}
+
+/* The buffers to compare; of a program that names none, its output. */
+static int lay_out_outputs(struct golden *g, const struct simt_program *p, struct diag *d)
+{
+    uint64_t base = simt_mem_view(p->mem).base, total = 0;
+    struct output *outputs = arena_array(&g->arena, p->n_buffers + 1, sizeof *outputs);
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const struct simt_buffer *b = &p->buffers[i];
+        if (!b->compared)
+            continue;
+        outputs[g->n_outputs++] = (struct output){b->address - base, b->bytes, (uint32_t)(total / 4)};
+        total += b->bytes;
+    }
+    if (!g->n_outputs) {
+        outputs[g->n_outputs++] = (struct output){p->out_address - base, p->out_bytes, 0};
+        total = p->out_bytes;
+    }
+    g->outputs = outputs;
+    g->n_floats = (size_t)(total / sizeof(float));
+    return g->n_floats > 0 && g->n_floats <= UINT32_MAX
+               ? OK
+               : diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "%zu values of output; 1 to 2^32 - 1 can be compared",
+                           g->n_floats);
 }
 
 static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *d)
 {
     float *output = arena_array(&g->arena, g->n_floats, sizeof *output);
-    simt_mem_read(mem, g->program->out_address, output, g->n_floats * sizeof *output);
+    for (size_t i = 0; i < g->n_outputs; i++)
+        memcpy(output + g->outputs[i].first, simt_mem_view(mem).data + g->outputs[i].at,
+               g->outputs[i].bytes);
     g->output = output;
     for (size_t p = 0; p < g->n_ctas; p++)
         if (__builtin_add_overflow(g->sites_before[p], g->cta[p].population, &g->sites_before[p + 1]))
@@ -218,6 +243,11 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
         }
     }
     lay_out(g, p);
+    int rc = lay_out_outputs(g, p, d);
+    if (rc != OK) {
+        golden_free(g);
+        return rc;
+    }
     struct simt_mem *mem = simt_mem_clone(p->mem);
     struct simt_mem_view view = simt_mem_view(mem);
     g->mem_bytes = view.size;
@@ -227,7 +257,7 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
     memcpy(m.past, view.data, view.size);
     footprint_init(&m.reads, view.size);
     footprint_init(&m.writes, view.size);
-    int rc = run_launches(g, &m, mem, d);
+    rc = run_launches(g, &m, mem, d);
     if (rc == OK)
         rc = summarise(g, mem, d);
     footprint_fini(&m.reads);

@@ -20,12 +20,20 @@ struct cta_log {
     const uint8_t *before, *after; /* the written bytes, ranges one after another */
 };
 
+/* A buffer that is part of the result. Elements of all outputs are numbered one after another. */
+struct output {
+    uint64_t at, bytes; /* in the view */
+    uint32_t first;     /* number of its first element */
+};
+
 struct golden {
     struct arena arena;
     const struct simt_program *program;
     struct fault_kind kind;
     const float *output;
     size_t n_floats;
+    size_t n_outputs;
+    const struct output *outputs; /* ascending */
     struct simt_counts *counts;   /* per launch */
     size_t *first;                /* position of each launch's first CTA, and the end */
     size_t n_ctas;                /* positions */
@@ -39,6 +47,17 @@ struct golden {
     uint32_t *touching;
     uint32_t *last_touch; /* by 32-bit word: 1 + the last position that read or wrote it, or 0 */
 };
+
+/* Which element of the outputs lies at this place of the view: false if none. */
+static inline bool golden_element(const struct golden *g, uint64_t at, uint32_t *element)
+{
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (at - g->outputs[i].at < g->outputs[i].bytes) {
+            *element = g->outputs[i].first + (uint32_t)((at - g->outputs[i].at) / 4);
+            return true;
+        }
+    return false;
+}
 
 size_t golden_launch_of(const struct golden *g, size_t position);
 
@@ -77,8 +96,19 @@ struct diff_list {
     size_t n, room;
 };
 void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits);
-void diff_list_compare(struct diff_list *l, uint32_t first, const float *golden, const float *faulty,
-                       size_t n);
+/* Of two views, those in bytes [from, to). */
+void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good, const uint8_t *bad,
+                       uint64_t from, uint64_t to);
+
+/* The program that a store's campaign ran, made again. In a, but for its memory: subject_fini. */
+struct restored {
+    const struct simt_program *sim;
+    bool is_user;
+    struct conv_program conv;
+    struct user_program user;
+};
+int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c, struct diag *d);
+void subject_fini(struct restored *r);
 
 /* An experiment as a row of the store; what it points to is in a. */
 struct recorder {

@@ -63,7 +63,7 @@ static void label_sdc(struct store_injection *out, struct arena *a, const struct
 }
 
 /* Of the register struck; NULL if it was something else. */
-static const char *register_name(const struct recorder *r, const struct fault *f, const struct strike *s)
+static const char *register_name(struct arena *a, const struct recorder *r, const struct fault *f, const struct strike *s)
 {
     static const char *const specials[] = {
 #define X(id, name, type) name,
@@ -73,7 +73,8 @@ static const char *register_name(const struct recorder *r, const struct fault *f
     const struct ptx_kernel *k = r->golden->program->launches[f->launch].kernel;
     if (!s->has_cell || f->kind.where >= WHERE_SHARED)
         return NULL;
-    return f->kind.where == WHERE_INDEX ? specials[s->cell] : k->regs[s->cell].name;
+    return f->kind.where == WHERE_INDEX ? specials[s->cell]
+                                        : ptx_register_name(a, k, (uint32_t)s->cell);
 }
 
 void record(struct store_injection *out, struct arena *a, const struct recorder *r, uint64_t number,
@@ -86,8 +87,9 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
         .number = number, .launch = f->launch, .warp = s->warp, .lane = s->lane, .insn = s->insn,
         .reg = s->reg, .lanes = s->lanes, .cta = f->cta, .nth = f->nth, .bits = s->bits,
         .before = s->before, .after = s->after, .has_cell = s->has_cell, .cell = s->cell,
-        .reg_name = register_name(r, f, s), .ptx_line = info.at.line, .source_line = info.source_line,
-        .mnemonic = info.mnemonic, .outcome = result->outcome};
+        .reg_name = register_name(a, r, f, s), .ptx_line = info.at.line, .source_line = info.source_line,
+        .mnemonic = info.mnemonic, .outcome = result->outcome,
+        .fate = result->fate};
     if (result->outcome == OUTCOME_DUE) {
         out->trap = result->trap.kind;
         out->trap_launch = result->trap_launch;

@@ -19,7 +19,6 @@ struct replay {
     const uint64_t *limits;
     struct simt_mem *good_mem, *bad_mem;
     uint8_t *good, *bad; /* their bytes */
-    uint64_t out_at;     /* of the output buffer in them */
     size_t position;
     size_t *differing, n_differing; /* chunks, ascending */
     uint64_t *suspects;             /* bitmap of chunks to compare */
@@ -39,7 +38,6 @@ struct replay *replay_new(const struct simt_program *p, const struct golden *g, 
                          .n_words = g->n_chunks / 64 + 1};
     r->good = simt_mem_data(r->good_mem);
     r->bad = simt_mem_data(r->bad_mem);
-    r->out_at = p->out_address - simt_mem_view(p->mem).base;
     r->differing = malloc((g->n_chunks + 1) * sizeof *r->differing);
     r->suspects = calloc(r->n_words, sizeof *r->suspects);
     if (!r->differing || !r->suspects)
@@ -267,16 +265,9 @@ static bool run_to_end(struct replay *r, const struct fault *f, struct experimen
 /* Nothing later touches the words that differ: they are as at the end of the full run. */
 static void compare_output(struct replay *r)
 {
-    uint64_t out_end = r->out_at + r->golden->n_floats * sizeof(float);
     for (size_t i = 0; i < r->n_differing; i++) {
-        uint64_t lo = r->differing[i] * SIMT_CHUNK, hi = lo + SIMT_CHUNK;
-        lo = lo < r->out_at ? r->out_at : lo;
-        hi = hi > out_end ? out_end : hi;
-        if (lo < hi)
-            diff_list_compare(&r->diffs, (uint32_t)((lo - r->out_at) / sizeof(float)),
-                              (const float *)(const void *)(r->good + lo),
-                              (const float *)(const void *)(r->bad + lo),
-                              (size_t)(hi - lo) / sizeof(float));
+        uint64_t at = r->differing[i] * SIMT_CHUNK;
+        diff_list_compare(&r->diffs, r->golden, r->good, r->bad, at, at + SIMT_CHUNK);
     }
 }
 
@@ -314,13 +305,12 @@ static bool seen_later(const struct replay *r, const struct machine_word *words,
 void replay_from_words(struct replay *r, const struct machine_word *words, size_t n,
                        struct experiment_result *out)
 {
-    uint64_t out_end = r->out_at + r->golden->n_floats * sizeof(float);
+    uint32_t element;
     r->diffs.n = 0;
     if (!seen_later(r, words, n)) {
         for (size_t i = 0; i < n; i++) {
-            uint64_t at = (uint64_t)words[i].machine * 4;
-            if (at >= r->out_at && at < out_end)
-                diff_list_push(&r->diffs, (uint32_t)((at - r->out_at) / 4), words[i].value);
+            if (golden_element(r->golden, (uint64_t)words[i].machine * 4, &element))
+                diff_list_push(&r->diffs, element, words[i].value);
         }
     } else {
         for (size_t i = 0; i < n; i++) {

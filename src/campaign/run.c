@@ -19,7 +19,7 @@ struct batch {
 };
 
 struct campaign {
-    const struct conv_program *program;
+    const struct campaign_subject *subject;
     const struct campaign_options *options;
     const struct golden *golden;
     struct recorder recorder;
@@ -81,9 +81,34 @@ struct in_batch {
     struct batch *b;
 };
 
+/* Is the output that these differences make good enough for the user? */
+static bool accepted(const struct campaign *c, const struct experiment_result *r)
+{
+    const struct golden *g = c->golden;
+    if (r->outcome != OUTCOME_SDC || !c->options->accept)
+        return false;
+    float *output = malloc(g->n_floats * sizeof *output);
+    if (!output)
+        abort();
+    memcpy(output, g->output, g->n_floats * sizeof *output);
+    for (size_t i = 0; i < r->n_diffs; i++)
+        memcpy(&output[r->diffs[i].index], &r->diffs[i].faulty_bits, sizeof *output);
+    bool good = c->options->accept(c->options->accept_ctx, output, g->n_floats);
+    free(output);
+    return good;
+}
+
 static void keep(void *ctx, size_t i, const struct experiment_result *r)
 {
     struct in_batch *x = ctx;
+    struct experiment_result masked;
+    if (accepted(x->c, r)) {
+        masked = *r;
+        masked.outcome = OUTCOME_MASKED;
+        masked.fate = FATE_ACCEPTED;
+        masked.n_diffs = 0;
+        r = &masked;
+    }
     record(&x->b->rows[i], &x->b->arena, &x->c->recorder, x->b->first + i, &x->b->faults[i], r);
 }
 
@@ -99,7 +124,7 @@ static void run_batch(struct campaign *c, struct experiment *e, struct batch *b)
 static void *work(void *ctx)
 {
     struct campaign *c = ctx;
-    struct experiment *e = experiment_new(&c->program->sim, c->golden, c->options->engine,
+    struct experiment *e = experiment_new(c->subject->sim, c->golden, c->options->engine,
                                           c->hang_factor);
     uint64_t n = 4;
     for (struct batch *b; (b = take(c, n));) {
@@ -216,39 +241,36 @@ static int run_threads(struct campaign *c, struct diag *d)
 static const double default_epsilons[] = {0, 1e-6, 1e-3};
 
 /* What the campaign is; strings in a. */
-static struct store_campaign identity(const struct campaign *c, struct arena *a, const float *input,
-                                      const float *filter)
+static struct store_campaign identity(const struct campaign *c, struct arena *a)
 {
-    const struct conv_program *p = c->program;
+    const struct campaign_subject *x = c->subject;
     const struct campaign_options *o = c->options;
-    const struct conv_problem *q = &p->problem;
     const struct golden *g = c->golden;
     char *fault = arena_alloc(a, FAULT_KIND_TEXT);
-    struct store_launch *launches = arena_array(a, p->sim.n_launches, sizeof *launches);
+    struct store_launch *launches = arena_array(a, x->sim->n_launches, sizeof *launches);
     fault_kind_print(fault, &o->kind);
     struct store_campaign s = {
-        .impl = p->impl->name, .shape = conv_shape(a, q), .tile = p->tile ? p->tile : "",
-        .layer = o->layer ? o->layer : "", .ptx = "", .arguments = "", .fault = fault,
+        .impl = x->impl, .shape = x->shape, .tile = x->tile, .layer = x->layer, .ptx = x->ptx,
+        .arguments = x->arguments, .fault = fault,
         .population_kind = o->kind.population == POPULATION_PTX ? "ptx" : "machine",
         .seed = o->seed, .first = o->first, .planned = o->n,
         .tensors = o->tensors ? *o->tensors : STORE_ALL_TENSORS, .hang_factor = c->hang_factor,
-        .kernels_hash = conv_kernels_hash(), .population = golden_population(g),
+        .kernels_hash = x->kernels_hash, .population = golden_population(g),
         .exposure = golden_exposure(g),
-        .workspace_bytes = p->workspace_bytes,
+        .workspace_bytes = x->workspace_bytes,
         .n_epsilons = o->n_epsilons ? o->n_epsilons : 3,
         .epsilons = o->n_epsilons ? o->epsilons : default_epsilons,
-        .dim = {(size_t)q->n, (size_t)q->k, (size_t)conv_out_h(q), (size_t)conv_out_w(q)},
-        .n_launches = p->sim.n_launches, .launches = launches,
-        .input_floats = (size_t)q->n * (size_t)q->c * (size_t)q->h * (size_t)q->w,
-        .filter_floats = (size_t)q->k * (size_t)(q->c / q->groups) * (size_t)q->r * (size_t)q->s,
-        .golden_floats = g->n_floats, .input = input, .filter = filter, .golden = g->output};
-    for (size_t l = 0; l < p->sim.n_launches; l++) {
-        const struct simt_launch *x = &p->sim.launches[l];
+        .dim = {x->dim[0], x->dim[1], x->dim[2], x->dim[3]},
+        .n_launches = x->sim->n_launches, .launches = launches,
+        .input_floats = x->input_floats, .filter_floats = x->filter_floats,
+        .golden_floats = g->n_floats, .input = x->input, .filter = x->filter, .golden = g->output};
+    for (size_t l = 0; l < x->sim->n_launches; l++) {
+        const struct simt_launch *y = &x->sim->launches[l];
         struct simt_counts n = golden_counts(g, l);
         launches[l] = (struct store_launch){
-            ptx_kernel_name(x->kernel), x->label ? x->label : "",
-            {x->grid[0], x->grid[1], x->grid[2]}, {x->block[0], x->block[1], x->block[2]},
-            simt_n_ctas(x), n.warp_insns, n.thread_insns, golden_launch_population(g, l)};
+            ptx_kernel_name(y->kernel), y->label ? y->label : "",
+            {y->grid[0], y->grid[1], y->grid[2]}, {y->block[0], y->block[1], y->block[2]},
+            simt_n_ctas(y), n.warp_insns, n.thread_insns, golden_launch_population(g, l)};
         s.warp_insns += n.warp_insns;
         s.thread_insns += n.thread_insns;
     }
@@ -354,17 +376,27 @@ static int jobs_wanted(int jobs)
 int campaign_run(const char *path, const struct conv_program *p, const float *input,
                  const float *filter, const struct campaign_options *options, struct diag *d)
 {
+    struct arena a = {0};
+    struct campaign_subject s = campaign_of_conv(&a, p, input, filter, options->layer);
+    int rc = campaign_run_subject(path, &s, options, d);
+    arena_fini(&a);
+    return rc;
+}
+
+int campaign_run_subject(const char *path, const struct campaign_subject *subject,
+                         const struct campaign_options *options, struct diag *d)
+{
     struct golden *golden;
     struct arena a = {0};
-    struct campaign c = {.program = p, .options = options, .jobs = jobs_wanted(options->jobs),
+    struct campaign c = {.subject = subject, .options = options, .jobs = jobs_wanted(options->jobs),
                          .hang_factor = options->hang_factor ? options->hang_factor
                                                              : DEFAULT_HANG_FACTOR};
-    int rc = golden_run(&golden, &p->sim, &options->kind, d);
+    int rc = golden_run(&golden, subject->sim, &options->kind, d);
     if (rc != OK)
         return rc;
     clock_gettime(CLOCK_MONOTONIC, &c.began);
     c.golden = golden;
-    struct store_campaign s = identity(&c, &a, input, filter);
+    struct store_campaign s = identity(&c, &a);
     c.recorder = recorder_for(golden, &s);
     rc = open_store(&c, path, &s, d);
     if (rc == OK)

@@ -1,9 +1,11 @@
-/* inject: a campaign of injections into one convolution. */
+/* inject: a campaign of injections into one convolution, or into a user's kernel. */
 #include <stdio.h>
 #include <string.h>
 
 #include "campaign/campaign.h"
+#include "cli/check.h"
 #include "cli/cli.h"
+#include "cli/kernel.h"
 #include "cli/problem.h"
 #include "report/report.h"
 #include "stats/stats.h"
@@ -11,7 +13,8 @@
 
 struct inject_args {
     struct problem_args problem; /* first: problem_defaults */
-    const char *fault, *kernel, *launch, *line, *population, *engine, *store;
+    struct kernel_args kernel;
+    const char *fault, *launch, *line, *population, *engine, *store, *check;
     uint64_t n, seed;
     double margin, confidence;
     struct doubles epsilons;
@@ -23,6 +26,7 @@ static void defaults(void *args)
 {
     struct inject_args *o = args;
     problem_defaults(args);
+    kernel_defaults(&o->kernel);
     o->fault = "gp:single-bit:thread";
     o->population = "machine";
     o->engine = vocab_word(&vocab_engines, 0);
@@ -34,18 +38,30 @@ static void defaults(void *args)
 
 const struct cli_command cmd_inject = {
     .name = "inject",
-    .summary = "a campaign: upset a convolution many times, store what comes out",
-    .operands = "",
+    .summary = "a campaign: upset a convolution or any kernel many times, store what comes out",
+    .operands = "[FILE.ptx ARGUMENT...]",
+    .max_operands = -1,
     .examples =
         "  sievert inject --impl implicit-gemm --shape 1x6x14x14:16x5x5 -n 2000 -o run.db\n"
         "  sievert inject --impl direct --onnx examples/lenet5.onnx --layer 1 --margin 1% -o run.db\n"
-        "  sievert inject --list                  what can be struck, and how\n",
+        "  sievert inject saxpy.ptx --grid 8 --block 128 i32:1000 f32:2.5 x.npy y.npy=out.npy -o run.db\n"
+        "  sievert inject --list                  what can be struck, and how\n"
+        "\n" USER_ARGUMENTS
+        "  =OUT.npy marks the outputs that are compared (nothing is written); without any, all buffers are.\n",
     .options = (const struct cli_option[]){
         PROBLEM_OPTIONS(struct inject_args, problem),
         {"fault", 0, OPT_STRING, "WHERE:FLIP:SCOPE", "default gp:single-bit:thread",
          offsetof(struct inject_args, fault)},
-        {"kernel", 0, OPT_STRING, "NAME", "strike only launches of this kernel",
-         offsetof(struct inject_args, kernel)},
+        {"kernel", 0, OPT_STRING, "NAME", "strike only launches of this kernel; with FILE.ptx: run this one",
+         offsetof(struct inject_args, kernel.kernel)},
+        {"grid", 0, OPT_DOUBLES, "X,Y,Z", "with FILE.ptx: thread blocks [1]",
+         offsetof(struct inject_args, kernel.grid)},
+        {"block", 0, OPT_DOUBLES, "X,Y,Z", "with FILE.ptx: threads of a block [1]",
+         offsetof(struct inject_args, kernel.block)},
+        {"shared", 0, OPT_INT, "BYTES", "with FILE.ptx: dynamic shared memory",
+         offsetof(struct inject_args, kernel.shared)},
+        {"check", 0, OPT_STRING, "COMMAND", "run COMMAND OUT.npy... on each output that differs: status 0 accepts it",
+         offsetof(struct inject_args, check)},
         {"launch", 0, OPT_STRING, "N", "strike only this launch, counted from 0",
          offsetof(struct inject_args, launch)},
         {"line", 0, OPT_STRING, "A[-B]", "strike only instructions of these lines of the kernel's source",
@@ -112,7 +128,7 @@ static void show_progress(void *ctx, const struct progress *p)
 }
 
 /* -n, or the sample size that --margin asks for. */
-static int sample_size(uint64_t *n, const struct inject_args *o, const struct conv_program *p,
+static int sample_size(uint64_t *n, const struct inject_args *o, const struct simt_program *p,
                        const struct fault_kind *kind, struct diag *d)
 {
     if (o->margin == 0) {
@@ -122,7 +138,7 @@ static int sample_size(uint64_t *n, const struct inject_args *o, const struct co
     if (o->n)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "give -n or --margin, not both");
     struct golden *g;
-    int rc = golden_run(&g, &p->sim, kind, d);
+    int rc = golden_run(&g, p, kind, d);
     if (rc == OK) {
         *n = stats_sample_size(golden_population(g), o->margin, o->confidence, 0.5);
         golden_free(g);
@@ -135,7 +151,7 @@ static const char *fault_text(struct arena *a, const struct inject_args *o)
 {
     const struct {
         const char *name, *value;
-    } filters[] = {{"kernel", o->kernel}, {"launch", o->launch}, {"line", o->line}};
+    } filters[] = {{"kernel", o->kernel.kernel}, {"launch", o->launch}, {"line", o->line}};
     const char *text = o->fault;
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
         if (filters[i].value)
@@ -182,11 +198,94 @@ static int print_result(struct cli *cli, const char *store, double confidence)
     return OK;
 }
 
+/* The program that was asked for. */
+struct target {
+    bool is_user;
+    struct user_program user;
+    struct problem in;
+    struct conv_program conv;
+    struct campaign_subject subject;
+};
+
+static int load_target(struct target *t, struct cli *cli, const struct inject_args *o)
+{
+    t->is_user = cli->n_operands > 0;
+    if (t->is_user) {
+        if (o->problem.impl || o->problem.shape || o->problem.onnx)
+            return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                             "give FILE.ptx with its arguments, or a convolution (--impl), not both");
+        int rc = kernel_load(&t->user, cli, &o->kernel);
+        if (rc == OK)
+            t->subject = campaign_of_user(&cli->arena, &t->user);
+        return rc;
+    }
+    int rc = problem_load(&t->in, &cli->arena, &o->problem, &cli->diag);
+    if (rc == OK)
+        rc = conv_prepare(&t->conv, &cli->arena, &t->in.problem, t->in.impl, o->problem.tile, t->in.input,
+                          t->in.filter, &cli->diag);
+    if (rc == OK)
+        t->subject = campaign_of_conv(&cli->arena, &t->conv, t->in.input, t->in.filter, t->in.layer);
+    return rc;
+}
+
+static void target_fini(struct target *t)
+{
+    if (t->is_user)
+        user_program_fini(&t->user);
+    else
+        conv_program_fini(&t->conv);
+}
+
+/* The judge is part of what the campaign is: its name goes into the arguments. */
+static int set_check(struct target *t, struct cli *cli, const struct inject_args *o,
+                     struct campaign_options *c, struct check *check)
+{
+    if (!o->check)
+        return OK;
+    struct golden *g;
+    const char *arguments = t->subject.arguments;
+    json_t *doc = json_loads(arguments[0] ? arguments : "{}", 0, NULL);
+    json_object_set_new(doc, "check", json_string(o->check));
+    char *text = json_dumps(doc, JSON_COMPACT);
+    t->subject.arguments = arena_strdup(&cli->arena, text ? text : "");
+    free(text);
+    json_decref(doc);
+    *check = (struct check){o->check, t->subject.sim, t->subject.dim};
+    c->accept = check_accept;
+    c->accept_ctx = check;
+    int rc = golden_run(&g, t->subject.sim, &c->kind, &cli->diag);
+    if (rc != OK)
+        return rc;
+    size_t n = t->subject.dim[0] * t->subject.dim[1] * t->subject.dim[2] * t->subject.dim[3];
+    if (!check_accept(check, golden_output(g), n))
+        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                       "--check: '%s' does not accept the fault-free output", o->check);
+    golden_free(g);
+    return rc;
+}
+
+static int inject(struct target *t, struct cli *cli, const struct inject_args *o, struct campaign_options *c)
+{
+    struct check check;
+    struct progress_line line;
+    int rc = sample_size(&c->n, o, t->subject.sim, &c->kind, &cli->diag);
+    if (rc == OK)
+        rc = set_check(t, cli, o, c, &check);
+    if (rc != OK)
+        return rc;
+    progress_begin(&line, cli->quiet);
+    c->progress = show_progress;
+    c->progress_ctx = &line;
+    cli_catch_interrupts();
+    rc = campaign_run_subject(o->store, &t->subject, c, &cli->diag);
+    progress_end(&line);
+    return rc;
+}
+
 int run_inject(struct cli *cli, void *args)
 {
     struct inject_args *o = args;
-    struct problem in;
-    struct conv_program p;
+    struct target t = {0};
     struct campaign_options c = {
         .seed = o->seed,
         .hang_factor = (uint32_t)o->hang_factor,
@@ -203,24 +302,10 @@ int run_inject(struct cli *cli, void *args)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
     int rc = parse_words(&c, &cli->arena, o, &cli->diag);
     if (rc == OK)
-        rc = problem_load(&in, &cli->arena, &o->problem, &cli->diag);
-    if (rc != OK)
-        return rc;
-    rc = conv_prepare(&p, &cli->arena, &in.problem, in.impl, o->problem.tile, in.input, in.filter,
-                      &cli->diag);
-    if (rc != OK)
-        return rc;
-    rc = sample_size(&c.n, o, &p, &c.kind, &cli->diag);
+        rc = load_target(&t, cli, o);
     if (rc == OK) {
-        struct progress_line line;
-        progress_begin(&line, cli->quiet);
-        c.layer = in.layer;
-        c.progress = show_progress;
-        c.progress_ctx = &line;
-        cli_catch_interrupts();
-        rc = campaign_run(o->store, &p, in.input, in.filter, &c, &cli->diag);
-        progress_end(&line);
+        rc = inject(&t, cli, o, &c);
+        target_fini(&t);
     }
-    conv_program_fini(&p);
     return rc != OK ? rc : print_result(cli, o->store, o->confidence);
 }

@@ -95,7 +95,7 @@ static int make_memory(struct conv_program *out, struct arena *a, const struct c
     static const struct simt_buffer known[N_PROBLEM_BUFFERS] = {
         [BUFFER_INPUT] = {.name = "input", .role = ROLE_INPUT},
         [BUFFER_FILTER] = {.name = "filter", .role = ROLE_WEIGHTS},
-        [BUFFER_OUTPUT] = {.name = "output", .role = ROLE_OUTPUT},
+        [BUFFER_OUTPUT] = {.name = "output", .role = ROLE_OUTPUT, .compared = true},
     };
     struct simt_buffer *buffers = arena_array(a, (size_t)plan->n_buffers, sizeof *buffers);
     out->sim.mem = simt_mem_new(NULL);

@@ -161,7 +161,9 @@ struct ptx_insn {
 
 /* A register as the kernel declares it: bits 1, 16, 32 or 64. */
 struct ptx_reg {
-    const char *name;
+    const char *name; /* "%rd"; numbered: its number follows */
+    uint32_t number;
+    bool numbered;
     uint8_t bits;
 };
 
@@ -174,6 +176,10 @@ struct ptx_symbol {
     uint32_t align;
     int32_t owner; /* number of the kernel that declares it, or -1: the module */
 };
+
+struct ptx_kernel;
+/* "%rd7". In a. */
+const char *ptx_register_name(struct arena *a, const struct ptx_kernel *k, uint32_t reg);
 
 struct ptx_kernel {
     const char *name;

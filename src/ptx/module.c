@@ -43,6 +43,12 @@ uint32_t ptx_params_bytes(const struct ptx_kernel *k) { return k->params_bytes; 
 
 uint32_t ptx_shared_bytes(const struct ptx_kernel *k) { return k->shared_bytes; }
 
+const char *ptx_register_name(struct arena *a, const struct ptx_kernel *k, uint32_t reg)
+{
+    const struct ptx_reg *r = &k->regs[reg];
+    return r->numbered ? arena_printf(a, "%s%u", r->name, r->number) : r->name;
+}
+
 static bool is_folded(const struct ptx_insn *i)
 {
     if (i->op == PTX_LD)

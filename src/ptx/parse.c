@@ -219,9 +219,11 @@ static int parse_registers(struct parser *p)
             return parse_fail(p, "more than %d registers", PTX_MAX_REGS);
         names_add(&p->names, name.text, name.len, many ? NAME_REGS : NAME_REG, (uint32_t)p->regs.n,
                   (uint32_t)n);
+        const char *stem = arena_strndup(p->a, name.text, name.len);
         for (uint64_t i = 0; i < n; i++)
             *(struct ptx_reg *)list_add(&p->regs, p->a, sizeof(struct ptx_reg)) =
-                (struct ptx_reg){.bits = (uint8_t)(bits == 8 ? 16 : bits)};
+                (struct ptx_reg){.name = stem, .number = (uint32_t)i, .numbered = many,
+                                 .bits = (uint8_t)(bits == 8 ? 16 : bits)};
     } while (parse_punct(p, ','));
     return parse_expect(p, ';');
 }

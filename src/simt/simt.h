@@ -69,6 +69,7 @@ uint64_t simt_n_ctas(const struct simt_launch *l);
 struct simt_buffer {
     const char *name;
     enum role role;
+    bool compared; /* part of the result that an outcome is about */
     uint64_t address, bytes;
 };
 

@@ -49,6 +49,8 @@ static void make_plan(struct sources *s, const struct store_campaign *c)
 static const char *ptx(void *ctx, const struct store_campaign *c, size_t launch)
 {
     struct sources *s = ctx;
+    if (c->ptx[0])
+        return c->ptx;
     if (c->kernels_hash != conv_kernels_hash())
         return NULL; /* made with other kernels than ours */
     if (!same_plan(s, c))

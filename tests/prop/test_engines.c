@@ -7,149 +7,18 @@
 
 #include <cmocka.h>
 
-#include "prop/engines.h"
+#include "prop/compare.h"
 
 static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1", "1x5x7x6:5x3x3:p1:g5"};
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
-static uint64_t seed;
-static unsigned faults_each = 2;
-
-enum { WHAT = FAULT_KIND_TEXT + 200 };
-
-static void describe(const struct fault *f, const char *impl, const char *shape, char out[WHAT])
-{
-    char kind[FAULT_KIND_TEXT];
-    fault_kind_print(kind, &f->kind);
-    snprintf(out, WHAT, "%s %s %s launch %u cta %llu nth %llu draw %llx %llx", impl, shape, kind,
-             f->launch, (unsigned long long)f->cta, (unsigned long long)f->nth,
-             (unsigned long long)f->draw[0], (unsigned long long)f->draw[1]);
-}
-
-static void assert_same(const struct experiment_result *a, const struct experiment_result *b,
-                        const char *what)
-{
-    bool same_strike =
-        a->strike.landed && b->strike.landed && a->strike.insn == b->strike.insn &&
-        a->strike.warp == b->strike.warp && a->strike.lane == b->strike.lane &&
-        a->strike.reg == b->strike.reg && a->strike.lanes == b->strike.lanes &&
-        a->strike.has_cell == b->strike.has_cell && a->strike.cell == b->strike.cell &&
-        a->strike.bits == b->strike.bits && a->strike.before == b->strike.before &&
-        a->strike.after == b->strike.after && a->strike.issued == b->strike.issued;
-    if (!same_strike)
-        fail_msg("strike differs (insn %u %u, warp %u %u, lane %u %u, before %llx %llx, after %llx "
-                 "%llx, issued %llu %llu): %s",
-                 a->strike.insn, b->strike.insn, a->strike.warp, b->strike.warp, a->strike.lane,
-                 b->strike.lane, (unsigned long long)a->strike.before,
-                 (unsigned long long)b->strike.before, (unsigned long long)a->strike.after,
-                 (unsigned long long)b->strike.after, (unsigned long long)a->strike.issued,
-                 (unsigned long long)b->strike.issued, what);
-    if (a->outcome != b->outcome)
-        fail_msg("outcome %s, %s: %s", vocab_word(&vocab_outcomes, (int)a->outcome),
-                 vocab_word(&vocab_outcomes, (int)b->outcome), what);
-    if (a->trap.kind != b->trap.kind || a->trap_launch != b->trap_launch ||
-        a->trap.cta != b->trap.cta || a->trap.warp != b->trap.warp ||
-        a->trap.lane != b->trap.lane || a->trap.insn != b->trap.insn ||
-        a->trap.address != b->trap.address)
-        fail_msg("trap %s at %u/%llu/%u/%u insn %u, %s at %u/%llu/%u/%u insn %u: %s",
-                 vocab_word(&vocab_traps, (int)a->trap.kind), a->trap_launch,
-                 (unsigned long long)a->trap.cta, a->trap.warp, a->trap.lane, a->trap.insn,
-                 vocab_word(&vocab_traps, (int)b->trap.kind), b->trap_launch,
-                 (unsigned long long)b->trap.cta, b->trap.warp, b->trap.lane, b->trap.insn, what);
-    if (a->n_diffs != b->n_diffs)
-        fail_msg("%zu differences, %zu: %s", a->n_diffs, b->n_diffs, what);
-    for (size_t i = 0; i < a->n_diffs; i++)
-        if (a->diffs[i].index != b->diffs[i].index ||
-            a->diffs[i].faulty_bits != b->diffs[i].faulty_bits)
-            fail_msg("difference %zu differs (element %u: %08x, element %u: %08x; struck warp %u lane %u insn "
-                     "%u): %s",
-                     i, a->diffs[i].index, a->diffs[i].faulty_bits, b->diffs[i].index,
-                     b->diffs[i].faulty_bits, a->strike.warp, a->strike.lane, a->strike.insn, what);
-}
-
-struct tally {
-    uint64_t n, outcomes[N_OUTCOMES], cost[N_ENGINES];
-};
-
-struct expected {
-    struct experiment_result *results; /* of the full engine, diffs copied */
-    const struct fault *faults;
-    const char *impl, *shape;
-    struct tally *tally;
-    enum engine engine;
-    uint64_t seen;
-};
-
-static void check_one(void *ctx, size_t i, const struct experiment_result *r)
-{
-    struct expected *x = ctx;
-    char what[WHAT];
-    describe(&x->faults[i], x->impl, x->shape, what);
-    assert_same(&x->results[i], r, what);
-    x->tally->cost[x->engine] += r->warp_insns;
-    x->seen++;
-}
-
-/* n random faults of a kind through all engines. */
-static void compare_engines(const struct case_ *c, const struct golden *g, const char *shape,
-                            unsigned n, struct tally *t)
-{
-    struct arena a = {0};
-    struct experiment *full = experiment_new(&c->program.sim, g, ENGINE_FULL, 10);
-    struct fault *faults = arena_array(&a, n, sizeof *faults);
-    struct experiment_result *results = arena_array(&a, n, sizeof *results);
-    for (unsigned i = 0; i < n; i++) {
-        faults[i] = campaign_fault(g, seed, t->n++);
-        experiment_run(full, &faults[i], &results[i]);
-        struct store_diff *diffs = arena_array(&a, results[i].n_diffs, sizeof *diffs);
-        if (results[i].n_diffs)
-            memcpy(diffs, results[i].diffs, results[i].n_diffs * sizeof *diffs);
-        results[i].diffs = diffs;
-        t->outcomes[results[i].outcome]++;
-        t->cost[ENGINE_FULL] += results[i].warp_insns;
-    }
-    for (int engine = 0; engine < N_ENGINES; engine++) {
-        struct expected x = {results, faults, c->program.impl->name, shape, t, (enum engine)engine, 0};
-        if (engine == ENGINE_FULL)
-            continue;
-        struct experiment *e = experiment_new(&c->program.sim, g, (enum engine)engine, 10);
-        experiment_run_all(e, faults, n, check_one, &x);
-        assert_int_equal(x.seen, n);
-        experiment_free(e);
-    }
-    experiment_free(full);
-    arena_fini(&a);
-}
-
-/* The rest of a kind at random. */
-static struct fault_kind draw_kind(enum where where, enum flip flip, const struct tally *t)
-{
-    struct rng r;
-    rng_init(&r, seed, (uint64_t)where << 40 | (uint64_t)flip << 32 | t->n);
-    struct fault_kind k = {.where = where, .flip = flip};
-    k.population = rng_below(&r, 2) ? POPULATION_PTX : POPULATION_MACHINE;
-    k.scope = where < WHERE_SHARED ? (enum scope)rng_below(&r, N_SCOPES) : SCOPE_THREAD;
-    k.moment = where >= WHERE_GLOBAL && rng_below(&r, 3) == 0 ? MOMENT_LAUNCH : MOMENT_INSTANT;
-    k.has_arg = flip == FLIP_MULTI_BIT || (flip < FLIP_RANDOM_VALUE && rng_below(&r, 4) == 0);
-    k.arg = k.has_arg ? (uint32_t)rng_below(&r, 8) : 0;
-    return k;
-}
 
 static void every_kind(const struct conv_impl *impl, const char *shape, struct tally *t)
 {
     struct case_ c;
     if (!case_init(&c, impl, shape))
         return;
-    for (int where = 0; where < N_WHERES; where++)
-        for (int flip = 0; flip < N_FLIPS; flip++) {
-            struct fault_kind kind = draw_kind((enum where)where, (enum flip)flip, t);
-            struct golden *g;
-            if (fault_kind_check(&kind, &(struct diag){0}) != OK ||
-                golden_run(&g, &c.program.sim, &kind, &(struct diag){0}) != OK)
-                continue; /* makes no sense, or there is none: fp64, shared memory */
-            compare_engines(&c, g, shape, faults_each, t);
-            golden_free(g);
-        }
+    compare_every_kind(&c.program.sim, impl->name, shape, t);
     case_fini(&c);
 }
 
