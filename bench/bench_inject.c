@@ -36,7 +36,7 @@ static double native_seconds(struct native *native, const struct conv_plan *plan
 {
     double v[5];
     for (int i = -1; native && i < 5; i++) {
-        if (!native_run(native, plan, data->in, data->filter, data->out))
+        if (!native_run(native, plan, &data->problem, data->in, data->filter, data->out))
             exit(1);
         if (i >= 0)
             v[i] = native_kernel_seconds(native);

@@ -66,7 +66,7 @@ static void compare(struct native *native, struct simt *s, const char *impl_name
         exit(1);
     }
     for (int i = -1; i < turns; i++) { /* one turn to warm up: PoCL compiles in it */
-        if (native && !native_run(native, &plan, data.in, data.filter, data.out))
+        if (native && !native_run(native, &plan, &data.problem, data.in, data.filter, data.out))
             exit(1);
         double own = simulate(s, &p, &counts);
         if (i >= 0) {

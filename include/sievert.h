@@ -3,7 +3,8 @@
  * Functions return SIEVERT_OK or a negative enum sievert_status and then, unless error is NULL, say why
  * in *error. Out parameters come first and are untouched on failure. Nothing is printed and no signal
  * is handled. Different handles may be used by different threads, one handle by one thread at a time.
- * Tensors are float32, C order: input N,C,H,W; filter K,C/groups,R,S; output N,K,P,Q.
+ * Tensors are float32, C order: input N,C,H,W; filter K,C/groups,R,S; output N,K,P,Q, also of a shape
+ * that ends in :nhwc: that is how they lie in the memory of the simulated GPU.
  *
  * Words ("implicit-gemm", "gp:single-bit:thread", "1x6x14x14:16x5x5") are those of the command line.
  * Files are those that the sievert program reads and writes: docs/FORMATS.md. */

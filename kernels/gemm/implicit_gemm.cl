@@ -1,23 +1,24 @@
-/* Implicit GEMM, NCHW: rows are the filters of a group, columns the pixels of all images. The column
- * matrix is never written: each fetch computes where its element lies. Any shape. */
+/* Implicit GEMM: a product of filters and pixels, or in NHWC of pixels and filters. The column matrix is
+ * never written: each fetch computes where its element lies. Any shape. */
 #include "gemm/columns.h"
 
 INLINE float fetch(const struct shape *p, const __global float *in, const struct column *col, uint k)
 {
-    const uint window = p->R * p->S, c = k / window, r = k % window / p->S, s = k % window % p->S;
-    const int h = col->h + (int)r * p->dilation_h, w = col->w + (int)s * p->dilation_w;
-    const bool inside = col->live && INSIDE(c, p->C) && INSIDE(h, p->H) && INSIDE(w, p->W);
-    return inside ? in[col->base + ((int)c * p->H + h) * p->W + w] : 0.0f;
+    const struct tap at = tap(p, k);
+    const int h = col->h + (int)at.r * p->dilation_h, w = col->w + (int)at.s * p->dilation_w;
+    const bool inside = col->live && at.live && INSIDE(h, p->H) && INSIDE(w, p->W);
+    return inside ? in[col->base + IN_AT(p, 0, 0, (int)at.c, h, w)] : 0.0f;
 }
 
 INLINE void fetch_columns(const struct shape *p, const __global float *in, const struct column *cols,
-                          int k0, uint t, float *rb)
+                          int k0, uint t, float *to)
 {
 #pragma unroll
-    for (int i = 0; i < B_LOADS; i++)
-        rb[i] = fetch(p, in, &cols[i % B_COLS], k0 + b_inner(t, i));
+    for (int i = 0; i < PIXEL_LOADS; i++)
+        to[i] = fetch(p, in, &cols[i % PIXELS], k0 + pixel_inner(t, i));
 }
 
+/* Grid: blocks of pixels, blocks of filters, groups. */
 KERNEL(THREADS) implicit_gemm(const __global float *restrict in,
                               const __global float *restrict filter,
                               __global float *restrict out SHAPE_PARAMS)
@@ -26,36 +27,31 @@ KERNEL(THREADS) implicit_gemm(const __global float *restrict in,
     __local float bs[2][B_ELEMS] __attribute__((aligned(16)));
     const struct shape p = SHAPE_VALUE;
     const uint t = (uint)get_local_id(0);
-    const int g = (int)get_group_id(2);
-    const int row0 = (int)get_group_id(1) * BM, col0 = (int)get_group_id(0) * BN;
-    const int inner = C * R * S, pixels = P * Q;
+    const int g = (int)get_group_id(2), inner = C * R * S;
+    const int filter0 = (int)get_group_id(1) * FILTER_TILE, pixel0 = (int)get_group_id(0) * PIXEL_TILE;
     const __global float *f = filter + g * K * inner;
 
-    struct column cols[B_COLS]; /* a thread's columns are the same in every step */
+    struct column cols[PIXELS];
 #pragma unroll
-    for (int j = 0; j < B_COLS; j++)
-        cols[j] = column(&p, g, col0 + b_col(t, j));
+    for (int j = 0; j < PIXELS; j++)
+        cols[j] = column(&p, g, pixel0 + pixel_of(t, j));
 
     float acc[TM][TN] = {{0.0f}}, ra[A_LOADS], rb[B_LOADS];
-    fetch_filter(f, K, inner, row0, 0, t, ra);
-    fetch_columns(&p, in, cols, 0, t, rb);
+    float *const rf = FILTERS_IN(ra, rb), *const rp = PIXELS_IN(ra, rb);
+    fetch_filter(f, K, inner, filter0, 0, t, rf);
+    fetch_columns(&p, in, cols, 0, t, rp);
     for (int k0 = 0, buffer = 0; k0 < inner; k0 += BK, buffer ^= 1) {
         tile_store(as[buffer], bs[buffer], t, ra, rb);
         barrier(CLK_LOCAL_MEM_FENCE);
-        fetch_filter(f, K, inner, row0, k0 + BK, t, ra); /* past the end: predicated off */
-        fetch_columns(&p, in, cols, k0 + BK, t, rb);
+        fetch_filter(f, K, inner, filter0, k0 + BK, t, rf); /* past the end: predicated off */
+        fetch_columns(&p, in, cols, k0 + BK, t, rp);
         tile_multiply(as[buffer], bs[buffer], t, acc);
     }
 
 #pragma unroll
-    for (int j = 0; j < TN; j++) {
-        const uint col = col0 + col_of(thread_col(t), j);
-        const int n = col / pixels, pixel = col % pixels;
+    for (int j = 0; j < TN; j++)
 #pragma unroll
-        for (int i = 0; i < TM; i++) {
-            const int m = row0 + row_of(thread_row(t), i);
-            if (m < K && n < N)
-                out[((n * groups + g) * K + m) * pixels + pixel] = acc[i][j];
-        }
-    }
+        for (int i = 0; i < TM; i++)
+            put(&p, out, g, ROWS_FROM(filter0, pixel0) + row_of(thread_row(t), i),
+                COLS_FROM(filter0, pixel0) + col_of(thread_col(t), j), acc[i][j]);
 }

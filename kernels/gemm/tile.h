@@ -3,7 +3,7 @@
  *
  * A thread group of THREADS threads goes through the inner dimension BK at a time. Each thread fetches
  * A_LOADS elements of the A tile (BM x BK, inner dimension fastest in memory) and B_LOADS of the B tile
- * (BK x BN, columns fastest) into registers, stores them in one of two buffers, and after a barrier
+ * (BK x BN, columns fastest, or with B_INNER_FASTEST the inner dimension too) into registers, stores them in one of two buffers, and after a barrier
  * multiplies from it while the fetch for the other buffer is under way.
  * Elements are floats, or with COMPLEX pairs of them. */
 #ifndef GEMM_TILE_H
@@ -19,18 +19,25 @@
 #define ZERO ((ELEM)0.0f)
 
 #define THREADS ((BM / TM) * (BN / TN))
-#if BM * BK % THREADS || BN * BK % THREADS || THREADS % BK || (BN > THREADS && BN % THREADS) || \
-    (BN < THREADS && THREADS % BN)
+#if BM * BK % THREADS || BN * BK % THREADS || THREADS % BK
+#error "every thread fetches as many elements of each tile"
+#endif
+#if !defined B_INNER_FASTEST && ((BN > THREADS && BN % THREADS) || (BN < THREADS && THREADS % BN))
 #error "every thread fetches as many elements of each tile"
 #endif
 #define LDA (BM + 4) /* padded: the transposing stores hit fewer banks, vectors stay aligned */
+#ifdef B_INNER_FASTEST
+#define LDB (BN + 4)
+#else
+#define LDB BN
+#endif
 #define A_LOADS (BM * BK / THREADS)
 #define B_LOADS (BN * BK / THREADS)
 #define B_COLS (BN > THREADS ? BN / THREADS : 1) /* different columns that one thread fetches */
 
 /* Shared memory: two buffers of an A and a B tile; afterwards the stage of the epilogue. */
 #define A_ELEMS (BK * LDA)
-#define B_ELEMS (BK * BN)
+#define B_ELEMS (BK * LDB)
 #define TILE_ELEMS (2 * (A_ELEMS + B_ELEMS))
 #define LDSTAGE (BN + 4)
 #define STAGE_ELEMS (BM / TM * LDSTAGE)
@@ -39,11 +46,16 @@
 /* The place of fetch i in the tile. */
 INLINE uint a_row(uint t, int i) { return t / BK + i * (THREADS / BK); }
 INLINE uint a_inner(uint t) { return t % BK; }
+#ifdef B_INNER_FASTEST
+INLINE uint b_col(uint t, int i) { return t / BK + i * (THREADS / BK); }
+INLINE uint b_inner(uint t, int i) { return t % BK; }
+#else
 INLINE uint b_col(uint t, int i) { return BN > THREADS ? t + i % B_COLS * THREADS : t % BN; }
 INLINE uint b_inner(uint t, int i)
 {
     return BN > THREADS ? i / B_COLS : t / BN + i * (THREADS / BN);
 }
+#endif
 
 /* Threads stand in a grid of BM / TM rows, a unit's UM / TM at a time. The tile's row that row `ty` of
  * threads computes as its i-th; the same for columns. */
@@ -73,7 +85,7 @@ INLINE void tile_store(__local ELEM *a, __local ELEM *b, uint t, const ELEM *ra,
         a[a_inner(t) * LDA + a_row(t, i)] = ra[i];
 #pragma unroll
     for (int i = 0; i < B_LOADS; i++)
-        b[b_inner(t, i) * BN + b_col(t, i)] = rb[i];
+        b[b_inner(t, i) * LDB + b_col(t, i)] = rb[i];
 }
 
 /* n elements, aligned to their size: vector loads of up to 16 bytes. */
@@ -118,7 +130,7 @@ INLINE void tile_multiply(const __local ELEM *a, const __local ELEM *b, uint t, 
             load_vector(x + i, a + k * LDA + row_of(ty, i), SUBM);
 #pragma unroll
         for (int j = 0; j < TN; j += SUBN)
-            load_vector(y + j, b + k * BN + col_of(tx, j), SUBN);
+            load_vector(y + j, b + k * LDB + col_of(tx, j), SUBN);
 #pragma unroll
         for (int i = 0; i < TM; i++)
 #pragma unroll

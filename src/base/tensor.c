@@ -28,3 +28,24 @@ size_t tensor_elems(const struct tensor *t)
         n *= t->dim[i];
     return n;
 }
+
+/* n matrices of rows x cols, each transposed. */
+static float *transposed(struct arena *a, const float *v, size_t n, size_t rows, size_t cols)
+{
+    float *out = arena_array(a, n * rows * cols, sizeof *out), *to = out;
+    for (size_t i = 0; i < n; i++, to += rows * cols, v += rows * cols)
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < cols; c++)
+                to[c * rows + r] = v[r * cols + c];
+    return out;
+}
+
+float *tensor_from_nhwc(struct arena *a, const float *v, const size_t dim[4])
+{
+    return transposed(a, v, dim[0], dim[2] * dim[3], dim[1]);
+}
+
+float *tensor_to_nhwc(struct arena *a, const float *v, const size_t dim[4])
+{
+    return transposed(a, v, dim[0], dim[1], dim[2] * dim[3]);
+}

@@ -16,6 +16,7 @@ struct golden;
 int golden_run(struct golden **out, const struct simt_program *p, const struct fault_kind *kind,
                struct diag *d);
 void golden_free(struct golden *g);
+/* As it lies in the memory of the GPU. */
 const float *golden_output(const struct golden *g);
 uint64_t golden_population(const struct golden *g);
 /* Bits of all sites: results' widths, or cells' widths at every instant. */
@@ -40,7 +41,7 @@ struct experiment_result {
     struct simt_trap trap;
     uint32_t trap_launch;
     size_t n_diffs;
-    const struct store_diff *diffs; /* borrowed until the next run */
+    const struct store_diff *diffs; /* borrowed until the next run; indexes in the output buffer */
     uint64_t warp_insns;            /* simulated for it: the cost */
 };
 void experiment_run(struct experiment *e, const struct fault *f, struct experiment_result *out);
@@ -96,7 +97,7 @@ int campaign_run(const char *path, const struct conv_program *p, const float *in
                  const float *filter, const struct campaign_options *options, struct diag *d);
 
 /* Run injection `number` of a store again and compare with the row, bit for bit: ERR_INPUT says what
- * differs. The result is as experiment_run's; its diffs belong to a. */
+ * differs. The result is as experiment_run's; its diffs are the row's (NCHW) and belong to a. */
 int campaign_replay(struct experiment_result *out, struct arena *a, struct store *s,
                     uint64_t number, enum engine engine, struct diag *d);
 

@@ -13,6 +13,7 @@ struct recorder recorder_for(const struct golden *g, const struct store_campaign
     return r;
 }
 
+/* In NCHW order, however the output lies in memory. */
 static struct difference *differences(struct arena *a, const struct recorder *r,
                                       const struct experiment_result *result)
 {
@@ -22,6 +23,8 @@ static struct difference *differences(struct arena *a, const struct recorder *r,
         out[i] = (struct difference){.index = d->index, .golden = r->golden->output[d->index]};
         memcpy(&out[i].faulty, &d->faulty_bits, sizeof out[i].faulty);
     }
+    if (r->golden->program->out_layout == LAYOUT_NHWC)
+        characterise_from_nhwc(out, result->n_diffs, r->dim);
     return out;
 }
 
@@ -99,11 +102,14 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
     }
     if (result->outcome != OUTCOME_SDC)
         return;
+    const struct difference *values = differences(a, r, result);
     struct store_diff *diffs = arena_array(a, result->n_diffs, sizeof *diffs);
-    memcpy(diffs, result->diffs, result->n_diffs * sizeof *diffs);
+    for (size_t i = 0; i < result->n_diffs; i++) {
+        diffs[i].index = (uint32_t)values[i].index;
+        memcpy(&diffs[i].faulty_bits, &values[i].faulty, sizeof diffs[i].faulty_bits);
+    }
     out->n_diffs = result->n_diffs;
     out->diffs = diffs;
-    const struct difference *values = differences(a, r, result);
     out->max_abs_error = max_abs_error(values, result->n_diffs);
     label_sdc(out, a, r, values);
 }

@@ -247,6 +247,8 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a)
     const struct campaign_options *o = c->options;
     const struct golden *g = c->golden;
     char *fault = arena_alloc(a, FAULT_KIND_TEXT);
+    const float *output = x->sim->out_layout == LAYOUT_NHWC
+                              ? tensor_from_nhwc(a, g->output, x->dim) : g->output;
     struct store_launch *launches = arena_array(a, x->sim->n_launches, sizeof *launches);
     fault_kind_print(fault, &o->kind);
     struct store_campaign s = {
@@ -263,7 +265,7 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a)
         .dim = {x->dim[0], x->dim[1], x->dim[2], x->dim[3]},
         .n_launches = x->sim->n_launches, .launches = launches,
         .input_floats = x->input_floats, .filter_floats = x->filter_floats,
-        .golden_floats = g->n_floats, .input = x->input, .filter = x->filter, .golden = g->output};
+        .golden_floats = g->n_floats, .input = x->input, .filter = x->filter, .golden = output};
     for (size_t l = 0; l < x->sim->n_launches; l++) {
         const struct simt_launch *y = &x->sim->launches[l];
         struct simt_counts n = golden_counts(g, l);

@@ -2,6 +2,7 @@
 #include "characterise/characterise.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "characterise/priv.h"
@@ -74,6 +75,23 @@ size_t characterise_diff(struct difference **out, struct arena *a, const float *
     }
     *out = l.d;
     return l.n;
+}
+
+static int by_index(const void *x, const void *y)
+{
+    uint32_t a = ((const struct difference *)x)->index, b = ((const struct difference *)y)->index;
+    return (a > b) - (a < b);
+}
+
+void characterise_from_nhwc(struct difference *d, size_t n, const size_t dim[4])
+{
+    size_t c = dim[1], hw = dim[2] * dim[3];
+    for (size_t i = 0; i < n; i++) {
+        size_t at = d[i].index;
+        d[i].index = (uint32_t)((at / c / hw * c + at % c) * hw + at / c % hw);
+    }
+    if (n)
+        qsort(d, n, sizeof *d, by_index);
 }
 
 struct value_range characterise_range(const float *golden, size_t n)

@@ -23,6 +23,9 @@ struct difference {
 size_t characterise_diff(struct difference **out, struct arena *a, const float *golden,
                          const float *faulty, size_t n);
 
+/* Indexes of a tensor that lies as N, H, W, C -> those of N, C, H, W, ascending; dim is N, C, H, W. */
+void characterise_from_nhwc(struct difference *d, size_t n, const size_t dim[4]);
+
 struct value_range {
     float min, max; /* over the finite values of the golden tensor */
 };

@@ -114,24 +114,6 @@ static int load_golden(struct golden *g, struct arena *a, const char *path, cons
     return OK;
 }
 
-static int by_index(const void *x, const void *y)
-{
-    uint32_t a = ((const struct difference *)x)->index, b = ((const struct difference *)y)->index;
-    return (a > b) - (a < b);
-}
-
-/* Indexes of a tensor that lies as N, H, W, C -> those of N, C, H, W. */
-static void from_nhwc(struct difference *d, size_t n, const size_t dim[4])
-{
-    size_t c = dim[1], hw = dim[2] * dim[3];
-    for (size_t i = 0; i < n; i++) {
-        size_t at = d[i].index;
-        d[i].index = (uint32_t)((at / c / hw * c + at % c) * hw + at / c % hw);
-    }
-    if (n)
-        qsort(d, n, sizeof *d, by_index);
-}
-
 static size_t differences(struct difference **out, struct arena *a, const struct golden *g,
                           const struct tensor *faulty, const struct session *s)
 {
@@ -144,7 +126,7 @@ static size_t differences(struct difference **out, struct arena *a, const struct
             (*out)[i] = (struct difference){(uint32_t)i, g->t.data[i], faulty->data[i]};
     }
     if (s->nhwc)
-        from_nhwc(*out, n, g->dim);
+        characterise_from_nhwc(*out, n, g->dim);
     return n;
 }
 

@@ -27,6 +27,9 @@ static bool print_values(const struct cli_option *o)
     } else if (strcmp(o->name, "engine") == 0) {
         for (size_t i = 0; i < vocab_engines.n; i++)
             printf("%s%s", i ? " " : "", vocab_engines.words[i].word);
+    } else if (strcmp(o->name, "layout") == 0) {
+        for (size_t i = 0; i < vocab_layouts.n; i++)
+            printf("%s%s", i ? " " : "", vocab_layouts.words[i].word);
     } else if (strcmp(o->name, "population") == 0) {
         fputs("machine ptx", stdout);
     } else {
@@ -38,7 +41,7 @@ static bool print_values(const struct cli_option *o)
 static bool is_listed(const struct cli_option *o)
 {
     return strcmp(o->name, "impl") == 0 || strcmp(o->name, "engine") == 0 ||
-           strcmp(o->name, "population") == 0;
+           strcmp(o->name, "layout") == 0 || strcmp(o->name, "population") == 0;
 }
 
 /* First words: commands, and the families of two-word ones once each. */

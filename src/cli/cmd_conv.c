@@ -27,13 +27,23 @@ const struct cli_command cmd_conv_list = {
     .args_bytes = sizeof(struct list_args),
 };
 
-static json_t *list_row(const struct conv_impl *impl, const struct conv_problem *p)
+static json_t *layouts(const struct conv_impl *impl)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", impl->name, "vendor", impl->vendor,
-                            "summary", impl->summary, "limits", impl->limits, "tiles", impl->tiles);
+    json_t *words = json_array();
+    for (int i = 0; i < N_LAYOUTS; i++)
+        if (i == LAYOUT_NCHW || impl->supports.nhwc)
+            json_array_append_new(words, json_string(vocab_word(&vocab_layouts, i)));
+    return words;
+}
+
+static json_t *list_row(struct arena *a, const struct conv_impl *impl, const struct conv_problem *p)
+{
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", impl->name, "vendor",
+                            impl->vendor, "summary", impl->summary, "limits",
+                            conv_limits_text(a, impl), "layouts", layouts(impl), "tiles", impl->tiles);
     if (p) {
         struct diag why = {0};
-        bool ok = impl->supports(p, &why) == OK;
+        bool ok = conv_supports(impl, p, &why) == OK;
         json_object_set_new(row, "supports", json_boolean(ok));
         json_object_set_new(row, "reason", json_string(ok ? "" : why.msg));
     }
@@ -70,15 +80,18 @@ int run_conv_list(struct cli *cli, void *args)
     const struct conv_impl *impls = conv_impls(&n);
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(rows, list_row(&impls[i], o->shape ? &p : NULL));
+        json_array_append_new(rows, list_row(&cli->arena, &impls[i], o->shape ? &p : NULL));
     if (cli->json) {
         cli_print_json(rows);
         return OK;
     }
     struct table t;
-    table_init(&t, &cli->arena, 4,
-               (const char *const[]){"implementation", "cuDNN", o->shape ? "can" : "limits",
-                                     o->shape ? "why not" : "what it does"});
+    if (o->shape)
+        table_init(&t, &cli->arena, 4,
+                   (const char *const[]){"implementation", "cuDNN", "can", "why not"});
+    else
+        table_init(&t, &cli->arena, 5,
+                   (const char *const[]){"implementation", "cuDNN", "layouts", "limits", "what it does"});
     size_t index;
     json_t *row;
     json_array_foreach(rows, index, row)
@@ -90,7 +103,8 @@ int run_conv_list(struct cli *cli, void *args)
             table_cell(&t, "%s", json_is_true(json_object_get(row, "supports")) ? "yes" : "no");
             table_cell(&t, "%s", json_string_value(json_object_get(row, "reason")));
         } else {
-            table_cell(&t, "%s", impl->limits);
+            table_cell(&t, impl->supports.nhwc ? "nchw nhwc" : "nchw");
+            table_cell(&t, "%s", json_string_value(json_object_get(row, "limits")));
             table_cell(&t, "%s", impl->summary);
         }
     }

@@ -11,6 +11,15 @@ void problem_defaults(void *args)
     o->data_seed = 1;
 }
 
+/* "2 x 3 x 4" */
+static const char *dims_text(struct arena *a, const struct tensor *t)
+{
+    const char *text = "a tensor";
+    for (int i = 0; i < t->rank; i++)
+        text = arena_printf(a, i ? "%s x %zu" : "%.0s%zu", text, t->dim[i]);
+    return text;
+}
+
 /* A file's tensor, or random numbers where there is none. */
 static int load_tensor(const float **out, struct arena *a, const char *path, const size_t dim[4],
                        uint64_t seed, uint64_t stream, struct diag *d)
@@ -29,10 +38,13 @@ static int load_tensor(const float **out, struct arena *a, const char *path, con
     if (rc != OK)
         return rc;
     size_t want = dim[0] * dim[1] * dim[2] * dim[3];
-    if (tensor_elems(&t) != want)
+    bool fits = tensor_elems(&t) == want;
+    for (int i = 0; i < 4 && t.rank == 4; i++)
+        fits = fits && t.dim[i] == dim[i]; /* not one in another layout */
+    if (!fits)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
-                         "%zu values; the shape asks for %zu x %zu x %zu x %zu", tensor_elems(&t),
-                         dim[0], dim[1], dim[2], dim[3]);
+                         "%s of %zu values; the shape asks for %zu x %zu x %zu x %zu",
+                         dims_text(a, &t), tensor_elems(&t), dim[0], dim[1], dim[2], dim[3]);
     *out = t.data;
     return OK;
 }
@@ -80,5 +92,12 @@ int problem_load(struct problem *out, struct arena *a, const struct problem_args
     if (!o->shape == !o->onnx)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
                          "give the problem by --shape SHAPE or by --onnx NET.onnx --layer NAME");
-    return o->shape ? load_shape(out, a, o, d) : load_layer(out, a, o, d);
+    rc = o->shape ? load_shape(out, a, o, d) : load_layer(out, a, o, d);
+    if (rc == OK && o->layout) {
+        int layout;
+        rc = vocab_find(&vocab_layouts, o->layout, &layout, d);
+        if (rc == OK)
+            out->problem.layout = (enum tensor_layout)layout;
+    }
+    return rc;
 }

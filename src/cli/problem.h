@@ -6,7 +6,7 @@
 #include "conv/conv.h"
 
 struct problem_args {
-    const char *impl, *shape, *tile;
+    const char *impl, *shape, *layout, *tile;
     const char *input, *filter;            /* .npy files */
     const char *onnx, *layer, *data;       /* or a layer of a network */
     uint64_t image, data_seed;
@@ -15,8 +15,10 @@ struct problem_args {
 #define PROBLEM_OPTIONS(type, field)                                                               \
     {"impl", 0, OPT_STRING, "NAME", "implementation (see conv list)",                              \
      offsetof(type, field.impl)},                                                                  \
-    {"shape", 0, OPT_STRING, "SHAPE", "N x C x H x W : K x R x S [:p1] [:s2] [:d1] [:g1]",         \
+    {"shape", 0, OPT_STRING, "SHAPE", "N x C x H x W : K x R x S [:p1] [:s2] [:d1] [:g1] [:nhwc]", \
      offsetof(type, field.shape)},                                                                 \
+    {"layout", 0, OPT_STRING, "L", "nchw or nhwc: of tensors in the GPU's memory (files are NCHW)", \
+     offsetof(type, field.layout)},                                                                \
     {"tile", 0, OPT_STRING, "NAME", "tile sizes; default: as a library would choose",              \
      offsetof(type, field.tile)},                                                                  \
     {"input", 0, OPT_STRING, "FILE.npy", "input tensor; default: uniform random in [-1, 1)",       \

@@ -11,7 +11,9 @@
 #include "base/tensor.h"
 #include "simt/simt.h"
 
-/* One convolution (cross-correlation, as in all CNN libraries), NCHW float32, filter KCRS/groups. */
+/* One convolution (cross-correlation, as in all CNN libraries), float32. The layout is that of the
+ * simulated GPU's memory: NCHW with KCRS filters, or NHWC with KRSC filters (C of one group). Tensors that
+ * pass through this header are NCHW and KCRS whatever it is. */
 struct conv_problem {
     int n, c, h, w;
     int k, r, s;
@@ -19,11 +21,12 @@ struct conv_problem {
     int stride_h, stride_w;
     int dilation_h, dilation_w;
     int groups;
+    enum tensor_layout layout;
 };
 
 /* "1x16x32x32:32x3x3:p1": N x C x H x W : K x R x S, then any of p (pad), s (stride), d (dilation),
- * each one number or two (vertical,horizontal), p also four (top,bottom,left,right), g (groups),
- * separated by ':'. ERR_INPUT says what is impossible, including an empty output. */
+ * each one number or two (vertical,horizontal), p also four (top,bottom,left,right), g (groups), and the
+ * layout's word, separated by ':'. ERR_INPUT says what is impossible, including an empty output. */
 int conv_parse_shape(struct conv_problem *out, const char *text, struct diag *d);
 /* Fill in what a caller left zero (strides, dilations, groups: 1) and check: sizes positive, groups
  * divide, output not empty, no tensor beyond 2^31 elements. */
@@ -33,20 +36,40 @@ char *conv_shape(struct arena *a, const struct conv_problem *p);
 int conv_out_h(const struct conv_problem *p);
 int conv_out_w(const struct conv_problem *p);
 
+/* The output as it lies in the GPU's memory -> NCHW. to and from do not overlap. */
+void conv_out_to_nchw(const struct conv_problem *p, float *to, const float *from);
+
 struct conv_plan; /* opaque: kernels, buffers, launches with symbolic arguments */
+
+/* What an implementation can compute; what is 0 is not limited. */
+enum { LIMITS_SQUARES = 6 };
+struct conv_limits {
+    int square[LIMITS_SQUARES]; /* filters only of these sizes, each as high as wide */
+    int filter;                 /* at most, each way */
+    int dilated;                /* the same of the dilated filter */
+    int stride;                 /* at most, and the same both ways */
+    int dilation;               /* only this one */
+    bool no_padding;
+    bool depthwise; /* one input channel per group */
+    int padded_map; /* at most, each way */
+    bool nhwc;      /* not only NCHW */
+};
 
 /* One row of the registry. */
 struct conv_impl {
     const char *name;    /* "implicit-gemm" */
     const char *vendor;  /* cuDNN's name for it: "IMPLICIT_GEMM" */
     const char *summary; /* one line */
-    const char *limits;  /* one line, for `conv list` */
     const char *tiles;   /* names of the tile choices, comma separated, or "" */
-    int (*supports)(const struct conv_problem *p, struct diag *d);
+    struct conv_limits supports;
     int (*plan)(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                 struct diag *d);
 };
 const struct conv_impl *conv_impls(size_t *n);
+/* Whether impl computes p: its limits and those of a launch. ERR_UNSUPPORTED says why not. */
+int conv_supports(const struct conv_impl *impl, const struct conv_problem *p, struct diag *d);
+/* Its limits in words but for the layout, from the table that decides. In a, or static. */
+const char *conv_limits_text(struct arena *a, const struct conv_impl *impl);
 /* By name; ERR_INPUT suggests. */
 int conv_find(const struct conv_impl **out, const char *name, struct diag *d);
 
@@ -74,7 +97,7 @@ struct conv_cost {
     uint64_t global_load_bytes, global_store_bytes, shared_load_bytes, shared_store_bytes;
 };
 /* Run p on a copy of its memory: once counting, into cost[n_launches], once plain, for the time. out: as
- * many floats as the output has. ERR_INPUT if it traps. */
+ * many floats as the output has, NCHW. ERR_INPUT if it traps. */
 int conv_measure(struct conv_cost *cost, const struct conv_program *p, float *out, double *seconds,
                  struct diag *d);
 

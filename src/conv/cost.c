@@ -80,6 +80,13 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static const float *output_in(const struct simt_program *p, const struct simt_mem *mem)
+{
+    const struct simt_mem_view view = simt_mem_view(mem);
+    const void *at = view.data + (p->out_address - view.base);
+    return at;
+}
+
 int conv_measure(struct conv_cost *cost, const struct conv_program *p, float *out, double *seconds,
                  struct diag *d)
 {
@@ -95,7 +102,7 @@ int conv_measure(struct conv_cost *cost, const struct conv_program *p, float *ou
         status = run_launch(s, mem, &p->sim.launches[i], NULL, &result, d);
     *seconds = now() - begin;
     if (status == OK)
-        simt_mem_read(mem, p->sim.out_address, out, p->sim.out_bytes);
+        conv_out_to_nchw(&p->problem, out, output_in(&p->sim, mem));
     simt_mem_free(mem);
     simt_free(s);
     return status;

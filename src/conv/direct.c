@@ -6,30 +6,14 @@
 int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
 {
     (void)tile, (void)d;
-    enum { BLOCK = 128 };
-    const uint64_t pixels = (uint64_t)conv_out_h(p) * (uint64_t)conv_out_w(p);
-    struct plan_launch *l = plan_launch(plan, "direct", "direct", BLOCK, "direct");
-    plan_grid(l, div_up(pixels, BLOCK), (uint64_t)p->k, (uint64_t)p->n);
+    enum { BLOCK = 256 };
+    const bool nhwc = p->layout == LAYOUT_NHWC;
+    struct plan_launch *l =
+        plan_launch(plan, "direct", "direct", BLOCK, nhwc ? "direct-nhwc" : "direct");
+    plan_grid(l, (uint64_t)p->n * (nhwc ? (uint64_t)p->groups * (uint64_t)conv_out_h(p) : (uint64_t)p->k), 1, 1);
     PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT);
     plan_shape(l, p);
     return OK;
-}
-
-static int check_strides(const struct conv_problem *p, struct diag *d)
-{
-    if (p->dilation_h != 1 || p->dilation_w != 1)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the dilation must be 1");
-    if (p->stride_h == p->stride_w && p->stride_h <= 2)
-        return OK;
-    return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the stride must be 1 or 2, in both directions");
-}
-
-int direct_tiled_supports(const struct conv_problem *p, struct diag *d)
-{
-    if (p->r != p->s || p->r % 2 == 0 || p->r < 3 || p->r > 11)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                         "the filter must be square and 3, 5, 7, 9 or 11 wide, not %dx%d", p->r, p->s);
-    return check_strides(p, d);
 }
 
 /* One of the names in a comma separated list; the one at `preferred` if name is empty. */
@@ -68,16 +52,6 @@ int direct_tiled_plan(struct conv_plan *plan, const struct conv_problem *p, cons
     return OK;
 }
 
-int direct_1x1_supports(const struct conv_problem *p, struct diag *d)
-{
-    if (p->r != 1 || p->s != 1)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the filter must be 1x1, not %dx%d", p->r,
-                         p->s);
-    if (p->pad_top || p->pad_bottom || p->pad_left || p->pad_right)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "there must be no padding");
-    return OK;
-}
-
 int direct_1x1_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                     struct diag *d)
 {
@@ -96,18 +70,6 @@ int direct_1x1_plan(struct conv_plan *plan, const struct conv_problem *p, const 
     PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT);
     plan_shape(l, p);
     return OK;
-}
-
-int direct_depthwise_supports(const struct conv_problem *p, struct diag *d)
-{
-    if (p->groups != p->c)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                         "there must be as many groups as input channels (%d), not %d", p->c,
-                         p->groups);
-    if (p->r != p->s || (p->r != 3 && p->r != 5))
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the filter must be 3x3 or 5x5, not %dx%d",
-                         p->r, p->s);
-    return check_strides(p, d);
 }
 
 int direct_depthwise_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,

@@ -1,16 +1,7 @@
 /* Convolution by Fourier transform: kernels/fft/. */
 #include "conv/priv.h"
 
-enum { LARGEST = 256, LARGEST_PLANE = 64, TILE_SIZE = 32 };
-
-static int check_steps(const struct conv_problem *p, struct diag *d)
-{
-    if (p->stride_h != 1 || p->stride_w != 1)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the stride must be 1");
-    if (p->dilation_h != 1 || p->dilation_w != 1)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the dilation must be 1");
-    return OK;
-}
+enum { LARGEST_PLANE = 64, TILE_SIZE = 32 };
 
 /* The side of the smallest plane that holds the padded map. */
 static int plane_size(const struct conv_problem *p)
@@ -20,23 +11,6 @@ static int plane_size(const struct conv_problem *p)
     while (size < h || size < w)
         size *= 2;
     return size;
-}
-
-int fft_supports(const struct conv_problem *p, struct diag *d)
-{
-    if (plane_size(p) > LARGEST)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                         "the padded map must be at most %dx%d (fft-tiling cuts larger ones)", LARGEST,
-                         LARGEST);
-    return check_steps(p, d);
-}
-
-int fft_tiling_supports(const struct conv_problem *p, struct diag *d)
-{
-    if (p->r > TILE_SIZE || p->s > TILE_SIZE)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the filter must be at most %dx%d", TILE_SIZE,
-                         TILE_SIZE);
-    return check_steps(p, d);
 }
 
 /* The spectra: x[bin][channel][tile], f[bin][filter][channel], y[bin][filter][tile], of pairs. */
@@ -73,9 +47,9 @@ static int plan_product_of(struct conv_plan *plan, const struct conv_problem *p,
                            const struct spectra *s, const char *tile, struct diag *d)
 {
     const uint64_t groups = (uint64_t)p->groups;
-    const struct gemm product = {.complex = true, .a = s->f, .b = s->x, .c = s->y,
-                                 .batch = s->bins * groups, .m = (uint64_t)p->k / groups,
-                                 .n = s->tiles, .k = (uint64_t)p->c / groups};
+    struct gemm product = gemm_of(s->f, s->x, s->y, s->bins * groups, (uint64_t)p->k / groups, s->tiles,
+                                  (uint64_t)p->c / groups);
+    product.complex = true;
     return plan_product(plan, &product, tile, d);
 }
 

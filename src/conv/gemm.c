@@ -6,22 +6,32 @@ static uint64_t n_pixels(const struct conv_problem *p)
     return (uint64_t)p->n * (uint64_t)(conv_out_h(p) * conv_out_w(p));
 }
 
-/* One launch whose rows are a group's filters and whose columns are the pixels of all images. */
-static struct plan_launch *plan_implicit(struct conv_plan *plan, const struct conv_problem *p,
-                                         const struct tile *t, const char *kernel, const char *name)
+static const char *layout_suffix(const struct conv_problem *p)
 {
-    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
-    plan->tile = t->name;
-    struct plan_launch *l = plan_launch(plan, name, kernel, TILE_THREADS(t), "%s-%s", name, t->name);
-    plan_grid(l, div_up(n_pixels(p), (uint64_t)t->bn), div_up(filters, (uint64_t)t->bm), groups);
-    return l;
+    return p->layout == LAYOUT_NHWC ? "-nhwc" : "";
 }
 
+/* The result is a matrix of filters x pixels, or in NHWC of pixels x filters. */
 static int choose(const struct tile **t, const char *name, const struct conv_problem *p,
                   struct diag *d)
 {
     const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
-    return tile_choose(t, name, false, filters, n_pixels(p), groups, d);
+    return p->layout == LAYOUT_NHWC ? tile_choose(t, name, false, n_pixels(p), filters, groups, d)
+                                    : tile_choose(t, name, false, filters, n_pixels(p), groups, d);
+}
+
+/* Grid: blocks of the pixels of all images, of a group's filters, groups. */
+static struct plan_launch *plan_implicit(struct conv_plan *plan, const struct conv_problem *p,
+                                         const struct tile *t, const char *kernel, const char *name)
+{
+    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
+    const bool nhwc = p->layout == LAYOUT_NHWC;
+    plan->tile = t->name;
+    struct plan_launch *l = plan_launch(plan, name, kernel, TILE_THREADS(t), "%s%s-%s", name,
+                                        layout_suffix(p), t->name);
+    plan_grid(l, div_up(n_pixels(p), (uint64_t)(nhwc ? t->bm : t->bn)),
+              div_up(filters, (uint64_t)(nhwc ? t->bn : t->bm)), groups);
+    return l;
 }
 
 int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
@@ -37,15 +47,6 @@ int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, con
     return OK;
 }
 
-int implicit_precomp_gemm_supports(const struct conv_problem *p, struct diag *d)
-{
-    enum { MOST = 32768 }; /* the table has 16 bits for each coordinate */
-    if ((p->r - 1) * (int64_t)p->dilation_h < MOST && (p->s - 1) * (int64_t)p->dilation_w < MOST)
-        return OK;
-    return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                     "the dilated filter must be at most %d high and wide", MOST);
-}
-
 int implicit_precomp_gemm_plan(struct conv_plan *plan, const struct conv_problem *p,
                                const char *tile, struct diag *d)
 {
@@ -57,8 +58,8 @@ int implicit_precomp_gemm_plan(struct conv_plan *plan, const struct conv_problem
         status = plan_workspace(plan, 2 * inner, &table, d);
     if (status != OK)
         return status;
-    struct plan_launch *l =
-        plan_launch(plan, "index-table", "index_table", BLOCK, "implicit-precomp-gemm-%s", t->name);
+    struct plan_launch *l = plan_launch(plan, "index-table", "index_table", BLOCK,
+                                        "implicit-precomp-gemm%s-%s", layout_suffix(p), t->name);
     plan_grid(l, div_up(inner, BLOCK), 1, 1);
     PLAN_BUFFERS(l, table);
     plan_shape(l, p);
@@ -76,31 +77,65 @@ static bool is_matrix_product(const struct conv_problem *p)
 }
 
 static void plan_im2col(struct conv_plan *plan, const struct conv_problem *p, int image, int columns,
-                        uint64_t rows)
+                        uint64_t rows, uint64_t pixels)
 {
     enum { BLOCK = 256 };
-    struct plan_launch *l = plan_launch(plan, "im2col", "im2col", BLOCK, "im2col");
-    plan_grid(l, div_up(n_pixels(p) / (uint64_t)p->n, BLOCK), rows, 1);
+    const uint64_t groups = (uint64_t)p->groups;
+    struct plan_launch *l =
+        plan_launch(plan, "im2col", "im2col", BLOCK, "im2col%s", layout_suffix(p));
+    if (p->layout == LAYOUT_NHWC)
+        plan_grid(l, div_up(pixels * rows / groups, BLOCK), groups, 1);
+    else
+        plan_grid(l, div_up(pixels, BLOCK), rows, 1);
     PLAN_BUFFERS(l, BUFFER_INPUT, columns);
     plan_int(l, image);
     plan_shape(l, p);
 }
 
+/* filter (filters x inner) times columns (inner x pixels), both row by row: NCHW. */
+static struct gemm product_nchw(const struct conv_problem *p, uint64_t image, int columns,
+                                uint64_t rows, uint64_t pixels)
+{
+    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
+    struct gemm g = gemm_of(BUFFER_FILTER, columns, BUFFER_OUTPUT, groups, filters, pixels, rows / groups);
+    g.b.first = columns == BUFFER_INPUT ? image * rows * pixels : 0;
+    g.c.first = image * (uint64_t)p->k * pixels;
+    return g;
+}
+
+/* columns (pixels x inner) times the filter, transposed (inner x filters): NHWC. Of several groups'
+ * matrices, the input's and the output's rows alternate. */
+static struct gemm product_nhwc(const struct conv_problem *p, uint64_t image, int columns,
+                                uint64_t rows, uint64_t pixels)
+{
+    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
+    struct gemm g = gemm_of(columns, BUFFER_FILTER, BUFFER_OUTPUT, groups, pixels, filters, rows / groups);
+    g.b_transposed = true;
+    g.b.row = rows / groups;
+    if (columns == BUFFER_INPUT)
+        g.a = (struct matrix){columns, image * rows * pixels, rows, rows / groups};
+    g.c = (struct matrix){BUFFER_OUTPUT, image * (uint64_t)p->k * pixels, (uint64_t)p->k, filters};
+    return g;
+}
+
 int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
 {
-    const uint64_t groups = (uint64_t)p->groups, pixels = n_pixels(p) / (uint64_t)p->n;
+    enum { MOST_IMAGES = 32768 };
+    const uint64_t pixels = n_pixels(p) / (uint64_t)p->n;
     const uint64_t rows = (uint64_t)p->c * (uint64_t)(p->r * p->s);
     const bool direct = is_matrix_product(p);
     int columns = BUFFER_INPUT;
+    if (p->n > MOST_IMAGES)
+        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
+                         "%d images would be more than %d launches, one or two each", p->n, MOST_IMAGES);
     if (!direct && plan_workspace(plan, rows * pixels, &columns, d) != OK)
         return ERR_UNSUPPORTED;
     for (int image = 0; image < p->n; image++) {
         if (!direct)
-            plan_im2col(plan, p, image, columns, rows);
-        const struct gemm g = {.a = BUFFER_FILTER, .b = columns, .c = BUFFER_OUTPUT,
-                                .b0 = direct ? (uint64_t)image * rows * pixels : 0,
-                                .c0 = (uint64_t)image * (uint64_t)p->k * pixels, .batch = groups,
-                                .m = (uint64_t)p->k / groups, .n = pixels, .k = rows / groups};
+            plan_im2col(plan, p, image, columns, rows, pixels);
+        const struct gemm g = p->layout == LAYOUT_NHWC
+                                  ? product_nhwc(p, (uint64_t)image, columns, rows, pixels)
+                                  : product_nchw(p, (uint64_t)image, columns, rows, pixels);
         int status = plan_product(plan, &g, tile, d);
         if (status != OK)
             return status;
@@ -108,29 +143,37 @@ int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *
     return OK;
 }
 
-enum { MAX_DEPTH = 65535 };
+struct gemm gemm_of(int a, int b, int c, uint64_t batch, uint64_t m, uint64_t n, uint64_t k)
+{
+    return (struct gemm){.a = {a, 0, k, m * k}, .b = {b, 0, n, k * n}, .c = {c, 0, n, m * n},
+                         .batch = batch, .m = m, .n = n, .k = k};
+}
 
 int plan_product(struct conv_plan *plan, const struct gemm *g, const char *tile, struct diag *d)
 {
+    enum { MAX_DEPTH = 65535 }; /* of a grid */
     const struct tile *t;
     int status = tile_choose(&t, tile, g->complex, g->m, g->n, g->batch, d);
     if (status != OK)
         return status;
-    const char *name = g->complex ? "cgemm" : "sgemm";
+    const char *name = g->complex ? "cgemm" : g->b_transposed ? "sgemm-nt" : "sgemm";
+    const char *kernel = g->complex ? "cgemm" : g->b_transposed ? "sgemm_nt" : "sgemm";
     plan->tile = t->name;
-    /* A grid is at most 65535 deep. */
     for (uint64_t z = 0; z < g->batch; z += MAX_DEPTH) {
         const uint64_t depth = g->batch - z < MAX_DEPTH ? g->batch - z : MAX_DEPTH;
         struct plan_launch *l =
-            plan_launch(plan, name, name, TILE_THREADS(t), "%s-%s", name, t->name);
+            plan_launch(plan, name, kernel, TILE_THREADS(t), "%s-%s", name, t->name);
+        const struct matrix *const operands[] = {&g->a, &g->b, &g->c};
         plan_grid(l, div_up(g->n, (uint64_t)t->bn), div_up(g->m, (uint64_t)t->bm), depth);
-        PLAN_BUFFERS(l, g->a, g->b, g->c);
-        plan_int(l, (int)z);
-        plan_int(l, (int)g->b0);
-        plan_int(l, (int)g->c0);
+        PLAN_BUFFERS(l, g->a.buffer, g->b.buffer, g->c.buffer);
         plan_int(l, (int)g->m);
         plan_int(l, (int)g->n);
         plan_int(l, (int)g->k);
+        for (int i = 0; i < 3; i++) {
+            plan_int(l, (int)(operands[i]->first + z * operands[i]->step));
+            plan_int(l, (int)operands[i]->row);
+            plan_int(l, (int)operands[i]->step);
+        }
     }
     return OK;
 }

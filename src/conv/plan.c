@@ -84,12 +84,6 @@ void plan_shape(struct plan_launch *l, const struct conv_problem *p)
 #undef PASS
 }
 
-int any_shape(const struct conv_problem *p, struct diag *d)
-{
-    (void)p, (void)d;
-    return OK;
-}
-
 /* CUDA's limits of a grid: 2^31 - 1, 65535, 65535. */
 static int check_grids(const struct conv_plan *plan, struct diag *d)
 {
@@ -112,27 +106,32 @@ static void name_alternatives(char *out, size_t size, const struct conv_problem 
     const struct conv_impl *impl = conv_impls(&n);
     out[0] = 0;
     for (size_t i = 0; i < n && len < size; i++)
-        if (impl[i].supports(p, NULL) == OK)
+        if (conv_supports(&impl[i], p, NULL) == OK)
             len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", impl[i].name);
 }
 
-int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
-                   const struct conv_impl *impl, const char *tile, struct diag *d)
+int plan_within_limits(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
+                       const struct conv_impl *impl, const char *tile, struct diag *d)
 {
-    struct diag why = {0};
     *plan = (struct conv_plan){.tile = "", .n_buffers = N_PROBLEM_BUFFERS, .arena = a};
     plan->buffer_elems[BUFFER_INPUT] = (uint64_t)p->n * (uint64_t)p->c * (uint64_t)(p->h * p->w);
     plan->buffer_elems[BUFFER_FILTER] =
         (uint64_t)p->k * (uint64_t)(p->c / p->groups) * (uint64_t)(p->r * p->s);
     plan->buffer_elems[BUFFER_OUTPUT] =
         (uint64_t)p->n * (uint64_t)p->k * (uint64_t)(conv_out_h(p) * conv_out_w(p));
-    int status = impl->supports(p, &why);
-    if (status == OK && tile && *tile && !*impl->tiles)
-        status = diag_fail(&why, ERR_INPUT, DIAG_NOWHERE, "has no tiles to choose from");
+    int status = limits_check(&impl->supports, p, d);
+    if (status == OK && *tile && !*impl->tiles)
+        status = diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "has no tiles to choose from");
     if (status == OK)
-        status = impl->plan(plan, p, tile ? tile : "", &why);
-    if (status == OK)
-        status = check_grids(plan, &why);
+        status = impl->plan(plan, p, tile, d);
+    return status == OK ? check_grids(plan, d) : status;
+}
+
+int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
+                   const struct conv_impl *impl, const char *tile, struct diag *d)
+{
+    struct diag why = {0};
+    int status = plan_within_limits(plan, a, p, impl, tile ? tile : "", &why);
     if (status != ERR_UNSUPPORTED)
         return status == OK ? OK : diag_fail(d, status, DIAG_NOWHERE, "%s: %s", impl->name, why.msg);
     char names[256];

@@ -113,9 +113,16 @@ static int make_memory(struct conv_program *out, struct arena *a, const struct c
     }
     out->sim.n_buffers = (size_t)plan->n_buffers;
     out->sim.buffers = buffers;
-    simt_mem_write(out->sim.mem, address[BUFFER_INPUT], input, plan->buffer_elems[BUFFER_INPUT] * 4);
-    simt_mem_write(out->sim.mem, address[BUFFER_FILTER], filter,
+    const struct conv_problem *p = &out->problem;
+    struct arena scratch = {0};
+    simt_mem_write(out->sim.mem, address[BUFFER_INPUT],
+                   layout_tensor(&scratch, p, input, p->n, p->c, p->h, p->w),
+                   plan->buffer_elems[BUFFER_INPUT] * 4);
+    simt_mem_write(out->sim.mem, address[BUFFER_FILTER],
+                   layout_tensor(&scratch, p, filter, p->k, p->c / p->groups, p->r, p->s),
                    plan->buffer_elems[BUFFER_FILTER] * 4);
+    arena_fini(&scratch);
+    out->sim.out_layout = p->layout;
     out->sim.out_address = address[BUFFER_OUTPUT];
     out->sim.out_bytes = plan->buffer_elems[BUFFER_OUTPUT] * 4;
     return OK;

@@ -70,23 +70,36 @@ int tile_choose(const struct tile **out, const char *name, bool complex, uint64_
 /* ERR_INPUT: there is no tile of that name. */
 int no_tile(const char *name, struct diag *d);
 
-/* Launches gemm/gemm.cl: batch products c = a b of row-major matrices, c of m x n, a of m x k. Sets the
- * plan's tile. */
+/* The matrices of a batch: where they are in a buffer. */
+struct matrix {
+    int buffer;
+    uint64_t first, row, step; /* the first element; from one row, and one matrix, to the next */
+};
+/* A strided batched product, c = a b: c of m x n, a of m x k. */
 struct gemm {
-    bool complex;    /* elements are pairs of floats */
-    int a, b, c;     /* buffers */
-    uint64_t b0, c0; /* the first element in them */
+    bool complex;      /* elements are pairs of floats */
+    bool b_transposed; /* b lies as n x k */
+    struct matrix a, b, c;
     uint64_t batch, m, n, k;
 };
+/* Of matrices that lie row by row, one after another, each operand in a buffer of its own. */
+struct gemm gemm_of(int a, int b, int c, uint64_t batch, uint64_t m, uint64_t n, uint64_t k);
+/* Launches gemm/gemm.cl. Sets the plan's tile. */
 int plan_product(struct conv_plan *plan, const struct gemm *g, const char *tile, struct diag *d);
 
+/* n x channels x h x w, in the problem's layout: from itself, or a copy in a. */
+const float *layout_tensor(struct arena *a, const struct conv_problem *p, const float *from, int n,
+                           int channels, int h, int w);
+
+/* ERR_UNSUPPORTED says which limit p is beyond. */
+int limits_check(const struct conv_limits *l, const struct conv_problem *p, struct diag *d);
+/* As conv_make_plan, but naming no alternatives. */
+int plan_within_limits(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
+                       const struct conv_impl *impl, const char *tile, struct diag *d);
+
 /* The implementations, one row each in registry.c. */
-typedef int conv_supports(const struct conv_problem *p, struct diag *d);
 typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                          struct diag *d);
-conv_supports any_shape, implicit_precomp_gemm_supports, winograd_2x2_nonfused_supports,
-    winograd_4x4_nonfused_supports, winograd_fused_supports, direct_tiled_supports,
-    direct_1x1_supports, direct_depthwise_supports, fft_supports, fft_tiling_supports;
 conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_precomp_gemm_plan,
     winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_fused_plan,
     winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan, fft_plan,

@@ -15,7 +15,7 @@ static int complain(const struct reader *r, const char *expected)
 {
     return diag_fail(r->d, ERR_INPUT, DIAG_NOWHERE,
                      "shape '%.100s': character %d: expected %s; write NxCxHxW:KxRxS and then any of "
-                     ":pPAD :sSTRIDE :dDILATION :gGROUPS, as in 1x16x32x32:32x3x3:p1",
+                     ":pPAD :sSTRIDE :dDILATION :gGROUPS :nhwc, as in 1x16x32x32:32x3x3:p1",
                      r->text, (int)(r->at - r->text) + 1, expected);
 }
 
@@ -67,11 +67,27 @@ static int read_list(struct reader *r, int most, int *value, int *n)
     return *n == 3 ? complain(r, "one, two or four numbers") : OK;
 }
 
+static int read_layout(struct reader *r, struct conv_problem *p)
+{
+    for (size_t i = 0; i < vocab_layouts.n; i++) {
+        const char *word = vocab_word(&vocab_layouts, (int)i);
+        const size_t len = strlen(word);
+        if (strncmp(r->at, word, len) == 0 && (r->at[len] == ':' || !r->at[len])) {
+            p->layout = (enum tensor_layout)i;
+            r->at += len;
+            return OK;
+        }
+    }
+    return complain(r, "nchw or nhwc");
+}
+
 static int read_option(struct reader *r, struct conv_problem *p)
 {
     const char letter = *r->at;
+    if (letter == 'n')
+        return read_layout(r, p);
     if (!letter || !strchr("psdg", letter))
-        return complain(r, "p, s, d or g");
+        return complain(r, "p, s, d, g or a layout");
     r->at++;
     int v[4], n = 0;
     int status = read_list(r, letter == 'p' ? 4 : letter == 'g' ? 1 : 2, v, &n);
@@ -111,13 +127,13 @@ int conv_parse_shape(struct conv_problem *out, const char *text, struct diag *d)
         return complain(&r, "':' and the filter");
     r.at++;
     status = read_numbers(&r, 'x', 3, (int *const[]){&p.k, &p.r, &p.s});
-    char seen[5] = "";
+    char seen[6] = "";
     while (status == OK && *r.at) {
         if (*r.at != ':')
             return complain(&r, "':' or the end");
         r.at++;
         if (*r.at && strchr(seen, *r.at))
-            return complain(&r, "each of p, s, d and g only once");
+            return complain(&r, "each of p, s, d, g and the layout only once");
         seen[strlen(seen)] = *r.at;
         status = read_option(&r, &p);
     }
@@ -198,6 +214,8 @@ int conv_check(struct conv_problem *p, struct diag *d)
                          "does not fit into %d x %d with padding %d,%d,%d,%d",
                          p->r, p->s, p->dilation_h, p->dilation_w, p->h, p->w, p->pad_top,
                          p->pad_bottom, p->pad_left, p->pad_right);
+    if (p->layout >= N_LAYOUTS)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "convolution: there is no layout %d", (int)p->layout);
     if (check_elems("input", p->n, p->c, p->h, p->w, d) != OK ||
         check_elems("filter", p->k, p->c / p->groups, p->r, p->s, d) != OK)
         return ERR_INPUT;
@@ -217,8 +235,11 @@ char *conv_shape(struct arena *a, const struct conv_problem *p)
     const char *pads = symmetric ? pair(a, 'p', p->pad_top, p->pad_left, 0)
                                  : arena_printf(a, ":p%d,%d,%d,%d", p->pad_top, p->pad_bottom,
                                                 p->pad_left, p->pad_right);
-    return arena_printf(a, "%dx%dx%dx%d:%dx%dx%d%s%s%s%s", p->n, p->c, p->h, p->w, p->k, p->r, p->s,
+    const char *layout = p->layout == LAYOUT_NCHW
+                             ? ""
+                             : arena_printf(a, ":%s", vocab_word(&vocab_layouts, (int)p->layout));
+    return arena_printf(a, "%dx%dx%dx%d:%dx%dx%d%s%s%s%s%s", p->n, p->c, p->h, p->w, p->k, p->r, p->s,
                         pads, pair(a, 's', p->stride_h, p->stride_w, 1),
                         pair(a, 'd', p->dilation_h, p->dilation_w, 1),
-                        pair(a, 'g', p->groups, p->groups, 1));
+                        pair(a, 'g', p->groups, p->groups, 1), layout);
 }

@@ -24,35 +24,36 @@ static const char complex_tiles[] =
 #define TILES (tiles + 1)
 #define COMPLEX_TILES (complex_tiles + 1)
 
+#define STEPS_OF_1 .stride = 1, .dilation = 1
+#define STEPS_UP_TO_2 .stride = 2, .dilation = 1
+
 static const struct conv_impl impls[] = {
-    {"direct", "DIRECT", "one thread per output, no reuse", "any shape", "", any_shape, direct_plan},
+    {"direct", "DIRECT", "one thread per output, no reuse", "", {.nhwc = true}, direct_plan},
     {"direct-tiled", "DIRECT", "square tiles staged in shared memory, 8 channels per thread",
-     "square filters 3, 5, 7, 9, 11; stride 1 or 2, dilation 1", "8x8,16x16,32x32",
-     direct_tiled_supports, direct_tiled_plan},
-    {"direct-1x1", "DIRECT", "16 or 32 channels of 1 or 2 pixels per thread",
-     "1x1 filters, no padding", "16x1,16x2,32x1,32x2", direct_1x1_supports, direct_1x1_plan},
-    {"direct-depthwise", "DIRECT", "8x8 pixels of 16 channels, each from one input channel",
-     "one input channel per group; 3x3 or 5x5, stride 1 or 2, dilation 1", "",
-     direct_depthwise_supports, direct_depthwise_plan},
-    {"gemm", "GEMM", "im2col and SGEMM, image by image", "any shape", TILES, any_shape, gemm_plan},
+     "8x8,16x16,32x32", {.square = {3, 5, 7, 9, 11}, STEPS_UP_TO_2}, direct_tiled_plan},
+    {"direct-1x1", "DIRECT", "16 or 32 channels of 1 or 2 pixels per thread", "16x1,16x2,32x1,32x2",
+     {.square = {1}, .no_padding = true}, direct_1x1_plan},
+    {"direct-depthwise", "DIRECT", "8x8 pixels of 16 channels, each from one input channel", "",
+     {.square = {3, 5}, STEPS_UP_TO_2, .depthwise = true}, direct_depthwise_plan},
+    {"gemm", "GEMM", "im2col and SGEMM, image by image", TILES, {.nhwc = true}, gemm_plan},
     {"implicit-gemm", "IMPLICIT_GEMM", "tiles of a virtual column matrix, indices made in the loop",
-     "any shape", TILES, any_shape, implicit_gemm_plan},
+     TILES, {.nhwc = true}, implicit_gemm_plan},
     {"implicit-precomp-gemm", "IMPLICIT_PRECOMP_GEMM", "the same, indices from a table made by a kernel",
-     "dilated filter up to 32768", TILES, implicit_precomp_gemm_supports,
+     TILES, {.dilated = 32768 /* the table has 16 bits for each coordinate */, .nhwc = true},
      implicit_precomp_gemm_plan},
     {"winograd-2x2-fused", "WINOGRAD", "F(2x2): filter kernel, then the rest in one, 32 filters x 32 tiles",
-     "3x3, stride 1, dilation 1", "", winograd_fused_supports, winograd_2x2_fused_plan},
-    {"winograd-4x4-fused", "WINOGRAD", "the same with F(4x4) and threads of their own for loading",
-     "3x3, stride 1, dilation 1", "", winograd_fused_supports, winograd_4x4_fused_plan},
+     "", {.square = {3}, STEPS_OF_1}, winograd_2x2_fused_plan},
+    {"winograd-4x4-fused", "WINOGRAD", "the same with F(4x4) and threads of their own for loading", "",
+     {.square = {3}, STEPS_OF_1}, winograd_4x4_fused_plan},
     {"winograd-2x2-nonfused", "WINOGRAD_NONFUSED",
-     "F(2x2): filter, input, batched SGEMM and output kernels", "3x3 or 5x5, stride 1, dilation 1",
-     TILES, winograd_2x2_nonfused_supports, winograd_2x2_nonfused_plan},
-    {"winograd-4x4-nonfused", "WINOGRAD_NONFUSED", "the same with F(4x4)", "3x3, stride 1, dilation 1",
-     TILES, winograd_4x4_nonfused_supports, winograd_4x4_nonfused_plan},
-    {"fft", "FFT", "spectra of whole padded maps, one complex GEMM per frequency",
-     "stride 1, dilation 1, padded map up to 256x256", COMPLEX_TILES, fft_supports, fft_plan},
-    {"fft-tiling", "FFT_TILING", "the same, map cut into 32x32 tiles that overlap",
-     "stride 1, dilation 1, filter up to 32x32", COMPLEX_TILES, fft_tiling_supports, fft_tiling_plan},
+     "F(2x2): filter, input, batched SGEMM and output kernels", TILES, {.square = {3, 5}, STEPS_OF_1},
+     winograd_2x2_nonfused_plan},
+    {"winograd-4x4-nonfused", "WINOGRAD_NONFUSED", "the same with F(4x4)", TILES,
+     {.square = {3}, STEPS_OF_1}, winograd_4x4_nonfused_plan},
+    {"fft", "FFT", "spectra of whole padded maps, one complex GEMM per frequency", COMPLEX_TILES,
+     {STEPS_OF_1, .padded_map = 256}, fft_plan},
+    {"fft-tiling", "FFT_TILING", "the same, map cut into 32x32 tiles that overlap", COMPLEX_TILES,
+     {STEPS_OF_1, .filter = 32}, fft_tiling_plan},
 };
 enum { N_IMPLS = sizeof impls / sizeof *impls };
 

@@ -5,19 +5,6 @@
 
 enum { BLOCK = 128 };
 
-/* F(2x2, 3x3) and F(2x2, 5x5): what the libraries have. */
-static int supports(const struct conv_problem *p, bool with_5x5, struct diag *d)
-{
-    if (p->r != p->s || !(p->r == 3 || (with_5x5 && p->r == 5)))
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the filter must be 3x3%s, not %dx%d",
-                         with_5x5 ? " or 5x5" : "", p->r, p->s);
-    if (p->stride_h != 1 || p->stride_w != 1)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the stride must be 1");
-    if (p->dilation_h != 1 || p->dilation_w != 1)
-        return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE, "the dilation must be 1");
-    return OK;
-}
-
 /* Workspace: u[point][filter][channel], v[point][channel][tile], m[point][filter][tile]. */
 static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, int out,
                          const char *tile, struct diag *d)
@@ -46,8 +33,8 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
     PLAN_BUFFERS(l, BUFFER_INPUT, v);
     plan_shape(l, p);
 
-    const struct gemm product = {.a = u, .b = v, .c = m, .batch = points * groups,
-                                  .m = filters / groups, .n = tiles, .k = channels / groups};
+    const struct gemm product =
+        gemm_of(u, v, m, points * groups, filters / groups, tiles, channels / groups);
     int status = plan_product(plan, &product, tile, d);
     if (status != OK)
         return status;
@@ -57,11 +44,6 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
     PLAN_BUFFERS(l, m, BUFFER_OUTPUT);
     plan_shape(l, p);
     return OK;
-}
-
-int winograd_2x2_nonfused_supports(const struct conv_problem *p, struct diag *d)
-{
-    return supports(p, true, d);
 }
 
 int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
@@ -118,11 +100,6 @@ static int plan_fused(struct conv_plan *plan, const struct conv_problem *p, int 
     return OK;
 }
 
-int winograd_fused_supports(const struct conv_problem *p, struct diag *d)
-{
-    return supports(p, false, d);
-}
-
 int winograd_2x2_fused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                             struct diag *d)
 {
@@ -135,11 +112,6 @@ int winograd_4x4_fused_plan(struct conv_plan *plan, const struct conv_problem *p
 {
     (void)tile;
     return plan_fused(plan, p, 4, d);
-}
-
-int winograd_4x4_nonfused_supports(const struct conv_problem *p, struct diag *d)
-{
-    return supports(p, false, d);
 }
 
 int winograd_4x4_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,

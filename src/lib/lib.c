@@ -104,7 +104,7 @@ int sievert_convolve(float *output, struct sievert_run *run, const struct siever
                 sum.warp_instructions += golden_counts(g, i).warp_insns;
                 sum.thread_instructions += golden_counts(g, i).thread_insns;
             }
-            memcpy(output, golden_output(g), p.sim.out_bytes);
+            conv_out_to_nchw(&p.problem, output, golden_output(g));
             if (run)
                 *run = sum;
             golden_free(g);

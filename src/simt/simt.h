@@ -80,6 +80,7 @@ struct simt_program {
     const struct simt_launch *launches;
     uint64_t out_address; /* the output buffer */
     uint64_t out_bytes;
+    enum tensor_layout out_layout; /* of its elements, if it is a tensor of 4 dimensions */
     size_t n_buffers; /* all of them, the output too */
     const struct simt_buffer *buffers;
 };

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vocab/vocab.h"
+
 static const uint64_t MOST = 1000000000000000; /* injections, errors, images */
 
 /* As read: what may be left out and may be 0 is a pointer. */
@@ -26,6 +28,7 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("network", CYAML_FLAG_POINTER, struct written, c.network, 1, 4000),
     CYAML_FIELD_STRING_PTR("dataset", OPTIONAL_POINTER, struct written, c.dataset, 1, 4000),
     CYAML_FIELD_STRING_PTR("fault", OPTIONAL_POINTER, struct written, c.fault, 1, 100),
+    CYAML_FIELD_STRING_PTR("layout", OPTIONAL_POINTER, struct written, c.layout, 1, 20),
     CYAML_FIELD_UINT("image", CYAML_FLAG_OPTIONAL, struct written, c.image),
     CYAML_FIELD_UINT("injections", CYAML_FLAG_OPTIONAL, struct written, c.injections),
     CYAML_FIELD_UINT("errors", CYAML_FLAG_OPTIONAL, struct written, c.errors),
@@ -113,6 +116,7 @@ static void complete(struct study_config *out, struct arena *a, const struct wri
     out->title = copy_or(a, in->title, in->network);
     out->dataset = copy_or(a, in->dataset, "fashion-mnist");
     out->fault = copy_or(a, in->fault, "gp:single-bit:thread");
+    out->layout = copy_or(a, in->layout, vocab_word(&vocab_layouts, LAYOUT_NCHW));
     out->layers = copy_names(a, in->layers, in->layers_count);
     out->implementations = copy_names(a, in->implementations, in->implementations_count);
     out->injections = in->injections ? in->injections : 1000;
@@ -188,9 +192,9 @@ static json_t *names_json(char *const *names, unsigned n)
 
 json_t *config_json(const struct study_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "title",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "title",
                      c->title, "network", c->network, "dataset", c->dataset, "fault", c->fault,
-                     "image", (json_int_t)c->image, "injections", (json_int_t)c->injections,
+                     "layout", c->layout, "image", (json_int_t)c->image, "injections", (json_int_t)c->injections,
                      "errors", (json_int_t)c->errors, "images", (json_int_t)c->images, "seed",
                      (json_int_t)c->seed, "epsilon", c->epsilon, "layers",
                      names_json(c->layers, c->layers_count), "implementations",
@@ -211,15 +215,15 @@ static char **names_from_json(unsigned *n, struct arena *a, const json_t *j)
 int config_from_json(struct study_config *out, struct arena *a, const json_t *j, const char *path,
                      struct diag *d)
 {
-    const char *title, *network, *dataset, *fault;
+    const char *title, *network, *dataset, *fault, *layout = vocab_word(&vocab_layouts, LAYOUT_NCHW);
     json_int_t image, injections, errors, images, seed;
     json_t *layers, *impls;
     json_error_t error;
     *out = (struct study_config){0};
     if (json_unpack_ex((json_t *)j, &error, 0,
-                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}", "title",
-                       &title, "network", &network, "dataset", &dataset, "fault", &fault, "image",
-                       &image, "injections", &injections, "errors", &errors, "images", &images,
+                       "{s:s, s:s, s:s, s:s, s?s, s:I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}", "title",
+                       &title, "network", &network, "dataset", &dataset, "fault", &fault, "layout",
+                       &layout, "image", &image, "injections", &injections, "errors", &errors, "images", &images,
                        "seed", &seed, "epsilon", &out->epsilon, "layers", &layers,
                        "implementations", &impls) != 0)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "not a study's manifest: %s",
@@ -228,6 +232,7 @@ int config_from_json(struct study_config *out, struct arena *a, const json_t *j,
     out->network = arena_strdup(a, network);
     out->dataset = arena_strdup(a, dataset);
     out->fault = arena_strdup(a, fault);
+    out->layout = arena_strdup(a, layout);
     out->image = (uint64_t)image;
     out->injections = (uint64_t)injections;
     out->errors = (uint64_t)errors;

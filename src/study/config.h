@@ -11,6 +11,7 @@
 
 struct study_config {
     char *title, *network, *dataset, *fault;
+    char *layout; /* of the layers' tensors in the GPU's memory */
     uint64_t image;      /* whose activations the layers get */
     uint64_t injections; /* per layer x implementation */
     uint64_t errors;     /* simulated per layer x implementation, direct and again by model */

@@ -216,7 +216,7 @@ static const char *cell_file(struct study *s, const struct cell *c, const char *
 static void plan_cell(struct study *s, const struct study_layer *layer, const struct conv_impl *impl)
 {
     struct diag why = {0};
-    if (impl->supports(&layer->problem, &why) != OK) {
+    if (conv_supports(impl, &layer->problem, &why) != OK) {
         json_array_append_new(s->skipped, json_pack("{s:s, s:s, s:s}", "layer", layer->name,
                                                     "implementation", impl->name, "reason", why.msg));
         return;
@@ -237,9 +237,13 @@ static int plan(struct study *s, struct diag *d)
     size_t n_layers = c->layers_count, n_impls = c->implementations_count;
     struct study_layer *layers = arena_array(&s->arena, n_layers, sizeof *layers);
     s->cells = arena_array(&s->arena, n_layers * n_impls, sizeof *s->cells);
+    int layout, status = vocab_find(&vocab_layouts, c->layout, &layout, d);
+    if (status != OK)
+        return status;
     for (size_t i = 0; i < n_layers; i++) {
         int rc = study_layer(&layers[i], &s->arena, c->network, c->dataset, c->layers[i], c->image,
                              d);
+        layers[i].problem.layout = (enum tensor_layout)layout;
         for (size_t k = 0; rc == OK && k < n_impls; k++) {
             const struct conv_impl *impl;
             rc = conv_find(&impl, c->implementations[k], d);

@@ -40,6 +40,9 @@ static const struct word effect_words[] = {
 static const struct word engine_words[] = {
 #include "vocab/engines.def"
 };
+static const struct word layout_words[] = {
+#include "vocab/layouts.def"
+};
 #undef X
 #define X(id, w, h) [WHERE_##id] = {w, h},
 static const struct word where_words[] = {
@@ -62,6 +65,7 @@ const struct vocab vocab_patterns = {"pattern", N_PATTERNS, pattern_words};
 const struct vocab vocab_values = {"value class", N_VALUES, value_words};
 const struct vocab vocab_effects = {"effect", N_EFFECTS, effect_words};
 const struct vocab vocab_engines = {"engine", N_ENGINES, engine_words};
+const struct vocab vocab_layouts = {"layout", N_LAYOUTS, layout_words};
 
 const char *vocab_word(const struct vocab *v, int i)
 {

@@ -102,6 +102,13 @@ enum engine {
 #undef X
     N_ENGINES
 };
+/* How tensors lie in the GPU's memory. */
+enum tensor_layout {
+#define X VOCAB_ENUM
+#include "vocab/layouts.def"
+#undef X
+    N_LAYOUTS
+};
 
 struct word {
     const char *word, *help;
@@ -115,7 +122,7 @@ struct vocab {
 
 extern const struct vocab vocab_groups, vocab_roles, vocab_wheres, vocab_moments, vocab_flips,
     vocab_scopes, vocab_outcomes, vocab_fates, vocab_traps, vocab_patterns, vocab_values, vocab_effects,
-    vocab_engines;
+    vocab_engines, vocab_layouts;
 
 /* The word for value i. */
 const char *vocab_word(const struct vocab *v, int i);

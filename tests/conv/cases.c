@@ -118,6 +118,25 @@ void conv_random_problem(struct conv_problem *out, struct rng *r)
     }
 }
 
+void conv_simulate(struct simt *simt, const struct conv_program *p, float *out)
+{
+    const struct simt_program *sim = &p->sim;
+    for (size_t i = 0; i < sim->n_launches; i++) {
+        const struct simt_launch *l = &sim->launches[i];
+        const struct simt_run_options plain = {0};
+        struct simt_result result;
+        simt_run(simt, sim->mem, l, 0, simt_n_ctas(l), &plain, &result);
+        if (result.trap.kind == TRAP_NONE)
+            continue;
+        fprintf(stderr, "%s: launch %s: trap %s in line %d\n", p->impl->name, l->label,
+                vocab_word(&vocab_traps, (int)result.trap.kind), result.trap.at.line);
+        abort();
+    }
+    const struct simt_mem_view view = simt_mem_view(sim->mem);
+    const void *raw = view.data + (sim->out_address - view.base);
+    conv_out_to_nchw(&p->problem, out, raw);
+}
+
 double conv_tolerance(const struct conv_impl *impl)
 {
     return strstr(impl->name, "4x4") || strstr(impl->name, "fft") ? 1e-4 : 1e-5;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_PROGRAMS = 128 };
+enum { MAX_PROGRAMS = 256 };
 
 struct native {
     cl_device_id device;
@@ -143,23 +143,34 @@ static bool make_buffers(struct native *n, const struct conv_plan *plan, cl_mem 
     return true;
 }
 
-bool native_run(struct native *n, const struct conv_plan *plan, const float *input,
-                const float *filter, float *out)
+static bool write_buffer(struct native *n, cl_mem buffer, uint64_t elems, const float *from)
 {
+    return fine(clEnqueueWriteBuffer(n->queue, buffer, CL_TRUE, 0, elems * 4, from, 0, NULL, NULL),
+                "input");
+}
+
+bool native_run(struct native *n, const struct conv_plan *plan, const struct conv_problem *p,
+                const float *input, const float *filter, float *out)
+{
+    struct arena a = {0};
     cl_mem buffer[PLAN_MAX_BUFFERS] = {0};
     const uint64_t *elems = plan->buffer_elems;
+    float *raw = arena_array(&a, elems[BUFFER_OUTPUT], sizeof *raw);
     n->seconds = 0;
     bool ok = make_buffers(n, plan, buffer) &&
-              fine(clEnqueueWriteBuffer(n->queue, buffer[BUFFER_INPUT], CL_TRUE, 0,
-                                        elems[BUFFER_INPUT] * 4, input, 0, NULL, NULL), "input") &&
-              fine(clEnqueueWriteBuffer(n->queue, buffer[BUFFER_FILTER], CL_TRUE, 0,
-                                        elems[BUFFER_FILTER] * 4, filter, 0, NULL, NULL), "filter");
+              write_buffer(n, buffer[BUFFER_INPUT], elems[BUFFER_INPUT],
+                           layout_tensor(&a, p, input, p->n, p->c, p->h, p->w)) &&
+              write_buffer(n, buffer[BUFFER_FILTER], elems[BUFFER_FILTER],
+                           layout_tensor(&a, p, filter, p->k, p->c / p->groups, p->r, p->s));
     for (int i = 0; i < plan->n_launches && ok; i++)
         ok = launch(n, &plan->launch[i], buffer);
     ok = ok && fine(clEnqueueReadBuffer(n->queue, buffer[BUFFER_OUTPUT], CL_TRUE, 0,
-                                        elems[BUFFER_OUTPUT] * 4, out, 0, NULL, NULL), "output");
+                                        elems[BUFFER_OUTPUT] * 4, raw, 0, NULL, NULL), "output");
     for (int i = 0; i < plan->n_buffers; i++)
         if (buffer[i])
             clReleaseMemObject(buffer[i]);
+    if (ok)
+        conv_out_to_nchw(p, out, raw);
+    arena_fini(&a);
     return ok;
 }

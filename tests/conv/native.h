@@ -9,10 +9,10 @@ struct native;
 struct native *native_open(void);
 void native_close(struct native *n);
 const char *native_device(const struct native *n);
-/* Prints what OpenCL complains of and returns false if anything fails. Workspace starts as NaN, so that
- * reading what no kernel has written shows. */
-bool native_run(struct native *n, const struct conv_plan *plan, const float *input,
-                const float *filter, float *out);
+/* Tensors are NCHW. Prints what OpenCL complains of and returns false if anything fails. Workspace starts
+ * as NaN, so that reading what no kernel has written shows. */
+bool native_run(struct native *n, const struct conv_plan *plan, const struct conv_problem *p,
+                const float *input, const float *filter, float *out);
 /* Processor time that the kernels of the last run took: no transfers; compiling only in the first. */
 double native_kernel_seconds(const struct native *n);
 

@@ -12,9 +12,9 @@ const char *native_device(const struct native *n)
     return "none";
 }
 
-bool native_run(struct native *n, const struct conv_plan *plan, const float *input,
-                const float *filter, float *out)
+bool native_run(struct native *n, const struct conv_plan *plan, const struct conv_problem *p,
+                const float *input, const float *filter, float *out)
 {
-    (void)n, (void)plan, (void)input, (void)filter, (void)out;
+    (void)n, (void)plan, (void)p, (void)input, (void)filter, (void)out;
     return false;
 }

@@ -23,21 +23,6 @@ struct trial {
     bool all;
 };
 
-static void simulate(struct trial *t, const struct conv_program *program)
-{
-    for (size_t i = 0; i < program->sim.n_launches; i++) {
-        const struct simt_launch *l = &program->sim.launches[i];
-        const struct simt_run_options plain = {0};
-        struct simt_result result;
-        simt_run(t->simt, program->sim.mem, l, 0, simt_n_ctas(l), &plain, &result);
-        if (result.trap.kind != TRAP_NONE)
-            fail_msg("%s %s: launch %s: trap %s in line %d", t->impl->name, t->shape, l->label,
-                     vocab_word(&vocab_traps, (int)result.trap.kind), result.trap.at.line);
-    }
-    assert_int_equal(program->sim.out_bytes, t->data->n_out * sizeof(float));
-    simt_mem_read(program->sim.mem, program->sim.out_address, t->data->out, program->sim.out_bytes);
-}
-
 static void try_tile(const char *tile, void *ctx)
 {
     struct trial *t = ctx;
@@ -46,7 +31,8 @@ static void try_tile(const char *tile, void *ctx)
     if (conv_prepare(&program, &t->data->arena, &t->data->problem, t->impl, tile, t->data->in,
                      t->data->filter, &d) != OK)
         fail_msg("%s %s: %s:%d: %s", t->impl->name, t->shape, d.file, d.line, d.msg);
-    simulate(t, &program);
+    assert_int_equal(program.sim.out_bytes, t->data->n_out * sizeof(float));
+    conv_simulate(t->simt, &program, t->data->out);
     const double bound = conv_tolerance(t->impl), naive = conv_data_error(t->data);
     const double reference = conv_error(t->data->out, t->reference, t->data->n_out);
     if (!(naive <= bound && reference <= bound))
@@ -58,21 +44,28 @@ static void try_tile(const char *tile, void *ctx)
     t->n++;
 }
 
-static void try_problem(struct trial *t, struct conv_data *data, int turn)
+static void try_layout(struct trial *t, enum tensor_layout layout, int turn)
 {
     size_t n;
     const struct conv_impl *impls = conv_impls(&n);
-    struct diag d = {0};
-    t->data = data;
-    t->shape = conv_shape(&data->arena, &data->problem);
-    t->reference = arena_array(&data->arena, data->n_out, sizeof(float));
-    if (conv_reference(&data->problem, data->in, data->filter, t->reference, &d) != OK)
-        fail_msg("%s: %s", t->shape, d.msg);
+    t->data->problem.layout = layout;
+    t->shape = conv_shape(&t->data->arena, &t->data->problem);
     for (size_t i = 0; i < n; i++) {
         t->impl = &impls[i];
-        if (t->impl->supports(&data->problem, NULL) == OK)
+        if (conv_supports(t->impl, &t->data->problem, NULL) == OK)
             conv_for_tiles(t->impl, turn, try_tile, t);
     }
+}
+
+static void try_problem(struct trial *t, struct conv_data *data, int turn)
+{
+    struct diag d = {0};
+    t->data = data;
+    t->reference = arena_array(&data->arena, data->n_out, sizeof(float));
+    if (conv_reference(&data->problem, data->in, data->filter, t->reference, &d) != OK)
+        fail_msg("%s: %s", conv_shape(&data->arena, &data->problem), d.msg);
+    for (int layout = 0; layout < N_LAYOUTS; layout++)
+        try_layout(t, (enum tensor_layout)layout, turn);
 }
 
 static void test_grid(void **state)

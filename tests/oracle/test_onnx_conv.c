@@ -61,7 +61,7 @@ static void prepare(struct test *t)
     const struct nn_conv *c = nn_conv(t->net, 0);
     t->problem = (struct conv_problem){
         c->n, c->c, c->h, c->w, c->k, c->r, c->s, c->pad_top, c->pad_bottom, c->pad_left,
-        c->pad_right, c->stride_h, c->stride_w, c->dilation_h, c->dilation_w, c->groups};
+        c->pad_right, c->stride_h, c->stride_w, c->dilation_h, c->dilation_w, c->groups, LAYOUT_NCHW};
     t->filter = c->filter;
     t->expected = arena_array(&t->arena, t->out.n, sizeof(float));
     t->got = arena_array(&t->arena, t->out.n, sizeof(float));
@@ -79,15 +79,8 @@ static bool agrees(struct test *t, struct simt *simt, const struct conv_impl *im
         return false;
     }
     bool good = p.sim.out_bytes == t->out.n * sizeof(float);
-    for (size_t i = 0; i < p.sim.n_launches && good; i++) {
-        const struct simt_run_options plain = {0};
-        const struct simt_launch *l = &p.sim.launches[i];
-        struct simt_result result;
-        simt_run(simt, p.sim.mem, l, 0, simt_n_ctas(l), &plain, &result);
-        good = result.trap.kind == TRAP_NONE;
-    }
     if (good)
-        simt_mem_read(p.sim.mem, p.sim.out_address, t->got, p.sim.out_bytes);
+        conv_simulate(simt, &p, t->got);
     conv_program_fini(&p);
     return good && conv_error(t->got, t->expected, t->out.n) <= conv_tolerance(impl);
 }
@@ -104,12 +97,15 @@ static bool judge(const char *dir, struct simt *simt, int *n_tests, int *n_runs)
         const struct conv_impl *impls = conv_impls(&n);
         prepare(&t);
         ++*n_tests;
-        for (size_t i = 0; i < n; i++) {
-            if (impls[i].supports(&t.problem, NULL) != OK)
+        for (size_t i = 0; i < N_LAYOUTS * n; i++) {
+            const struct conv_impl *impl = &impls[i % n];
+            t.problem.layout = (enum tensor_layout)(i / n);
+            if (conv_supports(impl, &t.problem, NULL) != OK)
                 continue;
             ++*n_runs;
-            if (!agrees(&t, simt, &impls[i])) {
-                printf("FAILED: %s with %s\n", dir, impls[i].name);
+            if (!agrees(&t, simt, impl)) {
+                printf("FAILED: %s with %s, %s\n", dir, impl->name,
+                       vocab_word(&vocab_layouts, (int)t.problem.layout));
                 good = false;
             }
         }

@@ -29,7 +29,7 @@ static void try_tile(const char *tile, void *ctx)
     struct diag d = {0};
     if (conv_make_plan(&plan, &t->data->arena, &t->data->problem, t->impl, tile, &d) != OK)
         fail_msg("%s %s: %s", t->impl->name, t->shape, d.msg);
-    assert_true(native_run(t->native, &plan, t->data->in, t->data->filter, t->data->out));
+    assert_true(native_run(t->native, &plan, &t->data->problem, t->data->in, t->data->filter, t->data->out));
     const double error = conv_data_error(t->data);
     if (!(error <= conv_tolerance(t->impl)))
         fail_msg("%s %s %s: relative error %g", t->impl->name, tile, t->shape, error);
@@ -46,10 +46,11 @@ static void test_grid(void **state)
         struct conv_data data;
         conv_data_of(&data, cases[i].shape, i);
         t.data = &data;
-        t.shape = cases[i].shape;
-        for (size_t j = 0; j < n_impls; j++) {
-            t.impl = &impls[j];
-            if (t.impl->supports(&data.problem, NULL) == OK)
+        for (size_t j = 0; j < N_LAYOUTS * n_impls; j++) {
+            t.impl = &impls[j % n_impls];
+            data.problem.layout = (enum tensor_layout)(j / n_impls);
+            t.shape = conv_shape(&data.arena, &data.problem);
+            if (conv_supports(t.impl, &data.problem, NULL) == OK)
                 conv_for_tiles(t.impl, t.all ? EVERY_TILE : NO_TILE, try_tile, &t);
         }
         conv_data_fini(&data);

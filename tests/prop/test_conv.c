@@ -45,14 +45,7 @@ static float *convolve(struct rig *g, const float *in)
     float *out = arena_array(&g->arena, g->n_out, sizeof *out);
     if (conv_prepare(&p, &g->arena, &g->problem, g->impl, "", in, g->filter, &d) != OK)
         fail_msg("%s: %s", g->impl->name, d.msg);
-    for (size_t i = 0; i < p.sim.n_launches; i++) {
-        const struct simt_launch *l = &p.sim.launches[i];
-        const struct simt_run_options plain = {0};
-        struct simt_result result;
-        simt_run(g->simt, p.sim.mem, l, 0, simt_n_ctas(l), &plain, &result);
-        assert_int_equal(result.trap.kind, TRAP_NONE);
-    }
-    simt_mem_read(p.sim.mem, p.sim.out_address, out, p.sim.out_bytes);
+    conv_simulate(g->simt, &p, out);
     conv_program_fini(&p);
     return out;
 }
@@ -145,7 +138,8 @@ static void for_random_problems(struct rig *g, void (*property)(struct rig *g))
                                            .dilation_w = 1, .groups = p->groups};
             if (strstr(g->impl->name, "depthwise"))
                 p->k = 2 * (p->groups = p->c);
-            if (g->impl->supports(p, NULL) != OK)
+            p->layout = g->impl->supports.nhwc && round % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
+            if (conv_supports(g->impl, p, NULL) != OK)
                 continue;
             round++;
             g->n_in = product(p->n, p->c, p->h, p->w);

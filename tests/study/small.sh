@@ -45,6 +45,14 @@ check 'zeroes are taken as written' "grep -q '\"epsilon\": 0.0' skip/study.json 
 sed -i 's/direct, winograd/winograd/' study.yaml
 check 'nothing to do is an error' "! $SIEVERT study study.yaml -o none -q 2>none.txt && grep -q 'none of the impl' none.txt"
 
+# Channels last: what computes that is done, the rest named.
+sed -i 's/implementations: .*/implementations: [implicit-gemm, winograd-2x2-nonfused]/' study.yaml
+echo 'layout: nhwc' >>study.yaml
+"$SIEVERT" study study.yaml -o nhwc -q >nhwc.txt
+check 'a study of NHWC' "grep -q 'Not computed: .*winograd.*needs layout nchw' nhwc.txt && grep -q ':nhwc' nhwc/report.json"
+sed -i 's/nhwc/nhcw/' study.yaml
+check 'an unknown layout is refused' "! $SIEVERT study study.yaml -o none -q 2>none.txt && grep -q \"unknown layout 'nhcw'\" none.txt"
+
 # Interrupt a campaign in the middle, continue it: the same file as undisturbed.
 args=(inject --impl direct --onnx "$ROOT/examples/lenet5.onnx" --layer 1 -n 4000 -q)
 "$SIEVERT" "${args[@]}" -o whole.db >/dev/null

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "characterise/characterise.h"
 #include "prop/engines.h"
 
 static char dir[] = "/tmp/sievert-campaign-XXXXXX";
@@ -393,6 +394,96 @@ static void rows_replay_bit_for_bit(void **state)
     store_close(s, NULL);
 }
 
+/* ---- Layouts -------------------------------------------------------------------------------------- */
+
+enum { N_ = 2, K_ = 6, P_ = 8, Q_ = 7, N_FLOATS = N_ * K_ * P_ * Q_ };
+
+/* NHWC -> NCHW, by the definition. */
+static void transpose(float *to, const float *from)
+{
+    for (int n = 0; n < N_; n++)
+        for (int k = 0; k < K_; k++)
+            for (int p = 0; p < P_; p++)
+                for (int q = 0; q < Q_; q++)
+                    to[((n * K_ + k) * P_ + p) * Q_ + q] = from[((n * P_ + p) * Q_ + q) * K_ + k];
+}
+
+struct layout_check {
+    struct experiment *e;
+    const struct golden *golden;
+    float nchw[N_FLOATS]; /* of the golden run */
+    uint64_t sdc, several;
+};
+
+/* A row against the whole faulty tensor: as memory had it, transposed and characterised. */
+static int check_row(void *ctx, const struct store_injection *row)
+{
+    static const size_t dim[4] = {N_, K_, P_, Q_};
+    struct layout_check *x = ctx;
+    struct arena a = {0};
+    struct fault f = campaign_fault(x->golden, 42, row->number);
+    struct experiment_result r;
+    float memory[N_FLOATS], faulty[N_FLOATS];
+    experiment_run(x->e, &f, &r);
+    assert_int_equal(r.outcome, row->outcome);
+    if (r.outcome != OUTCOME_SDC)
+        return 0;
+    memcpy(memory, golden_output(x->golden), sizeof memory);
+    for (size_t i = 0; i < r.n_diffs; i++)
+        memcpy(&memory[r.diffs[i].index], &r.diffs[i].faulty_bits, sizeof *memory);
+    transpose(faulty, memory);
+    struct difference *diffs;
+    const size_t n = characterise_diff(&diffs, &a, x->nchw, faulty, N_FLOATS);
+    assert_int_equal(n, row->n_diffs);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(diffs[i].index, row->diffs[i].index);
+        assert_memory_equal(&diffs[i].faulty, &row->diffs[i].faulty_bits, sizeof(float));
+    }
+    struct characterisation c;
+    characterise(&c, diffs, n, dim, characterise_range(x->nchw, N_FLOATS),
+                 &(struct char_options){.epsilon = 0});
+    assert_int_equal(row->labels[0].corrupted, c.corrupted);
+    assert_int_equal(row->labels[0].channels, c.channels);
+    assert_int_equal(row->labels[0].pattern, c.corrupted ? (int)c.pattern : -1);
+    x->sdc++;
+    x->several += c.channels > 1;
+    arena_fini(&a);
+    return 0;
+}
+
+static void an_nhwc_campaign_is_labelled_as_nchw(void **state)
+{
+    (void)state;
+    const char *path = in_dir("nhwc.db");
+    struct case_ c;
+    struct layout_check x = {0};
+    struct diag d = {0};
+    struct store *s;
+    struct golden *g;
+    const struct conv_impl *impl;
+    assert_ok(conv_find(&impl, "implicit-gemm", &d), &d);
+    assert_true(case_init(&c, impl, "2x3x8x7:6x3x3:p1:nhwc"));
+    run(path, &c, 600, 2, ENGINE_CONCURRENT);
+    assert_ok(golden_run(&g, &c.program.sim, &gp, &d), &d);
+    x.golden = g;
+    x.e = experiment_new(&c.program.sim, g, ENGINE_FULL, 0);
+    transpose(x.nchw, golden_output(g));
+    assert_ok(store_open(&s, path, false, &d), &d);
+    assert_string_equal(store_campaign(s)->shape, "2x3x8x7:6x3x3:p1:nhwc");
+    assert_memory_equal(store_campaign(s)->golden, x.nchw, sizeof x.nchw);
+    assert_ok(store_each(s, true, check_row, &x, &d), &d);
+    assert_true(x.sdc > 50 && x.several > 5);
+    struct arena a = {0};
+    struct experiment_result r;
+    for (uint64_t k = 0; k < 600; k += 37)
+        assert_ok(campaign_replay(&r, &a, s, k, ENGINE_REPLAY, &d), &d);
+    arena_fini(&a);
+    store_close(s, NULL);
+    experiment_free(x.e);
+    golden_free(g);
+    case_fini(&c);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -418,6 +509,7 @@ int main(void)
         cmocka_unit_test(files_depend_on_the_seed_alone),
         cmocka_unit_test(interrupted_then_continued),
         cmocka_unit_test(rows_replay_bit_for_bit),
+        cmocka_unit_test(an_nhwc_campaign_is_labelled_as_nchw),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -37,9 +37,9 @@ static void test_direct(void **state)
     (void)state;
     struct conv_cost c[MAX_LAUNCHES];
     assert_int_equal(measure("direct", c), 1);
-    /* 16 groups of 128 threads, of which 100 have a pixel; all go through the 150 taps. */
-    assert_int_equal(c->group[GROUP_FP32], 16 * 128 * 150);
-    assert_int_equal(c->global_load_bytes, 4 * (16 * 128 * 150 + 16 * 100 * 150));
+    /* 16 groups of 256 threads, of which 100 have a pixel and go through the 150 taps. */
+    assert_int_equal(c->group[GROUP_FP32], 16 * 100 * 150);
+    assert_int_equal(c->global_load_bytes, 4 * 2 * 16 * 100 * 150);
     assert_int_equal(c->global_store_bytes, 4 * N_OUT);
     assert_int_equal(c->shared_load_bytes + c->shared_store_bytes, 0);
     assert_int_equal(c->group[GROUP_FP64], 0);

@@ -37,6 +37,12 @@ static void test_parse(void **state)
     assert_int_equal(p.groups, 1);
     assert_int_equal(conv_out_h(&p), 5 + 3 - 2);
     assert_int_equal(conv_out_w(&p), 5 + 7 - 2);
+    assert_int_equal(p.layout, LAYOUT_NCHW);
+    p = parse("1x1x5x5:1x3x3:nhwc:p1");
+    assert_int_equal(p.layout, LAYOUT_NHWC);
+    assert_int_equal(p.pad_right, 1);
+    p = parse("1x1x5x5:1x3x3:nchw");
+    assert_int_equal(p.layout, LAYOUT_NCHW);
 }
 
 static void test_canonical(void **state)
@@ -45,6 +51,7 @@ static void test_canonical(void **state)
     static const char *const shapes[] = {
         "1x16x32x32:32x3x3:p1", "1x1x28x28:6x5x5:p2", "1x4x9x9:4x3x3:p1,2,3,4:s2,1:d1,2:g2",
         "3x2x5x5:1x1x1",        "1x4x8x8:4x3x3:s2",   "1x4x9x9:4x3x3:p0,2:d2:g4",
+        "2x4x9x9:4x3x3:p1:nhwc",
     };
     struct arena a = {0};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -65,8 +72,11 @@ static void test_errors(void **state)
         {"1x2x3x4", "expected ':' and the filter"},
         {"1x2x3x4:5x6", "expected 'x'"},
         {"1x1x8x8:1x3x3p1", "character 14: expected ':' or the end"},
-        {"1x1x8x8:1x3x3:", "expected p, s, d or g"},
-        {"1x1x8x8:1x3x3:q1", "expected p, s, d or g"},
+        {"1x1x8x8:1x3x3:", "expected p, s, d, g or a layout"},
+        {"1x1x8x8:1x3x3:q1", "expected p, s, d, g or a layout"},
+        {"1x1x8x8:1x3x3:nhc", "character 15: expected nchw or nhwc"},
+        {"1x1x8x8:1x3x3:nhwcp1", "character 15: expected nchw or nhwc"},
+        {"1x1x8x8:1x3x3:nhwc:nchw", "only once"},
         {"1x1x8x8:1x3x3:p", "expected a number"},
         {"1x1x8x8:1x3x3:p1,2,3", "one, two or four"},
         {"1x1x8x8:1x3x3:p1,2,3,4,5", "expected ':' or the end"},
@@ -144,7 +154,7 @@ static void test_unsupported(void **state)
     const struct conv_problem p = parse("1x1x9x9:1x3x3:s2");
     assert_int_equal(conv_find(&impl, "winograd-2x2-nonfused", NULL), OK);
     assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "", &d), ERR_UNSUPPORTED);
-    assert_non_null(strstr(d.msg, "winograd-2x2-nonfused: the stride must be 1"));
+    assert_non_null(strstr(d.msg, "winograd-2x2-nonfused: needs stride 1, not 2"));
     assert_non_null(strstr(d.msg, "implementations for this shape: direct, "));
     assert_null(strstr(d.msg, ", winograd-2x2-nonfused"));
     d = (struct diag){0};
@@ -158,11 +168,92 @@ static void test_unsupported(void **state)
     arena_fini(&a);
 }
 
+/* Each limit refuses what is just beyond it, with its reason, and nothing else. */
+static void test_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *impl, *shape, *reason; /* NULL: none */
+    } c[] = {
+        {"direct", "2x6x9x9:8x3x5:p0,1,2,1:s2,1:d1,2:g2:nhwc", NULL},
+        {"direct-tiled", "1x3x9x9:5x11x11:p2:s2", NULL},
+        {"direct-tiled", "1x3x9x9:5x3x5", "needs 3x3, 5x5, 7x7, 9x9 or 11x11 filters, not 3x5"},
+        {"direct-tiled", "1x3x9x9:5x3x3:s2,1", "needs equal strides up to 2, not 2,1"},
+        {"direct-tiled", "1x3x9x9:5x3x3:s3", "needs equal strides up to 2, not 3"},
+        {"direct-tiled", "1x3x9x9:5x3x3:d2,1", "needs dilation 1, not 2,1"},
+        {"direct-1x1", "1x3x9x9:5x1x1:s3,2", NULL},
+        {"direct-1x1", "1x3x9x9:5x1x1:p0,0,0,1", "needs no padding, not 0,0,0,1"},
+        {"direct-depthwise", "1x8x9x9:16x3x3:g8", NULL},
+        {"direct-depthwise", "1x8x9x9:16x3x3:g4", "needs one input channel per group, not 2"},
+        {"gemm", "32769x1x1x1:1x1x1", "32769 images would be more than 32768 launches, one or two each"},
+        {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32767", NULL},
+        {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32768",
+         "needs dilated filters up to 32768x32768, not 1x32769"},
+        {"implicit-gemm", "1x8x9x9:16x3x3:nhwc", NULL},
+        {"winograd-2x2-nonfused", "1x3x9x9:5x5x5", NULL},
+        {"winograd-4x4-nonfused", "1x3x9x9:5x5x5", "needs 3x3 filters, not 5x5"},
+        {"winograd-2x2-fused", "1x3x9x9:5x3x3:nhwc", "needs layout nchw, not nhwc"},
+        {"fft", "1x1x254x256:1x3x3:p1,0", NULL},
+        {"fft", "1x1x256x200:1x3x3:p1,0", "needs padded maps up to 256x256, not 258x200"},
+        {"fft-tiling", "1x1x40x40:1x32x32", NULL},
+        {"fft-tiling", "1x1x40x40:1x33x1", "needs filters up to 32x32, not 33x1"},
+        {"direct-1x1", "65536x1x1x1:1x1x1",
+         "direct-1x1 would need a grid of 1 x 1 x 65536, beyond 2147483647 x 65535 x 65535"},
+    };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        const struct conv_problem p = parse(c[i].shape);
+        const struct conv_impl *impl;
+        struct diag d = {0};
+        assert_int_equal(conv_find(&impl, c[i].impl, NULL), OK);
+        const int status = conv_supports(impl, &p, &d);
+        assert_int_equal(status, c[i].reason ? ERR_UNSUPPORTED : OK);
+        if (c[i].reason)
+            assert_string_equal(d.msg, c[i].reason);
+    }
+}
+
+/* The words of a limit, and that of no limit. */
+static void test_limits_text(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    const struct conv_impl *impl;
+    assert_int_equal(conv_find(&impl, "direct", NULL), OK);
+    assert_string_equal(conv_limits_text(&a, impl), "any shape");
+    assert_int_equal(conv_find(&impl, "direct-depthwise", NULL), OK);
+    assert_string_equal(conv_limits_text(&a, impl), "3x3 or 5x5 filters; equal strides up to 2; "
+                                                    "dilation 1; one input channel per group");
+    arena_fini(&a);
+}
+
+/* Memory to NCHW, in either layout. */
+static void test_layout(void **state)
+{
+    (void)state;
+    enum { N = 2, K = 3, P = 4, Q = 5 };
+    const struct conv_problem nhwc = parse("2x1x4x5:3x1x1:nhwc"), nchw = parse("2x1x4x5:3x1x1");
+    float memory[N][P][Q][K], out[N][K][P][Q], same[N][K][P][Q];
+    for (int n = 0; n < N; n++)
+        for (int p = 0; p < P; p++)
+            for (int q = 0; q < Q; q++)
+                for (int k = 0; k < K; k++)
+                    memory[n][p][q][k] = (float)(1000 * n + 100 * k + 10 * p + q);
+    conv_out_to_nchw(&nhwc, &out[0][0][0][0], &memory[0][0][0][0]);
+    conv_out_to_nchw(&nchw, &same[0][0][0][0], &out[0][0][0][0]);
+    assert_memory_equal(out, same, sizeof out);
+    for (int n = 0; n < N; n++)
+        for (int k = 0; k < K; k++)
+            for (int p = 0; p < P; p++)
+                for (int q = 0; q < Q; q++)
+                    assert_true(out[n][k][p][q] == memory[n][p][q][k]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse), cmocka_unit_test(test_canonical), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_noise), cmocka_unit_test(test_find),     cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
