@@ -10,18 +10,24 @@ static bool supported(const struct ptx_kernel *k, const struct ptx_insn *i)
     if (i->guard >= 0 && i->op != PTX_BRA)
         return false;
     if (i->op == PTX_BAR) {
+        if (i->what != PTX_BAR_SYNC)
+            return false;
         for (int n = 0; n < i->n_src; n++)
             if (i->src[n].kind == PTX_REG)
                 return false;
         return true;
     }
-    if (!is_memory(i))
+    if (i->op == PTX_BRA || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP)
         return true;
+    if (!is_memory(i)) /* carry, votes, atomics..: not a matter of one lane */
+        return ptx_is_lanewise(i);
     if (i->space == PTX_SPACE_PARAM && i->op == PTX_LD)
         return i->base.kind != PTX_REG;
     if ((i->space != PTX_SPACE_GLOBAL && i->space != PTX_SPACE_SHARED) || i->mem_bits < 32)
         return false;
     if (i->base.kind == PTX_IMM || i->base.kind == PTX_SPECIAL)
+        return false;
+    if (i->base.kind == PTX_SYMBOL && k->symbols[i->base.index].kind == PTX_SYM_GLOBAL)
         return false;
     for (int n = 0; n < i->n_dst; n++)
         if (i->dst[n] >= 0 && k->regs[i->dst[n]].bits != i->mem_bits)
@@ -38,7 +44,7 @@ bool plans_supported(const struct ptx_kernel *k)
     for (size_t i = 0; i < k->n_insns; i++)
         if (!supported(k, &k->insns[i]))
             return false;
-    return k->local_bytes == 0;
+    return k->local_bytes == 0 && k->n_functions == 1;
 }
 
 static struct row row_of(const struct plans *p, uint32_t reg)
@@ -56,7 +62,7 @@ static void add_source(struct plan *plan, const struct plans *p, const struct pt
     } else if (o->kind == PTX_SPECIAL) {
         plan->fixed[plan->n_fixed++] =
             (struct row){0, p->program->special[o->index],
-                         o->index == PTX_SPECIAL_GRIDID ? 64 : 32};
+                         (uint8_t)ptx_special_bits(o->index)};
     }
 }
 

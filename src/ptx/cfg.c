@@ -7,8 +7,8 @@
 
 struct block {
     uint32_t first, last; /* instructions, inclusive */
-    uint32_t next[2];     /* successors, as blocks */
-    int n_next;
+    uint32_t *next;       /* successors, as blocks */
+    uint32_t n_next;
     int32_t order;  /* postorder number from the exit, -1: cannot reach the exit */
     uint32_t ipdom; /* block */
 };
@@ -25,12 +25,13 @@ struct cfg {
 
 static bool ends_block(const struct ptx_insn *i)
 {
-    return i->op == PTX_BRA || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP;
+    return i->op == PTX_BRA || i->op == PTX_BRX || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP;
 }
 
 static void find_leaders(struct ptx_kernel *k, bool *leader)
 {
-    leader[0] = true;
+    for (uint32_t f = 0; f < k->n_functions; f++)
+        leader[k->functions[f].entry] = true;
     for (size_t i = 0; i < k->n_insns; i++) {
         if (!ends_block(&k->insns[i]))
             continue;
@@ -38,16 +39,21 @@ static void find_leaders(struct ptx_kernel *k, bool *leader)
             leader[i + 1] = true;
         if (k->insns[i].op == PTX_BRA)
             leader[k->insns[i].target] = true;
+        for (uint32_t n = 0; n < k->insns[i].n_targets; n++)
+            leader[k->insns[i].targets[n]] = true;
     }
 }
 
-static void link_block(struct cfg *g, uint32_t b)
+static void link_block(struct cfg *g, uint32_t b, struct arena *a)
 {
     struct block *x = &g->blocks[b];
     const struct ptx_insn *i = &g->k->insns[x->last];
     bool falls = !ends_block(i) || i->guard >= 0;
+    x->next = arena_array(a, i->n_targets + 3, sizeof *x->next);
     if (i->op == PTX_BRA)
         x->next[x->n_next++] = g->block_of[i->target];
+    for (uint32_t n = 0; n < i->n_targets; n++)
+        x->next[x->n_next++] = g->block_of[i->targets[n]];
     if (falls && x->last + 1 < g->k->n_insns && (x->n_next == 0 || x->next[0] != b + 1))
         x->next[x->n_next++] = b + 1;
     if (x->n_next == 0)
@@ -71,20 +77,20 @@ static void make_blocks(struct cfg *g, struct arena *a, const bool *leader)
         g->block_of[i] = b;
     }
     for (b = 0; b < g->n; b++)
-        link_block(g, b);
+        link_block(g, b, a);
 }
 
 static void make_preds(struct cfg *g, struct arena *a)
 {
     g->pred_start = arena_array(a, g->n + 3, sizeof *g->pred_start);
     for (uint32_t b = 0; b < g->n; b++)
-        for (int s = 0; s < g->blocks[b].n_next; s++)
+        for (uint32_t s = 0; s < g->blocks[b].n_next; s++)
             g->pred_start[g->blocks[b].next[s] + 2]++;
     for (uint32_t b = 2; b < g->n + 3; b++)
         g->pred_start[b] += g->pred_start[b - 1];
     g->preds = arena_array(a, g->pred_start[g->n + 2] + 1, sizeof *g->preds);
     for (uint32_t b = 0; b < g->n; b++)
-        for (int s = 0; s < g->blocks[b].n_next; s++)
+        for (uint32_t s = 0; s < g->blocks[b].n_next; s++)
             g->preds[g->pred_start[g->blocks[b].next[s] + 1]++] = b;
 }
 
@@ -132,7 +138,7 @@ static uint32_t meet(const struct cfg *g, uint32_t x, uint32_t y)
 static bool refine(struct cfg *g, uint32_t b)
 {
     uint32_t best = UINT32_MAX;
-    for (int s = 0; s < g->blocks[b].n_next; s++) {
+    for (uint32_t s = 0; s < g->blocks[b].n_next; s++) {
         uint32_t next = g->blocks[b].next[s];
         if (g->blocks[next].order < 0 || g->blocks[next].ipdom == UINT32_MAX)
             continue;
@@ -169,7 +175,7 @@ void ptx_make_cfg(struct ptx_kernel *k, struct arena *a)
     for (uint32_t b = 0; b < g.n; b++) {
         struct ptx_insn *i = &k->insns[g.blocks[b].last];
         uint32_t meets = g.blocks[b].ipdom;
-        if (i->op != PTX_BRA || i->guard < 0 || meets == UINT32_MAX || meets == g.n)
+        if ((i->op != PTX_BRX && (i->op != PTX_BRA || i->guard < 0)) || meets == UINT32_MAX || meets == g.n)
             continue;
         i->reconverge = g.blocks[meets].first;
         joins[i->reconverge] = true;

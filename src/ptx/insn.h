@@ -11,7 +11,10 @@ enum ptx_type {
     PTX_T_p,
     PTX_T_u8, /* memory and conversions only: no register is so narrow */
     PTX_T_s8,
-    PTX_T_h, /* a half, as its 16 bits */
+    PTX_T_h, /* a half (f16), as its 16 bits */
+    PTX_T_h2, /* two of them */
+    PTX_T_bf, /* the upper half of an f32 (bf16) */
+    PTX_T_bf2,
     PTX_T_u16,
     PTX_T_s16,
     PTX_T_u32,
@@ -60,6 +63,16 @@ enum ptx_shape {
     PTX_SHAPE_NONE,
     PTX_SHAPE_BAR,
     PTX_SHAPE_FENCE,
+    PTX_SHAPE_CALL,
+    PTX_SHAPE_BRX,
+    PTX_SHAPE_SET,      /* a comparison's result as a number */
+    PTX_SHAPE_SET_PAIR, /* two comparisons, of f16x2 */
+    PTX_SHAPE_MATCH,
+    PTX_SHAPE_REDUX,
+    PTX_SHAPE_ISSPACEP,
+    PTX_SHAPE_COPY,     /* cp.async */
+    PTX_SHAPE_HINT,     /* no effect here: operands are not looked at */
+    PTX_SHAPE_REFUSED,  /* stands for what is not supported, if that is allowed to load */
 };
 
 struct ptx_row {
@@ -91,6 +104,8 @@ enum ptx_special {
     PTX_N_SPECIALS
 };
 
+int ptx_special_bits(uint32_t special);
+
 enum ptx_operand_kind {
     PTX_NONE,
     PTX_REG,     /* index: the register */
@@ -110,6 +125,8 @@ enum ptx_what {
     PTX_WHAT_NONE,
     PTX_ATOM_ADD,
     PTX_ATOM_FADD,
+    PTX_ATOM_HADD,  /* f16, bf16 and pairs of them: mem_bits says how many */
+    PTX_ATOM_BFADD,
     PTX_ATOM_MIN,
     PTX_ATOM_MAX,
     PTX_ATOM_INC,
@@ -127,6 +144,13 @@ enum ptx_what {
     PTX_SHFL_DOWN,
     PTX_SHFL_BFLY,
     PTX_SHFL_IDX,
+    PTX_MATCH_ANY,
+    PTX_MATCH_ALL,
+    PTX_BAR_SYNC,
+    PTX_BAR_ARRIVE,
+    PTX_BAR_POPC,
+    PTX_BAR_AND,
+    PTX_BAR_OR,
     PTX_WITH_CARRY = 1,  /* addc, subc, madc */
     PTX_SETS_CARRY = 2, /* .cc */
     PTX_SUBTRACTS = 4,
@@ -134,9 +158,24 @@ enum ptx_what {
     PTX_HIGH_HALF = 16,
 };
 
+/* A variable of a call: where it lies in the local memory of the function it belongs to. */
+struct ptx_argument {
+    uint32_t address, bytes;
+    uint32_t symbol;
+};
+struct ptx_call {
+    uint32_t function; /* number of a body; in a kernel: of its functions; PTX_NOWHERE: src[0] points to it */
+    uint32_t n_args, n_rets;
+    const struct ptx_argument *args, *rets; /* the caller's */
+    const char *prototype; /* its name, for printing */
+    bool runtime; /* of CUDA's run-time system: gives 0 */
+    bool fails;   /* and stops the kernel */
+};
+
 /* Address of a memory operand: base + offset, base a register, a symbol or none. */
 struct ptx_insn {
     uint16_t op;
+    uint16_t sub_op; /* set: the comparison, a row */
     uint16_t mods;
     uint8_t space;     /* memory, cvta */
     uint8_t mem_bits;  /* bits of one element in memory: 8 .. 64 */
@@ -144,6 +183,7 @@ struct ptx_insn {
     uint8_t n_dst, n_src;
     uint8_t bool_op;   /* setp: 0, or 'a' 'o' 'x' with the predicate src[2]; cvta: 't' for .to */
     bool uniform;
+    bool argument; /* ld, st: of a function's parameter or result, which lie in local memory */
     uint8_t what; /* enum ptx_what: the kind of atom, vote, shfl; carry */
     int32_t guard; /* predicate register, or -1 */
     bool guard_negated;
@@ -152,7 +192,11 @@ struct ptx_insn {
     struct ptx_operand base;   /* memory: address is base + offset */
     int64_t offset;
     uint32_t target;   /* bra: instruction index */
-    uint32_t reconverge; /* bra: instruction index, or PTX_NOWHERE */
+    uint32_t reconverge; /* bra, brx: instruction index, or PTX_NOWHERE */
+    uint32_t n_targets;  /* brx */
+    const uint32_t *targets;
+    const struct ptx_call *call;
+    const char *raw; /* hints: the operands' text */
     struct loc at;
     int source_line;
     const char *mnemonic;
@@ -167,19 +211,68 @@ struct ptx_reg {
     uint8_t bits;
 };
 
-enum ptx_symbol_kind { PTX_SYM_PARAM, PTX_SYM_SHARED, PTX_SYM_LOCAL, PTX_SYM_GLOBAL, PTX_SYM_CONST };
+enum ptx_symbol_kind {
+    PTX_SYM_PARAM, /* of a kernel */
+    PTX_SYM_SHARED,
+    PTX_SYM_LOCAL,
+    PTX_SYM_GLOBAL,
+    PTX_SYM_CONST,
+    PTX_SYM_ARGUMENT, /* of a function, or made for a call: in local memory */
+    PTX_SYM_FUNCTION,
+};
 struct ptx_symbol {
     const char *name;
     enum ptx_symbol_kind kind;
-    uint64_t address; /* within its space */
+    uint64_t address; /* within its space; of local memory: within the function's frame */
     uint64_t bytes;
     uint32_t align;
-    int32_t owner; /* number of the kernel that declares it, or -1: the module */
+    int32_t owner; /* number of the body that declares it, or -1: the module */
+    bool formal; /* a parameter or result of its owner */
+    const uint8_t *init; /* global: initial bytes, or NULL */
 };
 
 struct ptx_kernel;
 /* "%rd7". In a. */
 const char *ptx_register_name(struct arena *a, const struct ptx_kernel *k, uint32_t reg);
+/* In the initial value of a variable: 8 bytes at `at` of global (or constant) memory are the generic
+ * address of a symbol plus `add`. */
+struct ptx_relocation {
+    uint64_t at, add;
+    uint32_t symbol;
+    bool constant;
+};
+
+/* What was written between braces: a kernel or a function, before kernels got theirs. */
+struct ptx_body {
+    const char *name;
+    struct loc at;
+    bool is_kernel, defined;
+    bool pointed_at; /* its address is taken */
+    size_t n_insns, n_regs;
+    struct ptx_insn *insns;
+    struct ptx_reg *regs;
+    uint32_t n_params, n_rets; /* functions */
+    const struct ptx_argument *params, *rets;
+    uint32_t local_bytes; /* variables, parameters, variables of calls */
+    uint32_t symbol;      /* its own */
+    uint32_t n_tables;    /* brx tables, named T<number> when printed */
+};
+
+/* A function as part of a kernel; number 0 is the kernel itself. */
+struct ptx_function {
+    const char *name;
+    uint32_t entry;                  /* instruction */
+    uint32_t first_reg, n_regs;
+    uint32_t n_params, n_rets;
+    const struct ptx_argument *params, *rets;
+    uint32_t local_bytes;
+    uint64_t address; /* as pointers have it */
+    bool recursive;   /* may be called while it runs */
+};
+/* Pointers to functions, 16 apart. */
+#define PTX_CODE_WINDOW 0x7ffb00000000u
+/* Local memory of a thread in a kernel with recursion, beyond what is known to be needed. */
+enum { PTX_RECURSION_BYTES = 16 << 10 };
 
 struct ptx_kernel {
     const char *name;
@@ -192,22 +285,35 @@ struct ptx_kernel {
     uint32_t params_bytes, shared_bytes, local_bytes;
     const uint8_t *constants; /* the module's constant memory */
     uint32_t constant_bytes;
-    uint32_t max_threads; /* .maxntid, .reqntid product; 0: not said */
+    uint32_t max_threads;      /* product of .maxntid; 0: not said */
+    uint32_t required_threads; /* of .reqntid */
     uint64_t hash[2];     /* of the module's text and the kernel's number: equal kernels, equal hash */
     const bool *leader;   /* per instruction: a basic block starts here */
     const bool *joins;    /* per instruction: some branch reconverges here */
+    uint32_t n_functions; /* 1: no calls */
+    const struct ptx_function *functions;
+    uint64_t global_bytes; /* module-scope variables in global memory; 0: none */
+    uint32_t n_relocations;
+    const struct ptx_relocation *relocations;
 };
 
 struct ptx_module {
     size_t n_symbols;
     const struct ptx_symbol *symbols;
     const uint8_t *constants;
-    size_t n_kernels;
+    size_t n_kernels, n_bodies;
     struct ptx_kernel *kernels;
+    struct ptx_body *bodies;
+    uint64_t global_bytes;
     const char *version, *target;
 };
 
 /* Blocks, immediate post-dominators; fills leader, joins, reconverge. */
 void ptx_make_cfg(struct ptx_kernel *k, struct arena *a);
+
+/* The function that instruction `insn` belongs to. */
+uint32_t ptx_function_of(const struct ptx_kernel *k, uint32_t insn);
+/* Does the result of each lane depend on that lane's registers alone, and is it all that happens? */
+bool ptx_is_lanewise(const struct ptx_insn *i);
 
 #endif

@@ -127,7 +127,10 @@ static void lex_number(struct lexer *x, struct token *t)
 
 static void lex_word(struct lexer *x)
 {
-    while (x->p < x->end) {
+    bool directive = *x->p == '.'; /* .reg.b32 is two */
+    for (x->p++; x->p < x->end;) {
+        if (directive && *x->p == '.')
+            break;
         if (class_of(*x->p) & WORD_PART)
             x->p++;
         else if (x->end - x->p >= 3 && x->p[0] == ':' && x->p[1] == ':' &&

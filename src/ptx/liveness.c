@@ -19,8 +19,8 @@ void ptx_each_register(const struct ptx_insn *i, void (*f)(void *ctx, uint32_t r
 }
 
 struct block {
-    uint32_t first, last, next[2];
-    int n_next;
+    uint32_t first, last, n_next;
+    uint32_t *next;
     uint64_t *in, *out;
 };
 
@@ -35,7 +35,8 @@ struct flow {
 
 static bool ends_path(const struct ptx_insn *i)
 {
-    return i->guard < 0 && (i->op == PTX_BRA || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP);
+    return i->guard < 0 && (i->op == PTX_BRA || i->op == PTX_BRX || i->op == PTX_RET || i->op == PTX_EXIT ||
+                            i->op == PTX_TRAP);
 }
 
 static void make_blocks(struct flow *f, struct arena *a)
@@ -56,8 +57,11 @@ static void make_blocks(struct flow *f, struct arena *a)
     for (b = 0; b < f->n_blocks; b++) {
         struct block *x = &f->blocks[b];
         const struct ptx_insn *i = &f->k->insns[x->last];
+        x->next = arena_array(a, i->n_targets + 2, sizeof *x->next);
         if (i->op == PTX_BRA)
             x->next[x->n_next++] = block_of[i->target];
+        for (uint32_t t = 0; t < i->n_targets; t++)
+            x->next[x->n_next++] = block_of[i->targets[t]];
         if (!ends_path(i) && b + 1 < f->n_blocks)
             x->next[x->n_next++] = b + 1;
     }
@@ -91,7 +95,7 @@ static void step_back(uint64_t *live, const struct ptx_insn *i)
 static void join_successors(struct flow *f, struct block *b)
 {
     memset(b->out, 0, f->n_words * sizeof *b->out);
-    for (int s = 0; s < b->n_next; s++)
+    for (uint32_t s = 0; s < b->n_next; s++)
         for (uint32_t w = 0; w < f->n_words; w++)
             b->out[w] |= f->blocks[b->next[s]].in[w];
 }
@@ -168,8 +172,13 @@ static void collect(struct flow *f)
             step_back(f->live, &f->k->insns[i]);
         }
     }
-    for (size_t r = 0; r < f->k->n_regs; r++)
-        f->result->range[r].at_entry = f->blocks[0].in[r / 64] >> r % 64 & 1;
+    for (uint32_t b = 0, e = 0; b < f->n_blocks && e < f->k->n_functions; b++) {
+        if (f->blocks[b].first != f->k->functions[e].entry)
+            continue;
+        e++;
+        for (size_t r = 0; r < f->k->n_regs; r++)
+            f->result->range[r].at_entry |= f->blocks[b].in[r / 64] >> r % 64 & 1;
+    }
 }
 
 static const uint64_t most_work = 1u << 26; /* 64-bit words of sets */

@@ -52,7 +52,7 @@ const char *ptx_register_name(struct arena *a, const struct ptx_kernel *k, uint3
 static bool is_folded(const struct ptx_insn *i)
 {
     if (i->op == PTX_LD)
-        return i->space == PTX_SPACE_PARAM;
+        return i->space == PTX_SPACE_PARAM || i->argument;
     bool reads_special = i->n_src == 1 && i->src[0].kind == PTX_SPECIAL; /* S2R is a real instruction */
     return ptx_rows[i->op].folded && !reads_special;
 }
@@ -86,4 +86,24 @@ struct ptx_insn_info ptx_insn_info(const struct ptx_kernel *k, size_t index)
             info.dst_bits = k->regs[i->dst[n]].bits;
         }
     return info;
+}
+
+bool ptx_is_lanewise(const struct ptx_insn *i)
+{
+    for (int n = 0; n < i->n_src; n++)
+        if (i->src[n].kind == PTX_SPECIAL && i->src[n].index >= PTX_SPECIAL_CLOCK)
+            return false;
+    switch (ptx_rows[i->op].shape) {
+    case PTX_SHAPE_LANES:
+    case PTX_SHAPE_MOV_VECTOR:
+    case PTX_SHAPE_CVTA:
+    case PTX_SHAPE_BFI:
+    case PTX_SHAPE_LOP3:
+    case PTX_SHAPE_SET:
+    case PTX_SHAPE_SET_PAIR:
+    case PTX_SHAPE_ISSPACEP:
+    case PTX_SHAPE_FENCE:
+    case PTX_SHAPE_HINT: return true;
+    default: return false;
+    }
 }

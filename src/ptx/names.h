@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 
-enum name_kind { NAME_REG, NAME_REGS, NAME_SYMBOL, NAME_LABEL };
+enum name_kind { NAME_REG, NAME_REGS, NAME_SYMBOL, NAME_LABEL, NAME_TABLE };
 
 struct name {
     const char *text;

@@ -98,7 +98,7 @@ static uint32_t type_bytes(const struct token *t)
     } types[] = {
         {".b8", 1},  {".u8", 1},  {".s8", 1},  {".b16", 2}, {".u16", 2}, {".s16", 2}, {".f16", 2},
         {".b32", 4}, {".u32", 4}, {".s32", 4}, {".f32", 4}, {".b64", 8}, {".u64", 8}, {".s64", 8},
-        {".f64", 8}, {".f16x2", 4},
+        {".f64", 8}, {".f16x2", 4}, {".bf16", 2}, {".bf16x2", 4}, {".b128", 16},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (token_is(t, types[i].word))
@@ -120,7 +120,10 @@ static int parse_variable(struct parser *p, struct variable *v)
 {
     *v = (struct variable){0};
     uint64_t n = 0, vec = 1;
-    for (;; lex_next(&p->x)) {
+    for (bool skip = false;;) {
+        if (skip)
+            lex_next(&p->x);
+        skip = true;
         const struct token *t = &p->x.token;
         if (token_is(t, ".align")) {
             lex_next(&p->x);
@@ -137,6 +140,11 @@ static int parse_variable(struct parser *p, struct variable *v)
             vec = t->text[2] == '2' ? 2 : 4;
         } else if (t->kind != TOKEN_WORD || t->text[0] != '.') {
             break;
+        } else if (token_is(t, ".attribute")) {
+            lex_next(&p->x);
+            if (skip_balanced(p, '(', ')') != OK)
+                return ERR_INPUT;
+            skip = false;
         } else if (!token_is(t, ".ptr") && !token_is(t, ".global") && !token_is(t, ".shared") &&
                    !token_is(t, ".local") && !token_is(t, ".const") && !token_is(t, ".param")) {
             return parse_fail(p, "'%.*s' in a declaration is not supported", (int)t->len, t->text);
@@ -179,7 +187,7 @@ static struct ptx_symbol *add_symbol(struct parser *p, const struct variable *v,
                              .kind = kind,
                              .bytes = v->bytes,
                              .align = (uint32_t)v->align,
-                             .owner = p->k ? (int32_t)p->kernels.n - 1 : -1};
+                             .owner = p->body};
     return s;
 }
 
@@ -228,30 +236,108 @@ static int parse_registers(struct parser *p)
     return parse_expect(p, ';');
 }
 
-/* {1, -2, 0x3} or one number: integers and bits of floats, little-endian. */
-static int parse_values(struct parser *p, const struct variable *v, uint8_t *bytes)
+/* [generic] ( symbol ) [+ N]: the address goes to 8 bytes at offset `at` of the variable. */
+static int parse_pointer(struct parser *p, const struct ptx_symbol *s, uint64_t at, bool parentheses)
+{
+    struct token t = p->x.token;
+    if (token_is(&t, "generic")) {
+        lex_next(&p->x);
+        parentheses = true;
+        if (parse_expect(p, '(') != OK)
+            return ERR_INPUT;
+        t = p->x.token;
+    }
+    const struct name *n = names_find(&p->names, t.text, t.len);
+    if (t.kind != TOKEN_WORD || !n || n->kind != NAME_SYMBOL)
+        return parse_fail(p, "'%.*s' is not declared", (int)t.len, t.text);
+    if (at + 8 > s->bytes)
+        return parse_fail(p, "no room for an address in '%s'", s->name);
+    struct ptx_symbol *pointee = symbol_at(p, n->index);
+    if (pointee->kind != PTX_SYM_GLOBAL && pointee->kind != PTX_SYM_CONST &&
+        pointee->kind != PTX_SYM_FUNCTION && pointee->kind != PTX_SYM_SHARED)
+        return parse_fail(p, "the address of '%s' is not known before it runs", pointee->name);
+    if (pointee->kind == PTX_SYM_FUNCTION)
+        body_at(p, pointee->address)->pointed_at = true;
+    lex_next(&p->x);
+    if (parentheses && parse_expect(p, ')') != OK)
+        return ERR_INPUT;
+    int64_t add = 0;
+    if (parse_punct(p, '+')) {
+        lex_next(&p->x);
+        if (parse_integer(p, &add) != OK)
+            return ERR_INPUT;
+    }
+    *(struct ptx_relocation *)list_add(&p->relocations, p->a, sizeof(struct ptx_relocation)) =
+        (struct ptx_relocation){s->address + at, (uint64_t)add, n->index, s->kind == PTX_SYM_CONST};
+    return OK;
+}
+
+/* 0xFF00(symbol): one byte of an address. All eight are there, so the first one stands for them. */
+static int parse_masked(struct parser *p, const struct ptx_symbol *s, uint64_t at, uint64_t mask)
+{
+    lex_next(&p->x);
+    size_t had = p->relocations.n;
+    if (parse_pointer(p, s, mask == 0xff ? at : 0, true) != OK)
+        return ERR_INPUT;
+    if (mask != 0xff)
+        p->relocations.n = had;
+    return OK;
+}
+
+/* Nested braces, one number or address: integers and bits of floats, little-endian. */
+static int parse_values(struct parser *p, const struct ptx_symbol *s, uint32_t elem_bytes, uint8_t *bytes)
 {
     uint64_t at = 0;
-    bool braces = parse_punct(p, '{');
-    if (braces)
-        lex_next(&p->x);
+    size_t depth = 0;
     do {
-        if (at > 0)
-            lex_next(&p->x); /* the comma */
+        while (parse_punct(p, '{')) {
+            depth++;
+            lex_next(&p->x);
+        }
+        if (parse_punct(p, '}'))
+            goto closed;
+        if (at + elem_bytes > s->bytes)
+            return parse_fail(p, "more values than '%s' has room for", s->name);
         uint64_t value = p->x.token.integer;
         int64_t integer = 0;
-        if (p->x.token.kind == TOKEN_F32 || p->x.token.kind == TOKEN_F64)
+        if (p->x.token.kind == TOKEN_F32 || p->x.token.kind == TOKEN_F64) {
+            if (elem_bytes == 4 && p->x.token.kind == TOKEN_F64) {
+                double wide;
+                memcpy(&wide, &value, sizeof wide);
+                float narrow = (float)wide;
+                memcpy(&value, &narrow, sizeof narrow);
+            }
             lex_next(&p->x);
-        else if (parse_integer(p, &integer) == OK)
+        } else if (p->x.token.kind == TOKEN_WORD) {
+            if (parse_pointer(p, s, at, false) != OK)
+                return ERR_INPUT;
+            at += elem_bytes;
+            goto closed;
+        } else if (parse_integer(p, &integer) == OK) {
             value = (uint64_t)integer;
-        else
+            if (parse_punct(p, '(')) {
+                if (parse_masked(p, s, at, value) != OK)
+                    return ERR_INPUT;
+                at += elem_bytes;
+                goto closed;
+            }
+        } else {
             return ERR_INPUT;
-        if (at + v->elem_bytes > v->bytes)
-            return parse_fail(p, "more values than '%.*s' has room for", (int)v->name.len, v->name.text);
-        memcpy(bytes + at, &value, v->elem_bytes);
-        at += v->elem_bytes;
-    } while (braces && parse_punct(p, ','));
-    return braces ? parse_expect(p, '}') : OK;
+        }
+        memcpy(bytes + at, &value, elem_bytes < 8 ? elem_bytes : 8);
+        at += elem_bytes;
+closed:
+        while (depth > 0 && parse_punct(p, '}')) {
+            depth--;
+            lex_next(&p->x);
+        }
+        if (depth > 0 && !parse_punct(p, ','))
+            return parse_fail(p, "',' or '}' was expected, not '%.*s'", (int)p->x.token.len,
+                              p->x.token.text);
+        if (depth > 0)
+            lex_next(&p->x);
+    } while (depth > 0);
+    return OK;
 }
 
 /* .const .type name[n] = {..}; */
@@ -270,10 +356,61 @@ static int parse_constant(struct parser *p)
     memset(p->constants + had, 0, p->constant_bytes - had);
     if (parse_punct(p, '=')) {
         lex_next(&p->x);
-        if (parse_values(p, &v, p->constants + s->address) != OK)
+        if (parse_values(p, s, v.elem_bytes, p->constants + s->address) != OK)
             return ERR_INPUT;
     }
     return parse_expect(p, ';');
+}
+
+enum { MOST_INITIAL_BYTES = 256 << 20 };
+
+/* .global .type name[n] = {..}; of the module. It gets a place in global memory with the others. */
+static int parse_global(struct parser *p, bool is_extern)
+{
+    struct variable v;
+    lex_next(&p->x);
+    if (parse_variable(p, &v) != OK)
+        return ERR_INPUT;
+    if (v.open || is_extern)
+        return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at, "variable '%.*s' is defined in another file",
+                         (int)v.name.len, v.name.text);
+    struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_GLOBAL);
+    s->address = (p->global_bytes + s->align - 1) / s->align * s->align;
+    if (s->bytes > 16ull << 30 || s->address > (16ull << 30) - s->bytes)
+        return parse_fail(p, "variable '%s' does not fit in 16 GiB", s->name);
+    p->global_bytes = s->address + (s->bytes ? s->bytes : 1);
+    if (parse_punct(p, '=')) {
+        lex_next(&p->x);
+        if (s->bytes > MOST_INITIAL_BYTES)
+            return parse_fail(p, "variable '%s' with an initial value is larger than 256 MiB", s->name);
+        uint8_t *init = arena_alloc(p->a, s->bytes + 8);
+        memset(init, 0, s->bytes + 8);
+        s->init = init;
+        struct ptx_symbol copy = *s; /* the list may move */
+        if (parse_values(p, &copy, v.elem_bytes, init) != OK)
+            return ERR_INPUT;
+    }
+    return parse_expect(p, ';');
+}
+
+/* A variable of a call: it lives until its block ends. */
+static int parse_argument(struct parser *p, struct ptx_symbol **out)
+{
+    struct variable v;
+    lex_next(&p->x);
+    if (parse_variable(p, &v) != OK)
+        return ERR_INPUT;
+    if (v.open)
+        return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at, "parameter '%.*s' has no size", (int)v.name.len,
+                         v.name.text);
+    struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_ARGUMENT);
+    if (place(p, s, &p->argument_bytes) != OK)
+        return ERR_INPUT;
+    if (p->argument_bytes > p->most_argument_bytes)
+        p->most_argument_bytes = p->argument_bytes;
+    if (out)
+        *out = s;
+    return OK;
 }
 
 /* A variable inside a body, or of the module: .shared and .local. */
@@ -288,10 +425,13 @@ static int parse_storage(struct parser *p, enum ptx_symbol_kind kind, bool is_ex
                          v.name.text);
     struct ptx_symbol *s = add_symbol(p, &v, kind);
     if (parse_punct(p, '='))
-        return parse_fail(p, "variables with initial values are not supported");
-    uint32_t *used = !p->k                     ? &p->module_shared
-                     : kind == PTX_SYM_SHARED ? &p->k->shared_bytes
-                                              : &p->k->local_bytes;
+        return parse_fail(p, "shared and local variables cannot have initial values");
+    bool own = kind == PTX_SYM_SHARED && p->k;
+    if (kind == PTX_SYM_SHARED && p->body >= 0 && !p->k)
+        s->owner = -1; /* with the module's, whoever runs */
+    uint32_t *used = kind == PTX_SYM_LOCAL ? &p->local_bytes
+                     : own                 ? &p->k->shared_bytes
+                                           : &p->module_shared;
     if (place(p, s, used) != OK)
         return ERR_INPUT;
     return parse_expect(p, ';');
@@ -316,15 +456,6 @@ static int parse_loc(struct parser *p)
     return OK;
 }
 
-static int parse_label(struct parser *p, struct token t)
-{
-    if (names_find(&p->names, t.text, t.len))
-        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is declared twice", (int)t.len, t.text);
-    names_add(&p->names, t.text, t.len, NAME_LABEL, (uint32_t)p->insns.n, 1);
-    lex_next(&p->x);
-    return OK;
-}
-
 static int skip_pragma(struct parser *p)
 {
     while (!parse_punct(p, ';')) {
@@ -333,6 +464,36 @@ static int skip_pragma(struct parser *p)
         lex_next(&p->x);
     }
     lex_next(&p->x);
+    return OK;
+}
+
+/* name: .branchtargets a, b, ..; */
+static int parse_targets(struct parser *p, struct token t)
+{
+    struct list labels = {0};
+    do {
+        lex_next(&p->x);
+        if (p->x.token.kind != TOKEN_WORD)
+            return parse_fail(p, "a label was expected");
+        *(struct token *)list_add(&labels, &p->scratch, sizeof(struct token)) = p->x.token;
+        lex_next(&p->x);
+    } while (parse_punct(p, ','));
+    names_add(&p->names, t.text, t.len, NAME_TABLE, (uint32_t)p->tables.n, 1);
+    *(struct branch_table *)list_add(&p->tables, &p->scratch, sizeof(struct branch_table)) =
+        (struct branch_table){labels.items, labels.n};
+    return parse_expect(p, ';');
+}
+
+static int parse_label(struct parser *p, struct token t)
+{
+    if (names_find(&p->names, t.text, t.len))
+        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is declared twice", (int)t.len, t.text);
+    lex_next(&p->x);
+    if (at_word(p, ".branchtargets"))
+        return parse_targets(p, t);
+    if (at_word(p, ".callprototype") || at_word(p, ".calltargets"))
+        return skip_pragma(p); /* what is called says what it takes */
+    names_add(&p->names, t.text, t.len, NAME_LABEL, (uint32_t)p->insns.n, 1);
     return OK;
 }
 
@@ -347,6 +508,8 @@ static int parse_statement(struct parser *p)
         return parse_storage(p, PTX_SYM_SHARED, false);
     if (token_is(&t, ".local"))
         return parse_storage(p, PTX_SYM_LOCAL, false);
+    if (token_is(&t, ".param"))
+        return parse_argument(p, NULL) == OK ? parse_expect(p, ';') : p->d->code;
     if (token_is(&t, ".loc"))
         return parse_loc(p);
     if (token_is(&t, ".pragma"))
@@ -362,12 +525,12 @@ static int parse_statement(struct parser *p)
     return parse_instruction(p);
 }
 
-/* Labels stay known to the end of the body, other names to the end of their block. */
+/* Labels and tables stay known to the end of the body, other names to the end of their block. */
 static void leave_block(struct parser *p, struct name *mark)
 {
     struct name *labels = NULL;
     for (struct name *n = p->names.last; n != mark; n = n->before)
-        if (n->kind == NAME_LABEL) {
+        if (n->kind == NAME_LABEL || n->kind == NAME_TABLE) {
             struct name *copy = ARENA_NEW(&p->scratch, struct name);
             *copy = *n;
             copy->next = labels;
@@ -375,7 +538,7 @@ static void leave_block(struct parser *p, struct name *mark)
         }
     names_forget(&p->names, mark);
     for (; labels; labels = labels->next)
-        names_add(&p->names, labels->text, labels->len, NAME_LABEL, labels->index, 1);
+        names_add(&p->names, labels->text, labels->len, labels->kind, labels->index, 1);
 }
 
 enum { MAX_BLOCKS = 64 };
@@ -383,23 +546,52 @@ enum { MAX_BLOCKS = 64 };
 static int parse_body(struct parser *p)
 {
     struct name *marks[MAX_BLOCKS];
+    uint32_t arguments[MAX_BLOCKS];
     size_t depth = 0;
     do {
         if (parse_punct(p, '{')) {
             if (depth == MAX_BLOCKS)
                 return parse_fail(p, "blocks are nested more than %d deep", MAX_BLOCKS);
+            arguments[depth] = p->argument_bytes;
             marks[depth++] = p->names.last;
             lex_next(&p->x);
         } else if (parse_punct(p, '}')) {
-            if (--depth > 0)
+            if (--depth > 0) {
                 leave_block(p, marks[depth]);
+                p->argument_bytes = arguments[depth];
+            }
             lex_next(&p->x);
         } else if (p->x.token.kind == TOKEN_END) {
-            return parse_fail(p, "the body of '%s' is never closed", p->k->name);
+            return parse_fail(p, "the body of '%s' is never closed", body_at(p, (size_t)p->body)->name);
         } else if (parse_statement(p) != OK) {
             return p->d->code;
         }
     } while (depth > 0);
+    return OK;
+}
+
+static int find_label(struct parser *p, const struct token *t, uint32_t *out)
+{
+    const struct name *n = names_find(&p->names, t->text, t->len);
+    if (!n || n->kind != NAME_LABEL)
+        return diag_fail(p->d, ERR_INPUT, t->at, "there is no label '%.*s'", (int)t->len, t->text);
+    *out = n->index;
+    return OK;
+}
+
+static int resolve_table(struct parser *p, struct ptx_insn *i, const struct token *t)
+{
+    const struct name *n = names_find(&p->names, t->text, t->len);
+    if (!n || n->kind != NAME_TABLE)
+        return diag_fail(p->d, ERR_INPUT, t->at, "there is no table of targets '%.*s'", (int)t->len,
+                         t->text);
+    const struct branch_table *table = (const struct branch_table *)p->tables.items + n->index;
+    uint32_t *targets = arena_array(p->a, table->n, sizeof *targets);
+    for (size_t k = 0; k < table->n; k++)
+        if (find_label(p, &table->labels[k], &targets[k]) != OK)
+            return ERR_INPUT;
+    i->targets = targets;
+    i->n_targets = (uint32_t)table->n;
     return OK;
 }
 
@@ -408,11 +600,10 @@ static int resolve_labels(struct parser *p)
     struct ptx_insn *insns = p->insns.items;
     const struct label_use *uses = p->uses.items;
     for (size_t i = 0; i < p->uses.n; i++) {
-        const struct token *t = &uses[i].token;
-        const struct name *n = names_find(&p->names, t->text, t->len);
-        if (!n || n->kind != NAME_LABEL)
-            return diag_fail(p->d, ERR_INPUT, t->at, "there is no label '%.*s'", (int)t->len, t->text);
-        insns[uses[i].insn].target = n->index;
+        struct ptx_insn *at = &insns[uses[i].insn];
+        if (at->op == PTX_BRX ? resolve_table(p, at, &uses[i].token) != OK
+                              : find_label(p, &uses[i].token, &at->target) != OK)
+            return p->d->code;
     }
     return OK;
 }
@@ -434,6 +625,7 @@ static int parse_params(struct parser *p)
         if (parse_variable(p, &v) != OK)
             return ERR_INPUT;
         struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_PARAM);
+        s->formal = true;
         if (place(p, s, &p->k->params_bytes) != OK)
             return ERR_INPUT;
         *(struct ptx_param *)list_add(&p->params, p->a, sizeof(struct ptx_param)) =
@@ -447,14 +639,16 @@ static int parse_params(struct parser *p)
 static int parse_performance(struct parser *p)
 {
     while (p->x.token.kind == TOKEN_WORD && p->x.token.text[0] == '.') {
-        bool threads = at_word(p, ".maxntid") || at_word(p, ".reqntid");
+        bool required = at_word(p, ".reqntid"), threads = at_word(p, ".maxntid") || required;
         if (at_word(p, ".pragma")) {
             if (skip_pragma(p) != OK)
                 return ERR_INPUT;
             continue;
         }
         if (!threads && !at_word(p, ".minnctapersm") && !at_word(p, ".maxnreg") &&
-            !at_word(p, ".maxnctapersm") && !at_word(p, ".noreturn"))
+            !at_word(p, ".maxnctapersm") && !at_word(p, ".noreturn") && !at_word(p, ".reqnctapercluster") &&
+            !at_word(p, ".explicitcluster") && !at_word(p, ".maxclusterrank") && !at_word(p, ".unique") &&
+            !at_word(p, ".abi_preserve") && !at_word(p, ".abi_preserve_control"))
             return parse_fail(p, "'%.*s' is not supported", (int)p->x.token.len, p->x.token.text);
         uint64_t product = 1;
         lex_next(&p->x);
@@ -466,21 +660,9 @@ static int parse_performance(struct parser *p)
             if (parse_punct(p, ','))
                 lex_next(&p->x);
         }
-        if (threads)
-            p->k->max_threads = (uint32_t)product;
+        if (threads && p->k)
+            *(required ? &p->k->required_threads : &p->k->max_threads) = (uint32_t)product;
     }
-    return OK;
-}
-
-/* Open shared arrays (dynamic shared memory) begin where the static variables end. */
-static int place_dynamic_shared(struct parser *p, size_t first_symbol)
-{
-    struct ptx_symbol *symbols = p->symbols.items;
-    uint64_t align = 1;
-    for (size_t i = 0; i < p->symbols.n; i++)
-        if (symbols[i].kind == PTX_SYM_SHARED && i < first_symbol && symbols[i].bytes == 0)
-            align = symbols[i].align > align ? symbols[i].align : align;
-    p->k->shared_bytes = (uint32_t)((p->k->shared_bytes + align - 1) / align * align);
     return OK;
 }
 
@@ -490,10 +672,13 @@ static int check_end(struct parser *p)
     size_t n = p->insns.n;
     bool ends = n > 0 && insns[n - 1].guard < 0 &&
                 (insns[n - 1].op == PTX_RET || insns[n - 1].op == PTX_EXIT ||
-                 insns[n - 1].op == PTX_BRA || insns[n - 1].op == PTX_TRAP);
-    const struct label_use *uses = p->uses.items;
-    for (size_t i = 0; i < p->uses.n && ends; i++)
-        ends = insns[uses[i].insn].target < n;
+                 insns[n - 1].op == PTX_BRA || insns[n - 1].op == PTX_BRX ||
+                 insns[n - 1].op == PTX_TRAP);
+    for (size_t i = 0; i < n && ends; i++) {
+        ends = insns[i].op != PTX_BRA || insns[i].target < n;
+        for (uint32_t k = 0; k < insns[i].n_targets; k++)
+            ends &= insns[i].targets[k] < n;
+    }
     if (ends)
         return OK;
     struct ptx_insn *i = list_add(&p->insns, p->a, sizeof *i); /* PTX: running off the end returns */
@@ -507,54 +692,197 @@ static int check_end(struct parser *p)
     return OK;
 }
 
+/* Room for a new body; its symbol can be called from now on. */
+static uint32_t add_body(struct parser *p, struct token t, bool is_kernel)
+{
+    uint32_t number = (uint32_t)p->bodies.n;
+    struct ptx_body *b = list_add(&p->bodies, p->a, sizeof *b);
+    struct variable v = {.name = t, .align = 1};
+    b->name = arena_strndup(p->a, t.text, t.len);
+    b->at = (struct loc){p->x.name, t.at.line, t.at.col};
+    b->is_kernel = is_kernel;
+    b->symbol = (uint32_t)p->symbols.n;
+    p->body = -1;
+    add_symbol(p, &v, PTX_SYM_FUNCTION)->address = number;
+    return number;
+}
+
+static void begin_body(struct parser *p, uint32_t number)
+{
+    p->body = (int32_t)number;
+    p->insns = p->regs = p->params = p->uses = p->tables = (struct list){0};
+    p->local_bytes = p->argument_bytes = p->most_argument_bytes = 0;
+    p->source_line = 0;
+}
+
+/* Variables of calls come after the others in local memory. */
+static void place_arguments(struct parser *p, struct ptx_body *b, size_t first_symbol)
+{
+    uint32_t start = (p->local_bytes + 15) / 16 * 16;
+    for (size_t i = first_symbol; i < p->symbols.n; i++)
+        if (symbol_at(p, i)->kind == PTX_SYM_ARGUMENT)
+            symbol_at(p, i)->address += start;
+    b->local_bytes = p->most_argument_bytes ? (start + p->most_argument_bytes + 15) / 16 * 16 : p->local_bytes;
+    struct ptx_argument *formal[2] = {(struct ptx_argument *)b->params, (struct ptx_argument *)b->rets};
+    for (uint32_t n = 0; n < b->n_params; n++)
+        formal[0][n].address += start;
+    for (uint32_t n = 0; n < b->n_rets; n++)
+        formal[1][n].address += start;
+    struct ptx_insn *insns = p->insns.items;
+    for (size_t i = 0; i < p->insns.n; i++) {
+        struct ptx_call *call = (struct ptx_call *)insns[i].call;
+        for (uint32_t n = 0; call && n < call->n_args + call->n_rets; n++)
+            ((struct ptx_argument *)(n < call->n_args ? call->args : call->rets - call->n_args))[n].address +=
+                start;
+    }
+}
+
+static int finish_body(struct parser *p, struct name *mark, size_t first_symbol)
+{
+    if (!parse_punct(p, '{'))
+        return parse_expect(p, '{');
+    if (parse_body(p) != OK || resolve_labels(p) != OK || check_end(p) != OK)
+        return p->d->code;
+    struct ptx_body *b = body_at(p, (size_t)p->body);
+    place_arguments(p, b, first_symbol);
+    b->defined = true;
+    b->n_insns = p->insns.n;
+    b->insns = p->insns.items;
+    b->n_regs = p->regs.n;
+    b->regs = p->regs.items;
+    b->n_tables = (uint32_t)p->tables.n;
+    p->k = NULL;
+    p->body = -1;
+    names_forget(&p->names, mark);
+    return OK;
+}
+
 static int parse_entry(struct parser *p)
 {
     lex_next(&p->x);
     struct token t = p->x.token;
     if (t.kind != TOKEN_WORD)
         return parse_fail(p, "a kernel name was expected");
+    uint32_t number = add_body(p, t, true);
     struct name *mark = p->names.last;
     size_t first_symbol = p->symbols.n;
     p->k = list_add(&p->kernels, p->a, sizeof *p->k);
-    p->k->name = arena_strndup(p->a, t.text, t.len);
-    p->k->at = (struct loc){p->x.name, t.at.line, t.at.col};
-    p->k->shared_bytes = p->module_shared;
-    p->insns = p->regs = p->params = p->uses = (struct list){0};
-    p->source_line = 0;
+    p->k->name = body_at(p, number)->name;
+    p->k->at = body_at(p, number)->at;
+    *(uint32_t *)list_add(&p->kernel_body, &p->scratch, sizeof number) = number;
+    begin_body(p, number);
     lex_next(&p->x);
     if (parse_params(p) != OK || parse_performance(p) != OK)
         return p->d->code;
-    if (!parse_punct(p, '{'))
-        return parse_expect(p, '{');
-    if (parse_body(p) != OK || resolve_labels(p) != OK || check_end(p) != OK ||
-        place_dynamic_shared(p, first_symbol) != OK)
+    if (parse_punct(p, ';')) { /* declared only */
+        p->kernels.n--;
+        p->kernel_body.n--;
+        p->k = NULL;
+        p->body = -1;
+        names_forget(&p->names, mark);
+        lex_next(&p->x);
+        return OK;
+    }
+    struct ptx_kernel *k = p->k;
+    if (finish_body(p, mark, first_symbol) != OK)
         return p->d->code;
-    p->k->n_insns = p->insns.n;
-    p->k->insns = p->insns.items;
-    p->k->n_regs = p->regs.n;
-    p->k->regs = p->regs.items;
-    p->k->n_params = p->params.n;
-    p->k->params = p->params.items;
-    ptx_make_cfg(p->k, p->a);
-    p->k = NULL;
-    names_forget(&p->names, mark);
+    k->n_params = p->params.n;
+    k->params = p->params.items;
     return OK;
+}
+
+/* ---- Functions ------------------------------------------------------------------------------------------ */
+/* (.param .b32 a, ..): variables in the function's local memory. */
+static int parse_formals(struct parser *p, const struct ptx_argument **out, uint32_t *n)
+{
+    struct list formals = {0};
+    *n = 0;
+    if (!parse_punct(p, '('))
+        return OK;
+    lex_next(&p->x);
+    while (!parse_punct(p, ')')) {
+        struct ptx_symbol *s;
+        if (formals.n && parse_expect(p, ',') != OK)
+            return ERR_INPUT;
+        if (at_word(p, ".reg"))
+            return diag_fail(p->d, ERR_UNSUPPORTED, p->x.token.at,
+                             "parameters in registers are not supported: '.param' was expected");
+        if (!at_word(p, ".param"))
+            return parse_fail(p, "'.param' was expected, not '%.*s'", (int)p->x.token.len,
+                              p->x.token.text);
+        if (parse_argument(p, &s) != OK)
+            return p->d->code;
+        s->formal = true;
+        *(struct ptx_argument *)list_add(&formals, p->a, sizeof(struct ptx_argument)) =
+            (struct ptx_argument){(uint32_t)s->address, (uint32_t)s->bytes, 0};
+    }
+    lex_next(&p->x);
+    *out = formals.items;
+    *n = (uint32_t)formals.n;
+    return OK;
+}
+
+/* A function's results come before its name, so the name of its number is found by looking ahead. */
+static int function_number(struct parser *p, uint32_t *number)
+{
+    struct lexer here = p->x;
+    if (parse_punct(p, '(') && skip_balanced(p, '(', ')') != OK)
+        return ERR_INPUT;
+    struct token t = p->x.token;
+    if (t.kind != TOKEN_WORD)
+        return parse_fail(p, "a function name was expected");
+    p->x = here;
+    const struct name *n = names_find(&p->names, t.text, t.len);
+    if (n && (n->kind != NAME_SYMBOL || symbol_at(p, n->index)->kind != PTX_SYM_FUNCTION ||
+              body_at(p, symbol_at(p, n->index)->address)->is_kernel))
+        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is declared twice", (int)t.len, t.text);
+    *number = n ? (uint32_t)symbol_at(p, n->index)->address : add_body(p, t, false);
+    return OK;
+}
+
+static int parse_function(struct parser *p)
+{
+    uint32_t number = 0;
+    lex_next(&p->x);
+    while (at_word(p, ".attribute")) {
+        lex_next(&p->x);
+        if (skip_balanced(p, '(', ')') != OK)
+            return ERR_INPUT;
+    }
+    if (function_number(p, &number) != OK)
+        return p->d->code;
+    struct name *mark = p->names.last;
+    size_t first_symbol = p->symbols.n;
+    bool again = body_at(p, number)->defined;
+    struct token name;
+    begin_body(p, number);
+    const struct ptx_argument *rets = NULL, *params = NULL;
+    uint32_t n_rets, n_params;
+    if (parse_formals(p, &rets, &n_rets) != OK)
+        return p->d->code;
+    name = p->x.token;
+    lex_next(&p->x);
+    if (parse_formals(p, &params, &n_params) != OK || parse_performance(p) != OK)
+        return p->d->code;
+    if (again && !parse_punct(p, ';'))
+        return diag_fail(p->d, ERR_INPUT, name.at, "'%.*s' is defined twice", (int)name.len, name.text);
+    if (!again) {
+        struct ptx_body *b = body_at(p, number);
+        b->rets = rets;
+        b->n_rets = n_rets;
+        b->params = params;
+        b->n_params = n_params;
+    }
+    if (parse_punct(p, ';')) {
+        p->body = -1;
+        names_forget(&p->names, mark);
+        lex_next(&p->x);
+        return OK;
+    }
+    return finish_body(p, mark, first_symbol);
 }
 
 /* ---- Module --------------------------------------------------------------------------------------------- */
-static int skip_function(struct parser *p)
-{
-    while (!parse_punct(p, ';') && !parse_punct(p, '{')) {
-        if (p->x.token.kind == TOKEN_END)
-            return parse_fail(p, "the function is never closed");
-        lex_next(&p->x);
-    }
-    if (parse_punct(p, '{'))
-        return skip_balanced(p, '{', '}');
-    lex_next(&p->x);
-    return OK;
-}
-
 static int parse_version(struct parser *p)
 {
     lex_next(&p->x);
@@ -604,6 +932,24 @@ static int parse_section(struct parser *p)
     return parse_punct(p, '{') ? skip_balanced(p, '{', '}') : parse_expect(p, '{');
 }
 
+/* .alias new, old; */
+static int parse_alias(struct parser *p)
+{
+    lex_next(&p->x);
+    struct token to = p->x.token;
+    lex_next(&p->x);
+    if (parse_expect(p, ',') != OK)
+        return ERR_INPUT;
+    const struct name *n = names_find(&p->names, to.text, to.len);
+    const struct name *old = names_find(&p->names, p->x.token.text, p->x.token.len);
+    if (!n || n->kind != NAME_SYMBOL || !old || old->kind != NAME_SYMBOL ||
+        symbol_at(p, n->index)->kind != PTX_SYM_FUNCTION || symbol_at(p, old->index)->kind != PTX_SYM_FUNCTION)
+        return parse_fail(p, "'.alias' wants two functions that are declared");
+    symbol_at(p, n->index)->address = symbol_at(p, old->index)->address;
+    lex_next(&p->x);
+    return parse_expect(p, ';');
+}
+
 static int parse_directive(struct parser *p)
 {
     bool is_extern = false;
@@ -615,11 +961,15 @@ static int parse_directive(struct parser *p)
     if (at_word(p, ".entry"))
         return parse_entry(p);
     if (at_word(p, ".func"))
-        return skip_function(p);
+        return parse_function(p);
     if (at_word(p, ".shared"))
         return parse_storage(p, PTX_SYM_SHARED, is_extern);
     if (at_word(p, ".const"))
         return parse_constant(p);
+    if (at_word(p, ".global"))
+        return parse_global(p, is_extern);
+    if (at_word(p, ".alias"))
+        return parse_alias(p);
     if (at_word(p, ".version"))
         return parse_version(p);
     if (at_word(p, ".target"))
@@ -666,15 +1016,18 @@ static void hash_text(uint64_t out[2], struct text t)
     }
 }
 
-static void finish(struct parser *p, struct text text)
+static int finish(struct parser *p, struct text text)
 {
     uint64_t h[2];
     hash_text(h, text);
     p->m->n_kernels = p->kernels.n;
     p->m->kernels = p->kernels.items;
+    p->m->n_bodies = p->bodies.n;
+    p->m->bodies = p->bodies.items;
     p->m->n_symbols = p->symbols.n;
     p->m->symbols = p->symbols.items;
     p->m->constants = p->constants;
+    p->m->global_bytes = p->global_bytes;
     for (size_t i = 0; i < p->kernels.n; i++) {
         struct ptx_kernel *k = &p->m->kernels[i];
         k->hash[0] = h[0] + i;
@@ -683,13 +1036,18 @@ static void finish(struct parser *p, struct text text)
         k->constant_bytes = p->constant_bytes;
         k->symbols = p->symbols.items;
         k->n_symbols = p->symbols.n;
+        k->global_bytes = p->global_bytes;
+        k->relocations = p->relocations.items;
+        k->n_relocations = (uint32_t)p->relocations.n;
     }
+    return ptx_link(p);
 }
 
-int ptx_parse(struct ptx_module **out, struct arena *a, struct text text, struct diag *d)
+int ptx_parse_with(struct ptx_module **out, struct arena *a, struct text text,
+                   const struct ptx_options *options, struct diag *d)
 {
     struct diag own = {0};
-    struct parser p = {.a = a, .d = d ? d : &own};
+    struct parser p = {.a = a, .d = d ? d : &own, .body = -1, .lazy = options && options->lazy};
     int rc = OK;
     if (text.name)
         text.name = arena_strdup(a, text.name);
@@ -700,10 +1058,15 @@ int ptx_parse(struct ptx_module **out, struct arena *a, struct text text, struct
         rc = parse_fail(&p, "no PTX in here");
     while (rc == OK && p.x.token.kind != TOKEN_END)
         rc = parse_directive(&p);
-    if (rc == OK) {
-        finish(&p, text);
+    if (rc == OK)
+        rc = finish(&p, text);
+    if (rc == OK)
         *out = p.m;
-    }
     arena_fini(&p.scratch);
     return rc;
+}
+
+int ptx_parse(struct ptx_module **out, struct arena *a, struct text text, struct diag *d)
+{
+    return ptx_parse_with(out, a, text, NULL, d);
 }

@@ -10,36 +10,57 @@
 struct printer {
     FILE *f;
     const struct ptx_module *m;
-    const struct ptx_kernel *k;
-    int kernel; /* its number */
+    const struct ptx_body *b;
+    int body; /* its number */
+    const uint32_t *run_start; /* register -> first of its width in a row */
+    const uint32_t *run;       /* register -> which row */
+    size_t n_tables;
 };
 
 /* Registers of one width that follow each other are declared together: %g<run>_<number>. */
 static void print_reg(const struct printer *p, int64_t reg)
 {
-    if (reg < 0) {
+    if (reg < 0)
         fputc('_', p->f);
-        return;
+    else
+        fprintf(p->f, "%%g%" PRIu32 "_%" PRId64, p->run[reg], reg - p->run_start[reg]);
+}
+
+static void find_runs(struct printer *p, struct arena *a)
+{
+    uint32_t *run = arena_array(a, p->b->n_regs + 1, sizeof *run);
+    uint32_t *start = arena_array(a, p->b->n_regs + 1, sizeof *start);
+    for (uint32_t i = 1; i < p->b->n_regs; i++) {
+        bool same = p->b->regs[i].bits == p->b->regs[i - 1].bits;
+        run[i] = run[i - 1] + !same;
+        start[i] = same ? start[i - 1] : i;
     }
-    int64_t run = 0, start = 0;
-    for (int64_t i = 1; i <= reg; i++)
-        if (p->k->regs[i].bits != p->k->regs[i - 1].bits)
-            run++, start = i;
-    fprintf(p->f, "%%g%" PRId64 "_%" PRId64, run, reg - start);
+    p->run = run;
+    p->run_start = start;
 }
 
 static void print_registers(const struct printer *p)
 {
     size_t run = 0;
-    for (size_t i = 0, n; i < p->k->n_regs; i += n, run++) {
-        int bits = p->k->regs[i].bits;
-        for (n = 1; i + n < p->k->n_regs && p->k->regs[i + n].bits == bits; n++)
+    for (size_t i = 0, n; i < p->b->n_regs; i += n, run++) {
+        int bits = p->b->regs[i].bits;
+        for (n = 1; i + n < p->b->n_regs && p->b->regs[i + n].bits == bits; n++)
             ;
         if (bits == 1)
             fprintf(p->f, "\t.reg .pred %%g%zu_<%zu>;\n", run, n);
         else
             fprintf(p->f, "\t.reg .b%d %%g%zu_<%zu>;\n", bits, run, n);
     }
+}
+
+/* Variables of calls have the same names in many blocks: here each has its own. */
+static void print_symbol(const struct printer *p, uint32_t index)
+{
+    const struct ptx_symbol *s = &p->m->symbols[index];
+    if (s->kind == PTX_SYM_ARGUMENT && !s->formal)
+        fprintf(p->f, "A%u", index);
+    else
+        fputs(s->name, p->f);
 }
 
 /* ---- Operands ------------------------------------------------------------------------------------- */
@@ -66,7 +87,7 @@ static void print_operand(const struct printer *p, const struct ptx_operand *o, 
         break;
     case PTX_SPECIAL: fputs(specials[o->index], p->f); break;
     case PTX_SYMBOL:
-        fputs(p->m->symbols[o->index].name, p->f);
+        print_symbol(p, o->index);
         if (o->value)
             fprintf(p->f, "+%" PRId64, (int64_t)o->value);
         break;
@@ -88,6 +109,8 @@ static enum ptx_type source_type(const struct ptx_insn *i, int n)
     const struct ptx_row *row = &ptx_rows[i->op];
     if (row->shape == PTX_SHAPE_LANES)
         return n < 3 && row->in[n] != PTX_T_no ? row->in[n] : PTX_T_p;
+    if (row->shape == PTX_SHAPE_SET)
+        return n < 2 ? ptx_rows[i->sub_op].in[n] : PTX_T_p;
     if (i->what == PTX_ATOM_FADD && row->shape == PTX_SHAPE_ATOM)
         return i->mem_bits == 64 ? PTX_T_f64 : PTX_T_f32;
     return PTX_T_u64;
@@ -119,6 +142,47 @@ static void print_braced(const struct printer *p, const struct ptx_insn *i, bool
     fputs(braces ? "}" : "", p->f);
 }
 
+static void print_passed(const struct printer *p, const struct ptx_argument *a, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        fputs(i ? ", " : "(", p->f);
+        print_symbol(p, a[i].symbol);
+    }
+    fputs(n ? ")" : "()", p->f);
+}
+
+static void print_call(const struct printer *p, const struct ptx_insn *i)
+{
+    const struct ptx_call *c = i->call;
+    if (c->n_rets) {
+        print_passed(p, c->rets, c->n_rets);
+        fputs(", ", p->f);
+    }
+    if (c->function == PTX_NOWHERE)
+        print_operand(p, &i->src[0], PTX_T_u64);
+    else
+        fputs(p->m->bodies[c->function].name, p->f);
+    if (c->n_args || c->prototype) {
+        fputs(", ", p->f);
+        print_passed(p, c->args, c->n_args);
+    }
+    if (c->prototype)
+        fprintf(p->f, ", %s", c->prototype);
+}
+
+static void print_copy(const struct printer *p, const struct ptx_insn *i)
+{
+    struct ptx_insn to = {.base = i->src[0], .offset = (int32_t)i->target};
+    print_address(p, &to);
+    fputs(", ", p->f);
+    print_address(p, i);
+    fprintf(p->f, ", %d", i->mem_bits / 8);
+    if (i->n_src > 1) {
+        fputs(", ", p->f);
+        print_operand(p, &i->src[1], PTX_T_u32);
+    }
+}
+
 static void print_operands(const struct printer *p, const struct ptx_insn *i)
 {
     switch (ptx_rows[i->op].shape) {
@@ -144,6 +208,14 @@ static void print_operands(const struct printer *p, const struct ptx_insn *i)
         print_braced(p, i, false, i->op == PTX_MOV_PACK);
         break;
     case PTX_SHAPE_BRA: fprintf(p->f, "L%u", i->target); break;
+    case PTX_SHAPE_BRX:
+        print_sources(p, i, false);
+        fprintf(p->f, ", T%zu", p->n_tables);
+        break;
+    case PTX_SHAPE_CALL: print_call(p, i); break;
+    case PTX_SHAPE_COPY: print_copy(p, i); break;
+    case PTX_SHAPE_HINT: fputs(i->raw, p->f); break;
+    case PTX_SHAPE_REFUSED: fputs(i->raw, p->f); break;
     default:
         print_destinations(p, i, "|");
         print_sources(p, i, i->n_dst > 0);
@@ -164,63 +236,140 @@ static void print_insn(const struct printer *p, const struct ptx_insn *i)
     fputs(";\n", p->f);
 }
 
+static const struct ptx_relocation *relocation_at(const struct printer *p, const struct ptx_symbol *s, uint64_t at)
+{
+    const struct ptx_kernel *k = p->m->n_kernels ? &p->m->kernels[0] : NULL;
+    for (uint32_t n = 0; k && n < k->n_relocations; n++)
+        if (k->relocations[n].constant == (s->kind == PTX_SYM_CONST) && k->relocations[n].at == s->address + at)
+            return &k->relocations[n];
+    return NULL;
+}
+
+/* Byte after byte; an address is eight of them, named by masks. */
+static void print_initial(const struct printer *p, const struct ptx_symbol *s, const uint8_t *bytes)
+{
+    for (uint64_t b = 0; b < s->bytes; b++) {
+        const struct ptx_relocation *r = relocation_at(p, s, b);
+        fputs(b ? ", " : " = {", p->f);
+        if (!r) {
+            fprintf(p->f, "%u", bytes[b]);
+            continue;
+        }
+        for (int k = 0; k < 8; k++) {
+            fprintf(p->f, "%s0x%" PRIx64 "(%s)", k ? ", " : "", (uint64_t)0xff << 8 * k,
+                    p->m->symbols[r->symbol].name);
+            if (r->add)
+                fprintf(p->f, "+%" PRId64, (int64_t)r->add);
+        }
+        b += 7;
+    }
+    fputc('}', p->f);
+}
+
 static void print_variables(const struct printer *p, int owner)
 {
     static const char *const spaces[] = {[PTX_SYM_SHARED] = ".shared",
                                          [PTX_SYM_LOCAL] = ".local",
                                          [PTX_SYM_GLOBAL] = ".global",
-                                         [PTX_SYM_CONST] = ".const"};
+                                         [PTX_SYM_CONST] = ".const",
+                                         [PTX_SYM_ARGUMENT] = ".param"};
     for (size_t n = 0; n < p->m->n_symbols; n++) {
         const struct ptx_symbol *s = &p->m->symbols[n];
-        if (s->owner != owner || s->kind == PTX_SYM_PARAM)
+        if (s->owner != owner || s->kind == PTX_SYM_PARAM || s->kind == PTX_SYM_FUNCTION || s->formal)
             continue;
-        fprintf(p->f, "\t%s%s .align %u .b8 %s[", s->bytes ? "" : ".extern ", spaces[s->kind], s->align,
-                s->name);
-        if (s->bytes)
+        bool open = !s->bytes && s->kind == PTX_SYM_SHARED;
+        fprintf(p->f, "\t%s%s .align %u .b8 ", open ? ".extern " : "", spaces[s->kind], s->align);
+        print_symbol(p, (uint32_t)n);
+        fputc('[', p->f);
+        if (!open)
             fprintf(p->f, "%" PRIu64, s->bytes);
         fputc(']', p->f);
-        for (uint64_t b = 0; s->kind == PTX_SYM_CONST && b < s->bytes; b++)
-            fprintf(p->f, "%s%u%s", b ? ", " : " = {", p->m->constants[s->address + b],
-                    b + 1 == s->bytes ? "}" : "");
+        if (s->kind == PTX_SYM_CONST && s->bytes)
+            print_initial(p, s, p->m->constants + s->address);
+        else if (s->init && s->bytes)
+            print_initial(p, s, s->init);
         fputs(";\n", p->f);
     }
 }
 
-static void print_params(const struct printer *p)
+/* The formal parameters of one kind that a body has, from its n_first-th on. */
+static void print_formals(const struct printer *p, size_t first, size_t count)
 {
-    bool first = true;
+    size_t seen = 0;
     for (size_t n = 0; n < p->m->n_symbols; n++) {
         const struct ptx_symbol *s = &p->m->symbols[n];
-        if (s->owner != p->kernel || s->kind != PTX_SYM_PARAM)
+        if (s->owner != p->body || !s->formal)
             continue;
-        fprintf(p->f, "%s\n\t.param .align %u .b8 %s[%" PRIu64 "]", first ? "" : ",", s->align, s->name,
-                s->bytes);
-        first = false;
+        if (seen >= first && seen < first + count)
+            fprintf(p->f, "%s\n\t.param .align %u .b8 %s[%" PRIu64 "]", seen > first ? "," : "", s->align,
+                    s->name, s->bytes);
+        seen++;
     }
 }
 
-static void print_kernel(const struct printer *p)
+static void print_head(const struct printer *p, const struct ptx_kernel *k)
 {
-    const struct ptx_kernel *k = p->k;
-    int line = 0;
-    bool *target = calloc(k->n_insns + 1, sizeof *target);
-    for (size_t i = 0; target && i < k->n_insns; i++)
-        if (k->insns[i].op == PTX_BRA)
-            target[k->insns[i].target] = true;
-    fprintf(p->f, ".visible .entry %s(", k->name);
-    print_params(p);
+    if (k) {
+        fprintf(p->f, ".visible .entry %s(", p->b->name);
+        print_formals(p, 0, SIZE_MAX / 2);
+        fputs(")\n", p->f);
+        if (k->max_threads)
+            fprintf(p->f, ".maxntid %u\n", k->max_threads);
+        if (k->required_threads)
+            fprintf(p->f, ".reqntid %u\n", k->required_threads);
+        return;
+    }
+    fputs(".visible .func ", p->f);
+    if (p->b->n_rets) {
+        fputc('(', p->f);
+        print_formals(p, 0, p->b->n_rets);
+        fputs(") ", p->f);
+    }
+    fprintf(p->f, "%s(", p->b->name);
+    print_formals(p, p->b->n_rets, p->b->n_params);
     fputs(")\n", p->f);
-    if (k->max_threads)
-        fprintf(p->f, ".maxntid %u\n", k->max_threads);
+}
+
+/* Functions without a body are declared where they may be called from anywhere; so are the others. */
+static void print_declaration(const struct printer *p)
+{
+    fprintf(p->f, ".func %s;\n", p->b->name);
+}
+
+static void print_targets(const struct printer *p, const struct ptx_insn *i)
+{
+    fprintf(p->f, "T%zu: .branchtargets ", p->n_tables);
+    for (uint32_t n = 0; n < i->n_targets; n++)
+        fprintf(p->f, "%sL%u", n ? ", " : "", i->targets[n]);
+    fputs(";\n", p->f);
+}
+
+static void print_body(struct printer *p, const struct ptx_kernel *k)
+{
+    const struct ptx_body *b = p->b;
+    int line = 0;
+    bool *target = calloc(b->n_insns + 1, sizeof *target);
+    if (!target)
+        abort();
+    for (size_t i = 0; i < b->n_insns; i++) {
+        if (b->insns[i].op == PTX_BRA)
+            target[b->insns[i].target] = true;
+        for (uint32_t n = 0; n < b->insns[i].n_targets; n++)
+            target[b->insns[i].targets[n]] = true;
+    }
+    print_head(p, k);
     fputs("{\n", p->f);
     print_registers(p);
-    print_variables(p, p->kernel);
-    for (size_t i = 0; i < k->n_insns; i++) {
-        if (k->insns[i].source_line != line)
-            fprintf(p->f, "\t.loc 1 %d 1\n", line = k->insns[i].source_line);
-        if (target && target[i])
+    print_variables(p, p->body);
+    for (size_t i = 0; i < b->n_insns; i++) {
+        if (b->insns[i].source_line != line)
+            fprintf(p->f, "\t.loc 1 %d 1\n", line = b->insns[i].source_line);
+        if (target[i])
             fprintf(p->f, "L%zu:\n", i);
-        print_insn(p, &k->insns[i]);
+        if (b->insns[i].n_targets)
+            print_targets(p, &b->insns[i]);
+        print_insn(p, &b->insns[i]);
+        p->n_tables += b->insns[i].n_targets > 0;
     }
     fputs("}\n", p->f);
     free(target);
@@ -231,18 +380,29 @@ char *ptx_print(struct arena *a, const struct ptx_module *m)
     char *text = NULL;
     size_t len = 0;
     struct printer p = {.f = open_memstream(&text, &len), .m = m};
+    struct arena scratch = {0};
+    const struct ptx_kernel *k = m->kernels;
     if (!p.f)
         abort();
     fprintf(p.f, ".version %s\n.target %s\n.address_size 64\n", m->version ? m->version : "7.0",
             m->target ? m->target : "sm_80");
+    for (int i = 0; i < (int)m->n_bodies; i++) {
+        p.b = &m->bodies[i];
+        p.body = i;
+        if (!p.b->is_kernel)
+            print_declaration(&p);
+    }
     print_variables(&p, -1);
-    for (size_t i = 0; i < m->n_kernels; i++) {
-        p.k = &m->kernels[i];
-        p.kernel = (int)i;
-        print_kernel(&p);
+    for (int i = 0; i < (int)m->n_bodies; i++) {
+        p.b = &m->bodies[i];
+        p.body = i;
+        find_runs(&p, &scratch);
+        if (p.b->defined)
+            print_body(&p, p.b->is_kernel ? k++ : NULL);
     }
     if (fclose(p.f) != 0)
         abort();
+    arena_fini(&scratch);
     char *out = arena_strndup(a, text, len);
     free(text);
     return out;

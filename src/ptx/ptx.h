@@ -21,6 +21,13 @@ struct ptx_insn;
  * crashes, whatever the bytes. The module keeps no pointer to text. */
 int ptx_parse(struct ptx_module **out, struct arena *a, struct text text, struct diag *d);
 
+/* The same with choices. */
+struct ptx_options {
+    bool lazy; /* what is not supported is refused only when it is reached: the kernel traps there */
+};
+int ptx_parse_with(struct ptx_module **out, struct arena *a, struct text text,
+                   const struct ptx_options *options, struct diag *d);
+
 /* The kernel (.entry) of that name; ERR_INPUT, naming those there are, if there is none. */
 int ptx_find_kernel(const struct ptx_kernel **out, const struct ptx_module *m, const char *name,
                     struct diag *d);

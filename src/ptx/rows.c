@@ -28,7 +28,17 @@ int ptx_type_bits(enum ptx_type t)
     static const uint8_t bits[] = {
         [PTX_T_no] = 0,   [PTX_T_p] = 1,    [PTX_T_u8] = 8,   [PTX_T_s8] = 8,   [PTX_T_h] = 16,
         [PTX_T_u16] = 16, [PTX_T_s16] = 16, [PTX_T_u32] = 32, [PTX_T_s32] = 32, [PTX_T_u64] = 64,
-        [PTX_T_s64] = 64, [PTX_T_f32] = 32, [PTX_T_f64] = 64,
+        [PTX_T_h2] = 32,  [PTX_T_bf] = 16,  [PTX_T_bf2] = 32, [PTX_T_s64] = 64, [PTX_T_f32] = 32, [PTX_T_f64] = 64,
     };
     return bits[t];
+}
+
+int ptx_special_bits(uint32_t special)
+{
+    static const uint8_t bits[] = {
+#define X(id, name, type) sizeof(#type) == 4 && #type[1] == '6' ? 64 : 32,
+#include "ptx/special.def"
+#undef X
+    };
+    return bits[special];
 }

@@ -6,7 +6,7 @@
 #include "ptx/liveness.h"
 #include "simt/priv.h"
 
-enum { N_TEMPS = 4, TEMP_BYTES = 8 * SIMT_LANES, N_ADDRESSES = 8 };
+enum { N_TEMPS = 8, TEMP_BYTES = 8 * SIMT_LANES, N_ADDRESSES = 8 };
 
 struct constant {
     uint64_t value;
@@ -27,6 +27,7 @@ struct lowering {
     size_t n_code, max_code;
     bool hooked;
     uint32_t insn;
+    uint32_t n_symbols; /* of this instruction, in temporaries of their own */
     uint32_t addresses;                 /* slot of the first struct address */
     uint32_t address_base[N_ADDRESSES]; /* the base register's slot each was made from, or 0 */
     size_t next_address;
@@ -76,11 +77,12 @@ static uint32_t place_one(struct lowering *x, struct place_pool *pool, const str
     return pool->slot[pool->n++];
 }
 
-static void place_width(struct lowering *x, const struct ptx_liveness *live, int bits)
+static void place_width(struct lowering *x, const struct ptx_liveness *live, const struct ptx_function *f,
+                        int bits)
 {
-    size_t n_regs = x->k->n_regs, n = 0;
-    struct by_start *ranges = arena_array(&x->scratch, n_regs + 1, sizeof *ranges);
-    for (uint32_t i = 0; i < n_regs; i++)
+    size_t n = 0;
+    struct by_start *ranges = arena_array(&x->scratch, f->n_regs + 1, sizeof *ranges);
+    for (uint32_t i = f->first_reg; i < f->first_reg + f->n_regs; i++)
         if (x->k->regs[i].bits == bits && live->range[i].first <= live->range[i].last)
             ranges[n++] = (struct by_start){live->range[i].first, live->range[i].last, i};
     qsort(ranges, n, sizeof *ranges, compare_starts);
@@ -118,8 +120,16 @@ static void place_registers(struct lowering *x)
     p->file_bytes = (p->file_bytes + 63) / 64 * 64;
     x->addresses = p->file_bytes;
     p->file_bytes += N_ADDRESSES * (uint32_t)sizeof(struct address);
-    for (int w = 0; w < 4; w++)
-        place_width(x, &live, widths[w]);
+    p->frame = arena_array(&p->arena, x->k->n_functions, sizeof *p->frame);
+    for (uint32_t f = 0; f < x->k->n_functions; f++) { /* one may run while another waits: no shared places */
+        p->file_bytes = (p->file_bytes + 63) / 64 * 64;
+        p->frame[f].at = p->file_bytes;
+        for (int w = 0; w < 4; w++)
+            place_width(x, &live, &x->k->functions[f], widths[w]);
+        p->frame[f].bytes = p->file_bytes - p->frame[f].at;
+    }
+    if (x->k->n_functions > 1)
+        p->special[PTX_SPECIAL_LOCAL_FRAME] = take(p, 64);
     find_undefined(x, &live);
 }
 
@@ -145,41 +155,9 @@ static uint32_t constant(struct lowering *x, uint64_t value, int bits)
 
 static uint32_t special(struct lowering *x, uint32_t index)
 {
-    static const uint8_t bits[] = {
-#define X(id, name, type) sizeof(#type) == 4 && #type[1] == '6' ? 64 : 32,
-#include "ptx/special.def"
-#undef X
-    };
     if (!x->p->special[index])
-        x->p->special[index] = take(x->p, bits[index]);
+        x->p->special[index] = take(x->p, ptx_special_bits(index));
     return x->p->special[index];
-}
-
-static uint64_t symbol_address(const struct lowering *x, const struct ptx_operand *o)
-{
-    const struct ptx_symbol *s = &x->k->symbols[o->index];
-    bool dynamic = s->kind == PTX_SYM_SHARED && s->bytes == 0;
-    return (dynamic ? x->k->shared_bytes : s->address) + o->value;
-}
-
-static uint32_t dst_slot(const struct lowering *x, const struct ptx_insn *i, int n)
-{
-    return i->dst[n] < 0 ? 0 : x->p->slot[i->dst[n]];
-}
-
-/* Where the operand's lanes are, and their width in *bits. */
-static uint32_t operand_slot(struct lowering *x, const struct ptx_operand *o, int *bits)
-{
-    switch (o->kind) {
-    case PTX_REG: *bits = x->k->regs[o->index].bits; return x->p->slot[o->index];
-    case PTX_SPECIAL:
-        *bits = o->index == PTX_SPECIAL_GRIDID ? 64 : 32;
-        return special(x, o->index);
-    case PTX_SYMBOL: return constant(x, symbol_address(x, o), *bits);
-    case PTX_IMM: return constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
-    case PTX_NONE: break;
-    }
-    return 0;
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------------ */
@@ -217,7 +195,84 @@ static void emit_convert(struct lowering *x, int to, int from, bool is_signed, u
     emit_op(x, (is_signed ? s : u)[from / 32][to / 32], d, a);
 }
 
+/* A clock is read: its place is brought up to date. */
+static uint32_t emit_clock(struct lowering *x, uint32_t index)
+{
+    struct code *c = emit(x, x->lanes->clock);
+    c->d = special(x, index);
+    c->a = x->insn - x->p->segment[x->insn];
+    c->b = x->hooked;
+    c->x = (uint8_t)ptx_special_bits(index);
+    c->y = index == PTX_SPECIAL_CLOCK_HI || index == PTX_SPECIAL_GLOBALTIMER_HI ? 32 : 0;
+    return c->d;
+}
+
+static uint64_t symbol_address(const struct lowering *x, const struct ptx_operand *o)
+{
+    const struct ptx_symbol *s = &x->k->symbols[o->index];
+    bool dynamic = s->kind == PTX_SYM_SHARED && s->bytes == 0;
+    return (dynamic ? x->k->shared_bytes : s->address) + o->value;
+}
+
+/* The address of a variable. Those of functions lie in the frame of who runs them, those of the module
+ * where the launch says. */
+static uint32_t symbol_slot(struct lowering *x, const struct ptx_operand *o, int *bits)
+{
+    const struct ptx_symbol *s = &x->k->symbols[o->index];
+    bool framed = (s->kind == PTX_SYM_LOCAL || s->kind == PTX_SYM_ARGUMENT) && x->k->n_functions > 1;
+    if (s->kind == PTX_SYM_FUNCTION)
+        return constant(x, PTX_CODE_WINDOW + 16 * s->address, *bits);
+    if (!framed && s->kind != PTX_SYM_GLOBAL)
+        return constant(x, symbol_address(x, o), *bits);
+    uint32_t from = special(x, framed ? PTX_SPECIAL_LOCAL_FRAME : PTX_SPECIAL_GLOBALS);
+    uint32_t to = temp(x, 4 + (int)(x->n_symbols++ % 4));
+    struct code *c = emit(x, x->lanes->add_u64);
+    c->a = from;
+    c->d = to;
+    c->add = (int64_t)symbol_address(x, o);
+    if (*bits == 32)
+        emit_convert(x, 32, 64, false, to, to);
+    return to;
+}
+
+static uint32_t dst_slot(const struct lowering *x, const struct ptx_insn *i, int n)
+{
+    return i->dst[n] < 0 ? 0 : x->p->slot[i->dst[n]];
+}
+
+/* Where the operand's lanes are, and their width in *bits. */
+static uint32_t operand_slot(struct lowering *x, const struct ptx_operand *o, int *bits)
+{
+    switch (o->kind) {
+    case PTX_REG: *bits = x->k->regs[o->index].bits; return x->p->slot[o->index];
+    case PTX_SPECIAL:
+        *bits = ptx_special_bits(o->index);
+        if (o->index >= PTX_SPECIAL_CLOCK)
+            return emit_clock(x, o->index);
+        return special(x, o->index);
+    case PTX_SYMBOL: return symbol_slot(x, o, bits);
+    case PTX_IMM: return constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
+    case PTX_NONE: break;
+    }
+    return 0;
+}
+
 static bool is_float(enum ptx_type t) { return t == PTX_T_f32 || t == PTX_T_f64; }
+static bool is_small(enum ptx_type t)
+{
+    return t == PTX_T_h || t == PTX_T_h2 || t == PTX_T_bf || t == PTX_T_bf2;
+}
+
+/* Halves, alone or in pairs: denormals to zero (x: 1), into 0 to 1 (x: 2). */
+static void emit_small(struct lowering *x, enum ptx_type t, int what, uint32_t d, uint32_t a)
+{
+    struct code *c = emit(x, x->lanes->small);
+    c->d = d;
+    c->a = a;
+    c->x = (uint8_t)what;
+    c->y = (uint8_t)ptx_type_bits(t);
+    c->n = t == PTX_T_bf || t == PTX_T_bf2;
+}
 
 /* An operand of a row: brought to the row's width, denormals flushed if the instruction says so. */
 static uint32_t lower_operand(struct lowering *x, const struct ptx_insn *i, int n)
@@ -233,6 +288,10 @@ static uint32_t lower_operand(struct lowering *x, const struct ptx_insn *i, int 
         struct code *c = emit(x, x->lanes->ftz);
         c->a = slot;
         c->d = slot = temp(x, n);
+    }
+    if (i->mods & PTX_MOD_FTZ && is_small(type)) {
+        emit_small(x, type, 1, temp(x, n), slot);
+        slot = temp(x, n);
     }
     return slot;
 }
@@ -263,6 +322,10 @@ static void lower_row(struct lowering *x, const struct ptx_insn *i)
         c = emit(x, x->lanes->ftz);
         c->d = c->a = d;
     }
+    if (i->mods & PTX_MOD_FTZ && is_small(row->out))
+        emit_small(x, row->out, 1, d, d);
+    if (i->mods & PTX_MOD_SAT && is_small(row->out))
+        emit_small(x, row->out, 2, d, d);
     if (i->mods & PTX_MOD_SAT && is_float(row->out)) {
         c = emit(x, bits == 64 ? x->lanes->sat64 : x->lanes->sat32);
         c->d = c->a = d;
@@ -377,7 +440,7 @@ static void lower_four(struct lowering *x, const struct ptx_insn *i, simt_step_f
 {
     uint32_t slot[4] = {0};
     for (int n = 0; n < i->n_src; n++) {
-        bool narrow = i->op == PTX_BFI && n > 1;
+        bool narrow = (i->op == PTX_BFI && n > 1) || (i->op == PTX_MATCH && n > 0);
         int bits = i->op == PTX_VOTE && n == 0 ? 1 : i->mem_bits == 64 && !narrow ? 64 : 32;
         slot[n] = operand_slot(x, &i->src[n], &bits);
     }
@@ -423,6 +486,8 @@ static void lower_cvta(struct lowering *x, const struct ptx_insn *i)
     int bits = 64;
     uint64_t window = i->space == PTX_SPACE_SHARED  ? SIMT_SHARED_WINDOW
                       : i->space == PTX_SPACE_LOCAL ? SIMT_LOCAL_WINDOW
+                      : i->space == PTX_SPACE_CONST ? SIMT_CONST_WINDOW
+                      : i->space == PTX_SPACE_PARAM ? SIMT_PARAM_WINDOW
                                                     : 0;
     uint32_t a = operand_slot(x, &i->src[0], &bits);
     struct code *c = emit(x, x->lanes->add_u64);
@@ -450,10 +515,143 @@ static void lower_mov_vector(struct lowering *x, const struct ptx_insn *i)
         more->more[k - 1] = pack ? slot[k] : dst_slot(x, i, k);
 }
 
+/* The comparison into a temporary predicate, which then chooses. */
+static void lower_comparison(struct lowering *x, const struct ptx_insn *i, const uint32_t in[2], uint32_t d)
+{
+    uint32_t a[2] = {in[0], in[1]};
+    enum ptx_type type = ptx_rows[i->sub_op].in[0];
+    for (int n = 0; n < 2 && i->mods & PTX_MOD_FTZ; n++) {
+        if (type == PTX_T_f32) {
+            struct code *c = emit(x, x->lanes->ftz);
+            c->a = a[n];
+            c->d = temp(x, n);
+        } else {
+            emit_small(x, type, 1, temp(x, n), a[n]);
+        }
+        a[n] = temp(x, n);
+    }
+    struct code *c = emit(x, x->lanes->op[i->sub_op]);
+    c->d = d;
+    c->a = a[0];
+    c->b = a[1];
+    if (!i->bool_op)
+        return;
+    int one = 1;
+    const struct ptx_operand *o = &i->src[2];
+    uint32_t other = operand_slot(x, o, &one);
+    c = emit(x, x->lanes->pred_combine);
+    c->d = c->a = d;
+    c->c = other;
+    c->x = i->bool_op;
+    c->y = o->negated;
+    c->n = 1;
+}
+
+static void emit_choose(struct lowering *x, enum ptx_op op, uint32_t d, uint32_t yes, uint32_t no, uint32_t p)
+{
+    struct code *c = emit(x, x->lanes->op[op]);
+    c->d = d;
+    c->a = yes;
+    c->b = no;
+    c->c = p;
+}
+
+static void lower_set(struct lowering *x, const struct ptx_insn *i)
+{
+    uint32_t in[2];
+    int bits = i->mem_bits;
+    for (int n = 0; n < 2; n++) {
+        int have = ptx_type_bits(ptx_rows[i->sub_op].in[n]);
+        in[n] = operand_slot(x, &i->src[n], &have);
+    }
+    lower_comparison(x, i, in, temp(x, 3));
+    emit_choose(x, bits == 16 ? PTX_SELP_B16 : PTX_SELP_B32, dst_slot(x, i, 0),
+                constant(x, (uint64_t)i->offset, bits), constant(x, 0, bits), temp(x, 3));
+}
+
+/* Both halves, each taken out by itself; the lower one's result waits in temporary 7. */
+static void lower_set_pair(struct lowering *x, const struct ptx_insn *i)
+{
+    uint32_t in[2], half[2];
+    for (int n = 0; n < 2; n++) {
+        int have = 32;
+        in[n] = operand_slot(x, &i->src[n], &have);
+        half[n] = temp(x, 4 + n);
+    }
+    for (int k = 0; k < 2; k++) {
+        for (int n = 0; n < 2; n++) {
+            uint32_t shift = constant(x, k ? 16 : 0, 32);
+            struct code *c = emit(x, x->lanes->op[PTX_SHR_U32]);
+            c->d = temp(x, n);
+            c->a = in[n];
+            c->b = shift;
+            emit_convert(x, 16, 32, false, half[n], temp(x, n));
+        }
+        lower_comparison(x, i, half, temp(x, 6 + k));
+    }
+    if (i->op == PTX_SETP_PAIR) {
+        for (int k = 0; k < i->n_dst; k++)
+            emit_op(x, PTX_MOV_PRED, dst_slot(x, i, k), temp(x, 6 + k));
+        return;
+    }
+    uint64_t one = (uint64_t)i->offset;
+    emit_choose(x, PTX_SELP_B32, temp(x, 0), constant(x, one, 32), constant(x, 0, 32), temp(x, 6));
+    emit_choose(x, PTX_SELP_B32, temp(x, 1), constant(x, one << 16, 32), constant(x, 0, 32), temp(x, 7));
+    struct code *c = emit(x, x->lanes->op[PTX_OR_B32]);
+    c->d = dst_slot(x, i, 0);
+    c->a = temp(x, 0);
+    c->b = temp(x, 1);
+}
+
+static void lower_isspacep(struct lowering *x, const struct ptx_insn *i)
+{
+    int bits = 64;
+    uint32_t a = operand_slot(x, &i->src[0], &bits);
+    struct code *c = emit(x, x->lanes->isspacep);
+    c->a = a;
+    c->d = dst_slot(x, i, 0);
+    c->x = i->space;
+}
+
+/* a: where from (64 bits), b: where to (64 bits), c: bytes to copy, the rest becomes zero, or 0: all */
+static void lower_copy(struct lowering *x, const struct ptx_insn *i)
+{
+    uint32_t from = lower_base(x, i), to, size = 0;
+    int bits = 64;
+    if (from == temp(x, 3)) { /* the other address may need that place */
+        emit_op(x, PTX_MOV_U64, temp(x, 2), from);
+        from = temp(x, 2);
+    }
+    if (i->src[0].kind == PTX_NONE)
+        to = constant(x, 0, 64);
+    else
+        to = operand_slot(x, &i->src[0], &bits);
+    if (bits == 32) {
+        emit_convert(x, 64, 32, false, temp(x, 3), to);
+        to = temp(x, 3);
+    }
+    bits = 32;
+    if (i->n_src > 1)
+        size = operand_slot(x, &i->src[1], &bits);
+    struct code_more *more;
+    struct code *c = emit_wide(x, x->lanes->copy, &more);
+    c->a = from;
+    c->b = to;
+    c->c = size;
+    c->n = 1;
+    c->x = i->mem_bits;
+    c->y = PTX_SPACE_GLOBAL;
+    more->imm = i->offset;
+    more->spare = (uint64_t)(int64_t)(int32_t)i->target;
+}
+
 static enum stop_kind stop_kind(const struct ptx_insn *i)
 {
     switch (i->op) {
     case PTX_BRA: return STOP_BRANCH;
+    case PTX_BRX: return STOP_TABLE;
+    case PTX_CALL: return STOP_CALL;
+    case PTX_REFUSED: return STOP_TRAP;
     case PTX_BAR: return STOP_BARRIER;
     case PTX_TRAP: return STOP_TRAP;
     case PTX_RET:
@@ -465,10 +663,6 @@ static enum stop_kind stop_kind(const struct ptx_insn *i)
 /* The end of a segment. Uniform branches stay in plain code; hooks want to see every one. */
 static void lower_control(struct lowering *x, const struct ptx_insn *i, enum stop_kind kind)
 {
-    for (int n = 0; n < i->n_src; n++) { /* bar's constants get their places */
-        int bits = 32;
-        operand_slot(x, &i->src[n], &bits);
-    }
     bool in_code = kind == STOP_BRANCH && !x->hooked;
     struct code *c = emit(x, x->hooked           ? x->lanes->stop
                              : !in_code          ? x->lanes->end
@@ -496,7 +690,12 @@ static void lower_plain(struct lowering *x, const struct ptx_insn *i)
     case PTX_SHAPE_VOTE: lower_four(x, i, x->lanes->vote); break;
     case PTX_SHAPE_SHFL: lower_four(x, i, x->lanes->shfl); break;
     case PTX_SHAPE_ACTIVEMASK: lower_four(x, i, x->lanes->activemask); break;
-    case PTX_SHAPE_FENCE:
+    case PTX_SHAPE_SET: lower_set(x, i); break;
+    case PTX_SHAPE_SET_PAIR: lower_set_pair(x, i); break;
+    case PTX_SHAPE_MATCH: lower_four(x, i, x->lanes->match); break;
+    case PTX_SHAPE_REDUX: lower_four(x, i, x->lanes->redux); break;
+    case PTX_SHAPE_ISSPACEP: lower_isspacep(x, i); break;
+    case PTX_SHAPE_COPY: lower_copy(x, i); break;
     default: break;
     }
 }
@@ -521,7 +720,7 @@ static const struct code *watch_step(struct warp *w, const struct code *i, uint8
 
 static bool touches_global(const struct ptx_insn *i)
 {
-    return (i->op == PTX_LD || i->op == PTX_ST || i->op == PTX_ATOM || i->op == PTX_RED) &&
+    return (i->op == PTX_LD || i->op == PTX_ST || i->op == PTX_ATOM || i->op == PTX_RED || i->op == PTX_COPY) &&
            (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_GENERIC);
 }
 
@@ -537,6 +736,7 @@ static void forget_addresses(struct lowering *x, const struct ptx_insn *i)
 static void lower_insn(struct lowering *x, const struct ptx_insn *i)
 {
     enum stop_kind kind = stop_kind(i);
+    x->n_symbols = 0;
     if (kind != STOP_NOT) {
         lower_control(x, i, kind);
         return;
@@ -672,7 +872,7 @@ static void lower_kernel(struct lowering *x, bool hooked)
     for (size_t i = 0; i < n; i++)
         p->entry[hooked][i] = p->code[hooked] + entry[i];
     for (size_t i = 0; i < n; i++)
-        if (x->k->insns[i].op == PTX_BRA) {
+        if (stop_kind(&x->k->insns[i]) == STOP_BRANCH) {
             struct code *c = &p->code[hooked][entry[i]];
             c->target = p->code[hooked] + arrival[c->b];
         }
@@ -686,6 +886,7 @@ static void lower_solo(struct lowering *x)
     p->solo = arena_array(&p->arena, n + 1, sizeof *p->solo);
     for (x->insn = 0; x->insn < n; x->insn++) {
         entry[x->insn] = x->n_code;
+        x->n_symbols = 0;
         if (stop_kind(&x->k->insns[x->insn]) == STOP_NOT)
             lower_plain(x, &x->k->insns[x->insn]);
         emit(x, x->lanes->stop);

@@ -11,6 +11,8 @@
 /* Generic addresses of shared and local memory. */
 #define SIMT_SHARED_WINDOW 0x7fff00000000u
 #define SIMT_LOCAL_WINDOW 0x7ffe00000000u
+#define SIMT_CONST_WINDOW 0x7ffd00000000u /* loads only */
+#define SIMT_PARAM_WINDOW 0x7ffc00000000u
 #define SIMT_WINDOW_BYTES 0x40000000u
 
 struct warp;
@@ -72,7 +74,8 @@ struct address {
 
 /* Why threaded code returned to the scheduler. Code is cut into segments, at each of these and where
  * branches arrive; what a segment issues is counted at its end. */
-enum stop_kind { STOP_NOT, STOP_BRANCH, STOP_JOIN, STOP_BARRIER, STOP_RETURN, STOP_TRAP };
+enum stop_kind { STOP_NOT, STOP_BRANCH, STOP_JOIN, STOP_BARRIER, STOP_RETURN, STOP_TRAP,
+                 STOP_TABLE, STOP_CALL };
 
 /* Memory as a step sees it: address - base must be at most size - bytes. */
 struct window {
@@ -88,8 +91,24 @@ struct path {
     int8_t parent;   /* slot, or -1 */
     uint8_t children;
     int8_t barrier;  /* waits at this one, or -1 */
+    uint32_t frame;  /* call that it runs, or 0: the kernel itself */
 };
 enum { SIMT_MAX_PATHS = 64, SIMT_BARRIERS = 16 };
+
+/* A call under way: who waits for it, and what they find when all its lanes have returned. */
+struct frame {
+    uint32_t outer;                 /* frame of the caller */
+    uint32_t return_pc, reconverge; /* of the path that made it */
+    int8_t parent;
+    uint32_t callee;             /* function */
+    uint32_t called, returned;   /* lanes; those that did not take part have returned */
+    uint32_t paths;              /* that run it, those in calls that it made included */
+    uint8_t *saved;              /* registers of a caller that may be run again before, or NULL */
+};
+struct frames {
+    struct frame *v; /* number 0 is not used */
+    uint32_t n, room, free; /* free: first unused, chained by outer; 0: none */
+};
 
 struct cta;
 struct warp {
@@ -113,6 +132,7 @@ struct warp {
     uint64_t used_paths;
     struct path paths[SIMT_MAX_PATHS];
     uint32_t started_at; /* instruction at which the present run of code began */
+    struct frames *frames; /* of kernels with calls */
 };
 
 /* The steps for one kind of processor: src/simt/lanes compiled for it. */
@@ -128,6 +148,7 @@ struct lanes {
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
     simt_step_fn *pack, *unpack, *add_u64, *atomic, *carry, *bfi, *lop3, *vote, *shfl, *activemask;
+    simt_step_fn *small, *clock, *match, *redux, *isspacep, *copy;
     simt_step_fn *guard, *guard_end, *stop, *end, *jump, *branch, *join, *count;
     void (*set_lanes)(struct warp *w, uint32_t mask); /* lanes16.. for a partial mask */
 };
@@ -149,6 +170,9 @@ struct program {
     uint32_t *slot;                      /* register -> offset */
     uint32_t *base_slot;                 /* memory instruction -> offset of its base address */
     uint8_t *base_bits;                  /* and its width: 32 or 64; 0: no memory instruction */
+    struct {
+        uint32_t at, bytes;
+    } *frame;                            /* function -> where its registers lie */
     uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
     uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
     size_t n_zeroed;                     /* registers that may be read before they are written: zeroed */
@@ -168,10 +192,31 @@ struct cta {
     uint64_t issued, limit;
     uint32_t live;                       /* threads that have not ended */
     uint32_t arrived[SIMT_BARRIERS], expected[SIMT_BARRIERS]; /* threads; expected 0: all live */
+    uint32_t said_yes[SIMT_BARRIERS]; /* bar.red: threads with a true predicate */
     bool hooked;   /* runs code with hook steps */
     bool detached; /* the hook wants no more: plain code from the next control step on */
     struct simt_trap trap;
 };
+
+/* ---- paths.c ---- */
+void simt_free_frames(struct frames *f, size_t n_warps);
+void simt_begin_frames(struct warp *w);
+struct path *simt_add_path(struct warp *w, struct path path);
+/* The path to run next: the newest slot that can; NULL if all wait. */
+struct path *simt_ready_path(struct warp *w);
+/* The path is over: its lanes ended, returned or reached the meeting point. A parent whose children are all
+ * over goes on with the lanes still there; without any it is over, too. */
+void simt_end_path(struct warp *w, struct path *p);
+void simt_end_threads(struct cta *c, struct warp *w, struct path *p, uint32_t lanes);
+/* Lanes `taken` of p go to i->target, the others on; they meet at i->reconverge. Returns the path to run. */
+struct path *simt_diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn, uint32_t taken);
+/* brx; each index is within the table. */
+struct path *simt_branch_table(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
+                               uint32_t lanes, const uint64_t *index);
+/* Returns the path to run, or NULL and a trap. pointer: of calls through one, each lane's. */
+struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t lanes, const uint64_t *pointer,
+                       struct simt_trap *trap);
+void simt_return(struct warp *w, struct path *p, uint32_t lanes);
 
 /* Called by hook steps. */
 void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);

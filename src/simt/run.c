@@ -13,8 +13,9 @@ struct simt {
     const struct lanes *lanes;
     struct program *programs[N_PROGRAMS]; /* of kernels run lately, newest first */
     struct warp *warps;
-    uint8_t *regs, *shared, *local;
-    size_t n_warps, regs_bytes, shared_bytes, local_bytes;
+    struct frames *frames; /* of each warp */
+    uint8_t *regs, *shared, *local, *constants;
+    size_t n_warps, regs_bytes, shared_bytes, local_bytes, constant_bytes;
 };
 
 bool simt_lanes_usable(const struct lanes *lanes)
@@ -54,10 +55,12 @@ void simt_free(struct simt *s)
         return;
     for (int i = 0; i < N_PROGRAMS; i++)
         simt_program_free(s->programs[i]);
+    simt_free_frames(s->frames, s->n_warps);
     free(s->warps);
     free(s->regs);
     free(s->shared);
     free(s->local);
+    free(s->constants);
     free(s);
 }
 
@@ -92,6 +95,12 @@ int simt_check_launch(const struct simt_launch *l, struct diag *d)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
                          "kernel '%s': %u + %u bytes of shared memory, at most 256 KiB", k->name,
                          k->shared_bytes, l->dynamic_shared);
+    if (k->required_threads && n_threads(l) != k->required_threads)
+        return diag_fail(d, ERR_INPUT, k->at, "kernel '%s': blocks of %llu threads, it requires %u",
+                         k->name, (unsigned long long)n_threads(l), k->required_threads);
+    if (k->global_bytes && !l->globals)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "kernel '%s': its module's variables have no place in memory", k->name);
     if (k->params_bytes && !l->params)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel '%s': parameters are missing", k->name);
     return OK;
@@ -148,7 +157,12 @@ static void set_fixed(const struct program *p, const struct simt_launch *l, uint
     for (uint32_t n = 0; n < 3; n++) {
         set_all(r, s[PTX_SPECIAL_NTID_X + n], l->block[n]);
         set_all(r, s[PTX_SPECIAL_NCTAID_X + n], l->grid[n]);
+        set_all(r, s[PTX_SPECIAL_NCLUSTERID_X + n], l->grid[n]);
+        set_all(r, s[PTX_SPECIAL_CLUSTER_NCTAID_X + n], 1);
     }
+    set_all(r, s[PTX_SPECIAL_CLUSTER_NCTARANK], 1);
+    for (uint32_t lane = 0; s[PTX_SPECIAL_GLOBALS] && lane < SIMT_LANES; lane++)
+        memcpy(r + s[PTX_SPECIAL_GLOBALS] + 8 * lane, &l->globals, 8);
     set_all(r, s[PTX_SPECIAL_WARPID], warp);
     set_all(r, s[PTX_SPECIAL_NWARPID], (uint32_t)((threads + 31) / 32));
     set_all(r, s[PTX_SPECIAL_NSMID], 1);
@@ -180,10 +194,55 @@ static void prepare_warp(struct cta *c, struct simt_mem *m, uint32_t index)
     w->local_stride = k->local_bytes;
     w->local = (struct window){s->local + (size_t)index * SIMT_LANES * k->local_bytes, 0, k->local_bytes};
     w->param = (struct window){(uint8_t *)(uintptr_t)c->launch->params, 0, k->params_bytes};
-    w->constant = (struct window){(uint8_t *)(uintptr_t)k->constants, 0, k->constant_bytes};
+    w->constant = (struct window){s->constants, 0, k->constant_bytes};
+    w->frames = k->n_functions > 1 ? &s->frames[index] : NULL;
     w->written = m->written;
     memcpy(w->regs, c->program->image, c->program->file_bytes);
     set_fixed(c->program, c->launch, index, w->regs);
+}
+
+static uint64_t pointee_address(const struct ptx_kernel *k, const struct ptx_relocation *r, uint64_t globals)
+{
+    const struct ptx_symbol *s = &k->symbols[r->symbol];
+    uint64_t at = s->address + r->add;
+    switch (s->kind) {
+    case PTX_SYM_GLOBAL: return globals + at;
+    case PTX_SYM_CONST: return SIMT_CONST_WINDOW + at;
+    case PTX_SYM_SHARED: return SIMT_SHARED_WINDOW + at;
+    case PTX_SYM_FUNCTION: return PTX_CODE_WINDOW + 16 * s->address + r->add;
+    default: return at;
+    }
+}
+
+/* The module's constant memory, with the addresses in it. */
+static void prepare_constants(struct simt *s, const struct ptx_kernel *k, uint64_t globals)
+{
+    reserve(&s->constants, &s->constant_bytes, k->constant_bytes);
+    if (k->constant_bytes)
+        memcpy(s->constants, k->constants, k->constant_bytes);
+    for (uint32_t i = 0; i < k->n_relocations; i++) {
+        uint64_t v = pointee_address(k, &k->relocations[i], globals);
+        if (k->relocations[i].constant)
+            memcpy(s->constants + k->relocations[i].at, &v, 8);
+    }
+}
+
+int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *address, struct diag *d)
+{
+    *address = 0;
+    if (!k->global_bytes)
+        return OK;
+    if (simt_mem_alloc(m, k->global_bytes, address, d) != OK)
+        return d ? d->code : ERR_INPUT;
+    for (size_t i = 0; i < k->n_symbols; i++)
+        if (k->symbols[i].init)
+            simt_mem_write(m, *address + k->symbols[i].address, k->symbols[i].init, k->symbols[i].bytes);
+    for (uint32_t i = 0; i < k->n_relocations; i++) {
+        uint64_t v = pointee_address(k, &k->relocations[i], *address);
+        if (!k->relocations[i].constant)
+            simt_mem_write(m, *address + k->relocations[i].at, &v, 8);
+    }
+    return OK;
 }
 
 static void prepare(struct cta *c, struct simt_mem *m)
@@ -197,11 +256,14 @@ static void prepare(struct cta *c, struct simt_mem *m)
     reserve(&s->local, &s->local_bytes, (size_t)c->n_warps * SIMT_LANES * k->local_bytes);
     if (s->n_warps < c->n_warps) {
         free(s->warps);
+        simt_free_frames(s->frames, s->n_warps);
         s->warps = aligned_alloc(64, (c->n_warps * sizeof *s->warps + 63) / 64 * 64);
-        if (!s->warps)
+        s->frames = calloc(c->n_warps, sizeof *s->frames);
+        if (!s->warps || !s->frames)
             abort();
         s->n_warps = c->n_warps;
     }
+    prepare_constants(s, k, c->launch->globals);
     for (uint32_t i = 0; i < c->n_warps; i++)
         prepare_warp(c, m, i);
 }
@@ -220,6 +282,7 @@ static void begin_cta(struct cta *c, uint64_t number)
     c->detached = false;
     memset(c->arrived, 0, sizeof c->arrived);
     memset(c->expected, 0, sizeof c->expected);
+    memset(c->said_yes, 0, sizeof c->said_yes);
     memset(s->shared, 0, (size_t)c->kernel->shared_bytes + l->dynamic_shared);
     memset(s->local, 0, (size_t)c->n_warps * SIMT_LANES * c->kernel->local_bytes);
     for (uint32_t i = 0; i < c->n_warps; i++) {
@@ -232,105 +295,46 @@ static void begin_cta(struct cta *c, uint64_t number)
             memset(w->regs + p->zeroed[n], 0, p->zeroed_bytes[n]);
         for (uint32_t n = 0; n < 3; n++)
             set_all(w->regs, p->special[PTX_SPECIAL_CTAID_X + n], id[n]);
+        for (uint32_t n = 0; n < 3; n++)
+            set_all(w->regs, p->special[PTX_SPECIAL_CLUSTERID_X + n], id[n]);
+        if (w->frames)
+            simt_begin_frames(w);
     }
-}
-
-/* ---- Paths of a warp ------------------------------------------------------------------------------------- */
-static struct path *add_path(struct warp *w, struct path path)
-{
-    assert(~w->used_paths != 0);
-    int slot = __builtin_ctzll(~w->used_paths);
-    w->used_paths |= 1ull << slot;
-    w->paths[slot] = path;
-    if (path.parent >= 0)
-        w->paths[path.parent].children++;
-    return &w->paths[slot];
-}
-
-static bool is_ready(const struct path *p) { return p->children == 0 && p->barrier < 0; }
-
-/* The path to run next: the newest slot that can; NULL if all wait. */
-static struct path *ready_path(struct warp *w)
-{
-    for (uint64_t used = w->used_paths; used;) {
-        int slot = 63 - __builtin_clzll(used);
-        if (is_ready(&w->paths[slot]))
-            return &w->paths[slot];
-        used &= ~(1ull << slot);
-    }
-    return NULL;
-}
-
-/* The path is over: its lanes ended or reached the meeting point. A parent whose children are all over
- * goes on with the lanes still alive; without any it is over, too. */
-static void end_path(struct warp *w, struct path *p)
-{
-    for (;;) {
-        int8_t parent = p->parent;
-        w->used_paths &= ~(1ull << (p - w->paths));
-        if (parent < 0)
-            return;
-        p = &w->paths[parent];
-        p->children--;
-        if (p->children > 0)
-            return;
-        p->mask &= w->live;
-        if (p->mask)
-            return;
-    }
-}
-
-static void end_threads(struct cta *c, struct warp *w, struct path *p, uint32_t lanes)
-{
-    w->live &= ~lanes;
-    c->live -= (uint32_t)__builtin_popcount(lanes);
-    p->mask &= ~lanes;
-}
-
-/* Lanes `taken` of p go to i->target, the others on; they meet at i->reconverge. */
-static struct path *diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
-                            uint32_t taken)
-{
-    uint32_t others = p->mask & ~taken, meet = i->reconverge, next = insn + 1;
-    struct path child = {.reconverge = meet, .parent = (int8_t)(p - w->paths), .barrier = -1};
-    bool same = meet == PTX_NOWHERE || p->reconverge == meet;
-    if (same) {
-        child.parent = p->parent;
-        child.reconverge = p->reconverge;
-    } else {
-        p->pc = meet;
-    }
-    uint32_t mask[2] = {taken, others}, pc[2] = {i->target, next};
-    bool reuse = same;
-    struct path *last = p;
-    for (int side = 0; side < 2; side++) {
-        if (pc[side] == meet)
-            continue; /* waits in the parent */
-        child.mask = mask[side];
-        child.pc = pc[side];
-        if (reuse) {
-            p->mask = child.mask;
-            p->pc = child.pc;
-            reuse = false;
-        } else {
-            last = add_path(w, child);
-        }
-    }
-    return last;
 }
 
 /* ---- Barriers ---------------------------------------------------------------------------------------------- */
+/* What a bar.red gives to the lanes of p that wait at it. */
+static void write_reduction(struct cta *c, struct warp *w, const struct path *p, int barrier)
+{
+    uint32_t insn = p->pc - 1;
+    const struct ptx_insn *i = &c->kernel->insns[insn];
+    uint32_t yes = c->said_yes[barrier], all = c->arrived[barrier];
+    if (!i->n_dst)
+        return;
+    if (i->dst[0] >= 0) {
+        struct simt_reg to = {c->kernel->regs[i->dst[0]].bits, w->regs + c->program->slot[i->dst[0]]};
+        uint64_t v = i->what == PTX_BAR_POPC ? yes : i->what == PTX_BAR_AND ? yes == all : yes > 0;
+        for (uint32_t m = p->mask; m; m &= m - 1)
+            simt_lane_set(&to, __builtin_ctz(m), v);
+    }
+    w->started_at = p->pc;
+    if (c->hooked)
+        simt_call_hook(w, insn, p->mask);
+}
+
 static void release(struct cta *c, int barrier)
 {
     for (uint32_t i = 0; i < c->n_warps; i++) {
         struct warp *w = &c->s->warps[i];
         for (uint64_t used = w->used_paths; used; used &= used - 1) {
             struct path *p = &w->paths[__builtin_ctzll(used)];
-            if (p->barrier == barrier)
-                p->barrier = -1;
+            if (p->barrier != barrier)
+                continue;
+            p->barrier = -1;
+            write_reduction(c, w, p, barrier);
         }
     }
-    c->arrived[barrier] = c->expected[barrier] = 0;
+    c->arrived[barrier] = c->expected[barrier] = c->said_yes[barrier] = 0;
 }
 
 /* After an arrival, or threads that ended: barriers that nothing waits for any more. */
@@ -341,21 +345,41 @@ static void check_barriers(struct cta *c)
             release(c, b);
 }
 
-static uint32_t operand_value(const struct cta *c, const struct warp *w, const struct ptx_operand *o)
+/* Each lane's value of an operand of a control instruction. */
+static void operand_values(const struct cta *c, const struct warp *w, const struct ptx_operand *o, uint64_t *out)
 {
-    if (o->kind != PTX_REG)
-        return (uint32_t)o->value;
-    const uint32_t *lanes = (const uint32_t *)(const void *)(w->regs + c->program->slot[o->index]);
-    return lanes[__builtin_ctz(w->path_mask)];
+    struct simt_reg reg = {0};
+    if (o->kind == PTX_REG)
+        reg = (struct simt_reg){c->kernel->regs[o->index].bits, w->regs + c->program->slot[o->index]};
+    else if (o->kind == PTX_SPECIAL && c->program->special[o->index])
+        reg = (struct simt_reg){ptx_special_bits(o->index), w->regs + c->program->special[o->index]};
+    for (int l = 0; l < SIMT_LANES; l++)
+        out[l] = reg.lanes ? simt_lane_get(&reg, l) ^ o->negated : o->value;
 }
 
-static void arrive(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i)
+static uint32_t operand_value(const struct cta *c, const struct warp *w, const struct ptx_operand *o)
+{
+    uint64_t v[SIMT_LANES];
+    operand_values(c, w, o, v);
+    return (uint32_t)v[__builtin_ctz(w->path_mask)];
+}
+
+/* Lanes of p come to a barrier; p waits there unless it is bar.arrive. */
+static void arrive(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t lanes)
 {
     uint32_t id = operand_value(c, w, &i->src[0]) % SIMT_BARRIERS;
-    if (i->n_src > 1)
+    bool red = i->n_dst > 0, count = i->n_src > (red ? 2 : 1);
+    if (count)
         c->expected[id] = operand_value(c, w, &i->src[1]);
-    p->barrier = (int8_t)id;
-    c->arrived[id] += (uint32_t)__builtin_popcount(p->mask);
+    if (red) {
+        uint64_t yes[SIMT_LANES];
+        operand_values(c, w, &i->src[i->n_src - 1], yes);
+        for (uint32_t m = lanes; m; m &= m - 1)
+            c->said_yes[id] += (uint32_t)(yes[__builtin_ctz(m)] & 1);
+    }
+    if (i->what != PTX_BAR_ARRIVE)
+        p->barrier = (int8_t)id;
+    c->arrived[id] += (uint32_t)__builtin_popcount(lanes);
     check_barriers(c);
 }
 
@@ -417,7 +441,7 @@ void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
     const struct ptx_insn *i = &c->kernel->insns[step->insn];
     const uint64_t *base = (const uint64_t *)(const void *)(w->regs + step->a);
     bool atomic = i->op == PTX_ATOM || i->op == PTX_RED;
-    uint32_t n = atomic ? 1 : i->op == PTX_ST ? i->n_src : i->n_dst;
+    uint32_t n = atomic || i->op == PTX_COPY ? 1 : i->op == PTX_ST ? i->n_src : i->n_dst;
     struct simt_access access = {.store = i->op == PTX_ST, .bytes = i->mem_bits / 8u * n};
     if (!c->hook->access)
         return;
@@ -444,6 +468,70 @@ static void trap(struct cta *c, const struct warp *w, enum trap_kind kind, uint3
     c->trap.lane = (uint32_t)__builtin_ctz(w->path_mask);
 }
 
+static struct path *branch_table(struct cta *c, struct warp *w, struct path *p, uint32_t insn, uint32_t lanes)
+{
+    const struct ptx_insn *i = &c->kernel->insns[insn];
+    uint64_t index[SIMT_LANES];
+    operand_values(c, w, &i->src[0], index);
+    for (uint32_t m = lanes; m; m &= m - 1)
+        if ((uint32_t)index[__builtin_ctz(m)] >= i->n_targets) {
+            trap(c, w, TRAP_INVALID_PC, insn);
+            c->trap.lane = (uint32_t)__builtin_ctz(m);
+            c->trap.address = index[__builtin_ctz(m)];
+            return NULL;
+        }
+    return simt_branch_table(w, p, i, insn, lanes, index);
+}
+
+/* Of CUDA's run-time system: results are zero. */
+static void call_runtime(struct warp *w, const struct ptx_call *call, uint32_t lanes)
+{
+    uint32_t slot = w->cta->program->special[PTX_SPECIAL_LOCAL_FRAME];
+    for (uint32_t m = lanes; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        uint64_t base = 0;
+        if (slot)
+            memcpy(&base, w->regs + slot + 8 * l, 8);
+        for (uint32_t n = 0; n < call->n_rets; n++)
+            memset(w->local.data + (uint64_t)l * w->local_stride + base + call->rets[n].address, 0,
+                   call->rets[n].bytes);
+    }
+}
+
+static struct path *call(struct cta *c, struct warp *w, struct path *p, uint32_t insn, uint32_t lanes)
+{
+    const struct ptx_insn *i = &c->kernel->insns[insn];
+    uint64_t pointer[SIMT_LANES] = {0};
+    if (i->call->runtime) {
+        call_runtime(w, i->call, lanes);
+        if (i->call->fails)
+            trap(c, w, TRAP_INVALID_PC, insn);
+        return p;
+    }
+    if (i->n_src)
+        operand_values(c, w, &i->src[0], pointer);
+    if (!w->frames) { /* through a pointer, and there is no function to point to */
+        trap(c, w, TRAP_INVALID_PC, insn);
+        c->trap.address = pointer[__builtin_ctz(lanes)];
+        return NULL;
+    }
+    return simt_call(w, p, insn, lanes, pointer, &c->trap);
+}
+
+static void return_or_end(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t lanes)
+{
+    if (!lanes)
+        return;
+    if (i->op == PTX_RET && p->frame) {
+        simt_return(w, p, lanes);
+        return;
+    }
+    simt_end_threads(c, w, p, lanes);
+    if (!p->mask)
+        simt_end_path(w, p);
+    check_barriers(c);
+}
+
 /* The control instruction at which path p stopped. Returns the path to go on with, NULL to choose. */
 static struct path *control(struct cta *c, struct warp *w, struct path *p, const struct code *stop)
 {
@@ -457,32 +545,29 @@ static struct path *control(struct cta *c, struct warp *w, struct path *p, const
         lanes &= i->guard_negated ? ~pred : pred;
         w->masked_off += (uint64_t)__builtin_popcount(p->mask & ~lanes);
     }
-    if (c->hooked && lanes)
+    if (c->hooked && lanes && !i->n_dst) /* a barrier's result comes later */
         simt_call_hook(w, stop->insn, lanes);
     p->pc = stop->insn + 1;
     switch ((enum stop_kind)stop->kind) {
     case STOP_BRANCH:
         if (lanes && lanes != p->mask)
-            return diverge(w, p, i, stop->insn, lanes);
+            return simt_diverge(w, p, i, stop->insn, lanes);
         if (lanes)
             p->pc = i->target;
         return p;
+    case STOP_TABLE: return lanes ? branch_table(c, w, p, stop->insn, lanes) : p;
+    case STOP_CALL: return lanes ? call(c, w, p, stop->insn, lanes) : p;
     case STOP_BARRIER:
-        if (lanes && lanes != p->mask) { /* the others go on: they are a path of their own */
+        if (lanes && lanes != p->mask && i->what != PTX_BAR_ARRIVE) { /* the others go on: a path of their own */
             struct path rest = *p;
             rest.mask = p->mask & ~lanes;
             p->mask = lanes;
-            add_path(w, rest);
+            simt_add_path(w, rest);
         }
         if (lanes)
-            arrive(c, w, p, i);
+            arrive(c, w, p, i, lanes);
         break;
-    case STOP_RETURN:
-        end_threads(c, w, p, lanes);
-        if (!p->mask)
-            end_path(w, p);
-        check_barriers(c);
-        break;
+    case STOP_RETURN: return_or_end(c, w, p, i, lanes); break;
     case STOP_TRAP:
         if (lanes)
             trap(c, w, TRAP_INVALID_PC, stop->insn);
@@ -527,8 +612,8 @@ static const struct code *run_path(struct cta *c, struct warp *w, const struct p
 static struct path *advance(struct cta *c, struct warp *w, struct path *p, struct simt_counts *counts)
 {
     if (p->reconverge == p->pc) {
-        end_path(w, p);
-        return ready_path(w);
+        simt_end_path(w, p);
+        return simt_ready_path(w);
     }
     const struct code *stop = run_path(c, w, p);
     account(c, w, counts, stop);
@@ -544,20 +629,20 @@ static struct path *advance(struct cta *c, struct warp *w, struct path *p, struc
         trap(c, w, TRAP_HANG, stop->insn);
     if (c->trap.kind != TRAP_NONE)
         return NULL;
-    return p ? p : ready_path(w);
+    return p ? p : simt_ready_path(w);
 }
 
 /* Run the warp until all its paths wait or it has none, or a trap. */
 static void run_warp(struct cta *c, struct warp *w, struct simt_counts *counts)
 {
-    for (struct path *p = ready_path(w); p;)
+    for (struct path *p = simt_ready_path(w); p;)
         p = advance(c, w, p, counts);
 }
 
 bool simt_run_alone(struct cta *c, struct warp *w)
 {
     struct simt_counts counts = {0};
-    for (struct path *p = ready_path(w); p && p != w->paths;)
+    for (struct path *p = simt_ready_path(w); p && p != w->paths;)
         p = advance(c, w, p, &counts);
     bool waits = false;
     for (uint64_t used = w->used_paths; used; used &= used - 1)
@@ -569,7 +654,7 @@ bool simt_run_alone(struct cta *c, struct warp *w)
 static bool any_ready(struct cta *c)
 {
     for (uint32_t i = 0; i < c->n_warps; i++)
-        if (ready_path(&c->s->warps[i]))
+        if (simt_ready_path(&c->s->warps[i]))
             return true;
     return false;
 }

@@ -61,9 +61,13 @@ struct simt_launch {
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared; /* bytes beyond the kernel's static shared memory */
     const uint8_t *params;   /* ptx_params_bytes(kernel) bytes */
+    uint64_t globals;        /* where the variables of the kernel's module are: simt_load_globals */
     const char *label;       /* "input-transform", for reports; borrowed */
 };
 uint64_t simt_n_ctas(const struct simt_launch *l);
+/* A place in m for the module-scope variables of k's module, with their initial values: for
+ * simt_launch.globals of all kernels of that module. 0 if it has none. */
+int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *address, struct diag *d);
 
 /* A buffer of global memory, and what it is to the program. */
 struct simt_buffer {

@@ -10,6 +10,7 @@ static const char *type_name(enum ptx_type t)
 {
     static const char *const names[] = {
         [PTX_T_no] = "",     [PTX_T_p] = "pred",  [PTX_T_u8] = "u8",   [PTX_T_s8] = "s8",   [PTX_T_h] = "f16",
+        [PTX_T_h2] = "f16x2", [PTX_T_bf] = "bf16", [PTX_T_bf2] = "bf16x2",
         [PTX_T_u16] = "u16", [PTX_T_s16] = "s16", [PTX_T_u32] = "u32", [PTX_T_s32] = "s32", [PTX_T_u64] = "u64",
         [PTX_T_s64] = "s64", [PTX_T_f32] = "f32", [PTX_T_f64] = "f64",
     };
@@ -70,7 +71,8 @@ static void print_doc(FILE *f)
 #undef X
     };
     for (int i = 0; i < PTX_N_SPECIALS; i++)
-        fprintf(f, "%s`%s`", i ? ", " : "", specials[i]);
+        if (specials[i][0] == '%') /* others cannot be written */
+            fprintf(f, "%s`%s`", i ? ", " : "", specials[i]);
     fputs("\n", f);
 }
 

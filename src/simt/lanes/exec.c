@@ -257,6 +257,60 @@ STEP(step_add_u64)
     NEXT;
 }
 
+/* Halves, n: bf16; y: 16, or 32 for pairs; x: 1 denormals become zero, 2 into 0 to 1, NaN becomes 0. */
+ALWAYS_INLINE u16 mend_half(u16 v, int what, bool brain)
+{
+    u16 exponent = brain ? 0x7f80 : 0x7c00, one = brain ? 0x3f80 : 0x3c00, size = v & 0x7fff;
+    if (what == 1)
+        return v & exponent ? v : v & 0x8000;
+    return size > exponent || v & 0x8000 ? 0 : size > one ? one : v;
+}
+
+STEP(step_small)
+{
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        u64 v = read_lane(r + i->a, i->y, l);
+        u64 low = mend_half((u16)v, i->x, i->n), high = i->y == 32 ? mend_half((u16)(v >> 16), i->x, i->n) : 0;
+        put_lane(r + i->d, i->y, l, low | high << 16);
+    }
+    NEXT;
+}
+
+/* Instructions that the CTA has issued before this one; a: since the segment began. Hooked code (b) counts
+ * at its end. y: bits to drop. */
+STEP(step_clock)
+{
+    u64 now = w->cta ? (i->b ? w->cta->issued + i->insn - w->started_at
+                             : w->cta->limit - (u64)w->left + i->a)
+                     : 0;
+    now >>= i->y;
+    for (int l = 0; l < SIMT_LANES; l++)
+        put_lane(r + i->d, i->x, l, now);
+    (void)mask;
+    NEXT;
+}
+
+/* Does a generic address lie in space x? */
+STEP(step_isspacep)
+{
+    const u64 *a = AT(r + i->a);
+    u32 yes = 0;
+    u64 window = i->x == PTX_SPACE_SHARED  ? SIMT_SHARED_WINDOW
+                 : i->x == PTX_SPACE_LOCAL ? SIMT_LOCAL_WINDOW
+                 : i->x == PTX_SPACE_CONST ? SIMT_CONST_WINDOW
+                                           : SIMT_PARAM_WINDOW;
+    for (int l = 0; l < SIMT_LANES; l++) {
+        bool inside = a[l] - window < SIMT_WINDOW_BYTES;
+        if (i->x == PTX_SPACE_GLOBAL)
+            inside = a[l] - SIMT_SHARED_WINDOW >= SIMT_WINDOW_BYTES && a[l] - SIMT_LOCAL_WINDOW >= SIMT_WINDOW_BYTES &&
+                     a[l] - SIMT_CONST_WINDOW >= SIMT_WINDOW_BYTES && a[l] - SIMT_PARAM_WINDOW >= SIMT_WINDOW_BYTES;
+        yes |= (u32)inside << l;
+    }
+    write_mask(r + i->d, yes, mask);
+    NEXT;
+}
+
 /* x: bits of a whole, n parts */
 STEP(step_pack)
 {
@@ -317,6 +371,12 @@ const struct lanes SIMT_TABLE = {
     .vote = step_vote,
     .shfl = step_shfl,
     .activemask = step_activemask,
+    .small = step_small,
+    .clock = step_clock,
+    .match = step_match,
+    .redux = step_redux,
+    .isspacep = step_isspacep,
+    .copy = step_copy,
     .guard = step_guard,
     .guard_end = step_guard_end,
     .stop = step_stop,

@@ -33,6 +33,8 @@ static u64 change(enum ptx_what what, u64 old, u64 b, u64 c, unsigned bits, bool
     switch (what) {
     case PTX_ATOM_ADD: return old + b;
     case PTX_ATOM_FADD: return add_floats(old, b, bits);
+    case PTX_ATOM_HADD: return bits == 16 ? h_add((u16)old, (u16)b, 0) : h2_add((u32)old, (u32)b, 0);
+    case PTX_ATOM_BFADD: return bits == 16 ? bf_add((u16)old, (u16)b, 0) : bf2_add((u32)old, (u32)b, 0);
     case PTX_ATOM_MIN: return less(b, old, bits, is_signed) ? b : old;
     case PTX_ATOM_MAX: return less(old, b, bits, is_signed) ? b : old;
     case PTX_ATOM_INC: return old >= b ? 0 : old + 1;
@@ -51,11 +53,11 @@ STEP(step_atomic)
     enum ptx_what what = (enum ptx_what)more_of(i)->more[0];
     u64 *base = (u64 *)w->address;
     memcpy(base, r + i->b, sizeof w->address);
-    if (!find_trap(w, i, base, mask))
+    if (!find_trap(w, i, base, mask, true))
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bits / 8, l);
+        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bits / 8, l, true);
         u64 old = 0, b = read_lane(r + i->a, (int)bits, l);
         memcpy(&old, at.data + at.offset, bits / 8);
         u64 v = change(what, old, b, read_lane(r + i->c, (int)bits, l), bits, i->x & 128);
@@ -183,5 +185,79 @@ STEP(step_activemask)
     LANES to[l] = mask;
     if (mask != SIMT_FULL_MASK)
         blend(w, r + i->d, 4);
+    NEXT_WIDE;
+}
+
+/* Lanes with the same value: for each its own kind (any), or all of them or none. */
+STEP(step_match)
+{
+    int bits = i->y & 127;
+    u32 members = mask, all = 0, out[SIMT_LANES];
+    for (u32 m = mask; m; m &= m - 1)
+        members &= ((const u32 *)(r + i->b))[__builtin_ctz(m)];
+    members = members ? members : mask;
+    for (u32 m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        u64 v = read_lane(r + i->a, bits, l);
+        out[l] = 0;
+        for (u32 n = members; n; n &= n - 1)
+            out[l] |= (u32)(read_lane(r + i->a, bits, __builtin_ctz(n)) == v) << __builtin_ctz(n);
+        if (i->x == PTX_MATCH_ALL) {
+            out[l] = out[l] == members ? members : 0;
+            all |= (u32)(out[l] != 0) << l;
+        }
+    }
+    for (u32 m = mask; m; m &= m - 1)
+        put_lane(r + i->d, 32, __builtin_ctz(m), out[__builtin_ctz(m)]);
+    if (i->n > 1)
+        write_mask(r + more_of(i)->more[1], all, mask);
+    NEXT_WIDE;
+}
+
+STEP(step_redux)
+{
+    bool is_signed = i->y & 128, first = true;
+    u32 members = mask;
+    u64 v = 0;
+    for (u32 m = mask; m; m &= m - 1)
+        members &= ((const u32 *)(r + i->b))[__builtin_ctz(m)];
+    members = members ? members : mask;
+    for (u32 m = members; m; m &= m - 1, first = false) {
+        u64 lane = read_lane(r + i->a, 32, __builtin_ctz(m));
+        v = first ? lane : (u32)change((enum ptx_what)i->x, v, lane, 0, 32, is_signed);
+    }
+    for (u32 m = mask; m; m &= m - 1)
+        put_lane(r + i->d, 32, __builtin_ctz(m), v);
+    NEXT_WIDE;
+}
+
+/* ---- cp.async: from global to shared memory, at once ------------------------------------------------------- */
+STEP(step_copy)
+{
+    unsigned bytes = (unsigned)i->x / 8;
+    u64 *from = (u64 *)w->address, to[SIMT_LANES];
+    const struct code_more *more = more_of(i);
+    for (int l = 0; l < SIMT_LANES; l++) {
+        from[l] = ((const u64 *)(r + i->a))[l] + (u64)more->imm;
+        to[l] = ((const u64 *)(r + i->b))[l] + more->spare;
+    }
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        struct place source = locate(w, PTX_SPACE_GLOBAL, from[l], bytes, l, false);
+        struct place target = locate(w, PTX_SPACE_SHARED, to[l], bytes, l, true);
+        if (source.trap != TRAP_NONE)
+            return trap_at(w, i, source.trap, l, from[l]);
+        if (target.trap != TRAP_NONE)
+            return trap_at(w, i, target.trap, l, to[l]);
+    }
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        u32 n = i->c ? ((const u32 *)(r + i->c))[l] : bytes;
+        struct place source = locate(w, PTX_SPACE_GLOBAL, from[l], bytes, l, false);
+        struct place target = locate(w, PTX_SPACE_SHARED, to[l], bytes, l, true);
+        n = n < bytes ? n : bytes;
+        memset(target.data + target.offset, 0, bytes);
+        memcpy(target.data + target.offset, source.data + source.offset, n);
+    }
     NEXT_WIDE;
 }

@@ -14,13 +14,18 @@ struct place { /* what one lane's address means */
     enum trap_kind trap;
 };
 
-static struct place locate(const struct warp *w, int space, u64 address, unsigned bytes, int lane)
+static struct place locate(const struct warp *w, int space, u64 address, unsigned bytes, int lane, bool write)
 {
+    u64 whole = address;
     if (space == PTX_SPACE_GENERIC) {
         if (address - SHARED_WINDOW < SIMT_WINDOW_BYTES)
             space = PTX_SPACE_SHARED, address -= SHARED_WINDOW;
         else if (address - LOCAL_WINDOW < SIMT_WINDOW_BYTES)
             space = PTX_SPACE_LOCAL, address -= LOCAL_WINDOW;
+        else if (!write && address - SIMT_CONST_WINDOW < SIMT_WINDOW_BYTES)
+            space = PTX_SPACE_CONST, address -= SIMT_CONST_WINDOW;
+        else if (!write && address - SIMT_PARAM_WINDOW < SIMT_WINDOW_BYTES)
+            space = PTX_SPACE_PARAM, address -= SIMT_PARAM_WINDOW;
         else
             space = PTX_SPACE_GLOBAL;
     }
@@ -31,7 +36,7 @@ static struct place locate(const struct warp *w, int space, u64 address, unsigne
                                                            : &w->constant;
     u64 offset = address - win->base;
     struct place at = {win->data, offset, space == PTX_SPACE_GLOBAL, TRAP_NONE};
-    if (address % bytes != 0)
+    if (whole % bytes != 0)
         at.trap = TRAP_MISALIGNED_ADDRESS;
     else if (offset > win->size || win->size - offset < bytes)
         at.trap = space == PTX_SPACE_SHARED  ? TRAP_SHARED_OUT_OF_RANGE
@@ -59,13 +64,13 @@ ALWAYS_INLINE void mark_written(struct warp *w, u64 offset)
 
 /* The first lane that traps, if any; the step's space is in y. Loads: address in a; stores: in b. */
 static __attribute__((noinline)) const struct code *
-find_trap(struct warp *w, const struct code *i, const u64 *base, uint32_t mask)
+find_trap(struct warp *w, const struct code *i, const u64 *base, uint32_t mask, bool write)
 {
     unsigned bytes = (unsigned)(i->x & 127) / 8 * i->n;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
         u64 address = base[l] + (u64)more_of(i)->imm;
-        struct place at = locate(w, i->y, address, bytes, l);
+        struct place at = locate(w, i->y, address, bytes, l, write);
         if (at.trap != TRAP_NONE)
             return trap_at(w, i, at.trap, l, address);
     }
@@ -77,11 +82,11 @@ STEP(load_slow)
     unsigned size = (unsigned)(i->x & 127) / 8, bytes = size * i->n;
     const u64 *base = AT(w->address);
     memcpy(w->address, r + i->a, sizeof w->address);
-    if (!find_trap(w, i, base, mask))
+    if (!find_trap(w, i, base, mask, false))
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l);
+        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l, false);
         for (int k = 0; k < i->n; k++) {
             u64 v = 0;
             memcpy(&v, at.data + at.offset + (unsigned)k * size, size);
@@ -97,11 +102,11 @@ STEP(store_slow)
 {
     unsigned size = (unsigned)(i->x & 127) / 8, bytes = size * i->n;
     const u64 *base = AT(r + i->b);
-    if (!find_trap(w, i, base, mask))
+    if (!find_trap(w, i, base, mask, true))
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l);
+        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l, true);
         for (int k = 0; k < i->n; k++) {
             u64 v = read_lane(element_a(r, i, k), (int)i->c, l);
             memcpy(at.data + at.offset + (unsigned)k * size, &v, size);
@@ -165,7 +170,7 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
     u64 start;                                                                                        \
     enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);              \
     if (__builtin_expect(shape == ACCESS_BAD, 0))                                                     \
-        return find_trap(w, i, base, mask) ? load_slow(w, i, r, mask) : NULL;                         \
+        return find_trap(w, i, base, mask, false) ? load_slow(w, i, r, mask) : NULL;                         \
     const u64 *o = AT(w->address);                                                                    \
     const uint8_t *data = (win).data;                                                                 \
     for (int k = 0; k < i->n; k++, data += sizeof(T)) {                                               \
@@ -189,7 +194,7 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
     u64 start;                                                                                        \
     enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);              \
     if (__builtin_expect(shape == ACCESS_BAD, 0))                                                     \
-        return find_trap(w, i, base, mask) ? store_slow(w, i, r, mask) : NULL;                        \
+        return find_trap(w, i, base, mask, true) ? store_slow(w, i, r, mask) : NULL;                        \
     const u64 *o = AT(w->address);                                                                    \
     uint8_t *data = (win).data;                                                                       \
     if (shape == ACCESS_CONSECUTIVE && i->n == 1 && mask == SIMT_FULL_MASK) {                         \

@@ -64,6 +64,9 @@
 #define BODY_u16(a) BODY_VALUE
 #define BODY_s16(a) BODY_VALUE
 #define BODY_h(a) BODY_VALUE
+#define BODY_h2(a) BODY_VALUE
+#define BODY_bf(a) BODY_VALUE
+#define BODY_bf2(a) BODY_VALUE
 #define BODY_u32(a) BODY_VALUE
 #define BODY_s32(a) BODY_VALUE
 #define BODY_u64(a) BODY_VALUE
@@ -74,6 +77,8 @@
 #define BODY_P_p BODY_LOGIC
 #define BODY_P_u16 BODY_MASK
 #define BODY_P_s16 BODY_MASK
+#define BODY_P_h BODY_MASK
+#define BODY_P_bf BODY_MASK
 #define BODY_P_u32 BODY_MASK
 #define BODY_P_s32 BODY_MASK
 #define BODY_P_u64 BODY_MASK

@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -21,6 +22,9 @@ LANE_TYPE(float, f32);
 LANE_TYPE(double, f64);
 #undef LANE_TYPE
 typedef u16 h;
+typedef u32 h2;
+typedef u16 bf;
+typedef u32 bf2;
 typedef u8 no;
 typedef unsigned __int128 u128;
 typedef __int128 s128;
@@ -31,6 +35,9 @@ typedef __int128 s128;
 #define GET_u16(ptr, l) (((const u16 *)(ptr))[l])
 #define GET_s16(ptr, l) (((const s16 *)(ptr))[l])
 #define GET_h(ptr, l) (((const u16 *)(ptr))[l])
+#define GET_h2(ptr, l) (((const u32 *)(ptr))[l])
+#define GET_bf(ptr, l) (((const u16 *)(ptr))[l])
+#define GET_bf2(ptr, l) (((const u32 *)(ptr))[l])
 #define GET_u32(ptr, l) (((const u32 *)(ptr))[l])
 #define GET_s32(ptr, l) (((const s32 *)(ptr))[l])
 #define GET_u64(ptr, l) (((const u64 *)(ptr))[l])
@@ -61,6 +68,9 @@ static inline f64 canonical_f64(f64 v)
 #define CANONICAL_u16(v) (v)
 #define CANONICAL_s16(v) (v)
 #define CANONICAL_h(v) (v)
+#define CANONICAL_h2(v) (v)
+#define CANONICAL_bf(v) (v)
+#define CANONICAL_bf2(v) (v)
 #define CANONICAL_u32(v) (v)
 #define CANONICAL_s32(v) (v)
 #define CANONICAL_u64(v) (v)
@@ -109,6 +119,47 @@ static inline u32 dp4a(u32 a, u32 b, u32 c, int a_signed, int b_signed)
         c += (u32)(x * y);
     }
     return c;
+}
+
+static inline u32 dp2a(u32 a, u32 b, u32 c, int a_signed, int b_signed)
+{
+    for (int i = 0; i < 2; i++) {
+        s64 x = a_signed ? (s16)(a >> 16 * i) : (s64)(a >> 16 * i & 0xffff);
+        s64 y = b_signed ? (s8)(b >> 8 * i) : (s64)(b >> 8 * i & 255);
+        c += (u32)(x * y);
+    }
+    return c;
+}
+
+/* Differences of bytes, in their places or summed. */
+static inline u32 vabsdiff4(u32 a, u32 b, int is_signed, int sum)
+{
+    u32 out = 0;
+    for (int i = 0; i < 32; i += 8) {
+        s32 x = is_signed ? (s8)(a >> i) : (s32)(a >> i & 255);
+        s32 y = is_signed ? (s8)(b >> i) : (s32)(b >> i & 255);
+        u32 difference = (u32)(x < y ? y - x : x - y);
+        out += sum ? difference : difference << i;
+    }
+    return out;
+}
+
+/* b ones from bit a on. */
+static inline u32 bmsk(u32 a, u32 b, int clamp)
+{
+    a = clamp ? a : a & 31;
+    b = clamp ? b : b & 31;
+    u32 ones = b > 31 ? ~0u : (1u << (b & 31)) - 1;
+    return a > 31 ? 0 : ones << (a & 31);
+}
+
+/* The lowest n bits, extended. */
+static inline u32 szext(u32 a, u32 n, int is_signed)
+{
+    if (n == 0)
+        return 0;
+    u32 left = a << ((32 - n) & 31);
+    return is_signed ? (u32)((s32)left >> ((32 - n) & 31)) : left >> ((32 - n) & 31);
 }
 
 static inline u32 popc32(u32 v)
@@ -174,7 +225,7 @@ static inline u32 prmt(u32 a, u32 b, u32 c)
     return out;
 }
 
-/* IEEE 754 binary16, to nearest even. */
+/* IEEE 754 binary16. */
 static inline f32 half_to_f32(u16 half)
 {
     u32 sign = (u32)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
@@ -190,23 +241,71 @@ static inline f32 half_to_f32(u16 half)
     return v;
 }
 
-static inline u16 f32_to_half(f32 v)
+/* A double as a float of `mant` explicit bits of fraction and least exponent `low`, in the rounding mode
+ * that is set: the fraction becomes an integer, which rint rounds. */
+static inline u32 narrow_f64(f64 v, int mant, int low, u32 infinity)
 {
-    u32 bits, magnitude, sign;
+    u64 bits;
+    memcpy(&bits, &v, sizeof v);
+    u32 sign = (u32)(bits >> 63), out;
+    int e = (int)(bits >> 52 & 2047) - 1023;
+    e = e < low ? low : e;
+    u64 scale_bits = (u64)(1023 + mant - e) << 52;
+    f64 scale;
+    memcpy(&scale, &scale_bits, sizeof scale);
+    f64 whole = fabs(rint(v * scale));
+    out = (u32)(e - low) << mant;
+    out += (u32)(s32)(whole < 1e9 ? whole : 1e9);
+    f32 over = (f32)(v * 0x1p200); /* infinite, or the greatest there is: as the mode says */
+    u32 top = fabsf(over) <= FLT_MAX ? infinity - 1 : infinity;
+    out = e > 1 - low || out >= infinity ? top : out;
+    out = v == v ? out : 0x7fff;
+    sign = v == v ? sign : 0;
+    return sign << 15 | out;
+}
+static inline u16 f64_to_h(f64 v) { return (u16)narrow_f64(v, 10, -14, 0x7c00); }
+static inline u16 f64_to_bf(f64 v) { return (u16)narrow_f64(v, 7, -126, 0x7f80); }
+
+static inline f32 H(u16 v) { return half_to_f32(v); }
+static inline f32 BF(u16 v)
+{
+    u32 bits = (u32)v << 16;
+    f32 out;
+    memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
+/* To 10 bits of fraction, halves away from zero; the rest is zero. */
+static inline u32 f32_to_tf32(f32 v)
+{
+    u32 bits;
     memcpy(&bits, &v, sizeof bits);
-    sign = bits >> 16 & 0x8000;
-    magnitude = bits & 0x7fffffffu;
-    if (magnitude > 0x7f800000u)
-        return 0x7fff;
-    if (magnitude >= 0x477ff000u) /* rounds to more than 65504 */
-        return (u16)(sign | 0x7c00);
-    u32 shift = magnitude >= 0x38800000u ? 13 : magnitude < 0x33000000u ? 31 : 126 - (magnitude >> 23);
-    u32 value = magnitude >= 0x38800000u ? magnitude - 0x38000000u
-                : shift == 31            ? 0
-                                         : (magnitude & 0x7fffffu) | 0x800000u;
-    u32 rest = value & ((1u << shift) - 1), half_way = 1u << (shift - 1), out = value >> shift;
-    out += rest > half_way || (rest == half_way && out & 1);
-    return (u16)(sign | out);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return 0x7fffffffu;
+    return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & ~0x1fffu;
+}
+
+/* Sticky: if double is too narrow, the last bit says that there was more, so that rounding again, to at
+ * most 51 bits, is rounding once. */
+static inline f64 sticky(f64 v, bool inexact, bool away)
+{
+    s64 bits;
+    memcpy(&bits, &v, sizeof v);
+    bits += inexact && !(bits & 1) ? away ? 1 : -1 : 0;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+static inline f64 odd_sum(f64 a, f64 b)
+{
+    f64 s = a + b, t = s - a, error = (a - (s - t)) + (b - t);
+    bool inexact = error > 0 || error < 0;
+    return sticky(s, inexact, (error > 0) == (s > 0));
+}
+static inline f64 odd_u64(u64 v) { return odd_sum((f64)(v >> 32) * 0x1p32, (f64)(u32)v); }
+static inline f64 odd_s64(s64 v)
+{
+    f64 size = odd_u64(v < 0 ? 0 - (u64)v : (u64)v);
+    return v < 0 ? -size : size;
 }
 
 static inline f32 fma_f32(f32 a, f32 b, f32 c) { return __builtin_fmaf(a, b, c); }
@@ -232,6 +331,56 @@ MIN_MAX(max_f32, f32, u32, >, &)
 MIN_MAX(min_f64, f64, u64, <, |)
 MIN_MAX(max_f64, f64, u64, >, &)
 #undef MIN_MAX
+
+static inline f32 xorsign(f32 a, f32 b, f32 (*choose)(f32, f32))
+{
+    f32 v = choose(fabsf(a), fabsf(b));
+    return v == v && signbit(a) != signbit(b) ? -v : v;
+}
+
+/* f16 and bf16 by way of double, where products are exact and sums sticky; pairs half by half. */
+#define SMALL(F, narrow, W, name, expr)                                                               \
+    static inline u16 F##_##name(u16 x, u16 y, u16 z)                                                 \
+    {                                                                                                 \
+        f64 a = W(x), b = W(y), c = W(z);                                                             \
+        (void)a, (void)b, (void)c;                                                                    \
+        return narrow(expr);                                                                          \
+    }                                                                                                 \
+    static inline u32 F##2_##name(u32 x, u32 y, u32 z)                                                \
+    {                                                                                                 \
+        u32 high = F##_##name((u16)(x >> 16), (u16)(y >> 16), (u16)(z >> 16));                        \
+        return high << 16 | F##_##name((u16)x, (u16)y, (u16)z);                                       \
+    }
+#define SMALL_BITS(F, name, expr)                                                                     \
+    static inline u16 F##_##name(u16 a, u16 b, u16 c)                                                 \
+    {                                                                                                 \
+        (void)b, (void)c;                                                                             \
+        return (u16)(expr);                                                                           \
+    }                                                                                                 \
+    static inline u32 F##2_##name(u32 x, u32 y, u32 z)                                                \
+    {                                                                                                 \
+        u32 high = F##_##name((u16)(x >> 16), (u16)(y >> 16), (u16)(z >> 16));                        \
+        return high << 16 | F##_##name((u16)x, (u16)y, (u16)z);                                       \
+    }
+#define SMALL_ALL(F, narrow, W)                                                                       \
+    SMALL(F, narrow, W, add, odd_sum(a, b))                                                           \
+    SMALL(F, narrow, W, sub, odd_sum(a, -b))                                                          \
+    SMALL(F, narrow, W, mul, a *b)                                                                    \
+    SMALL(F, narrow, W, fma, odd_sum(a *b, c))                                                        \
+    SMALL(F, narrow, W, fma_relu, odd_sum(a *b, c) < 0 ? 0 : odd_sum(a * b, c))                       \
+    SMALL(F, narrow, W, min, min_f64(a, b))                                                           \
+    SMALL(F, narrow, W, max, max_f64(a, b))                                                           \
+    SMALL(F, narrow, W, min_nan, a != a || b != b ? a + b : min_f64(a, b))                            \
+    SMALL(F, narrow, W, max_nan, a != a || b != b ? a + b : max_f64(a, b))                            \
+    SMALL(F, narrow, W, ex2, exp2(a))                                                                 \
+    SMALL(F, narrow, W, tanh, tanh(a))                                                                \
+    SMALL_BITS(F, neg, a ^ 0x8000)                                                                    \
+    SMALL_BITS(F, abs, a & 0x7fff)
+SMALL_ALL(h, f64_to_h, H)
+SMALL_ALL(bf, f64_to_bf, BF)
+#undef SMALL
+#undef SMALL_BITS
+#undef SMALL_ALL
 
 /* Rounded floats to integers, clamped; comparisons with NaN are false. */
 static inline u32 to_u32(f64 v, f64 hi, u32 nan)
