@@ -96,6 +96,14 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
 int campaign_run(const char *path, const struct conv_program *p, const float *input,
                  const float *filter, const struct campaign_options *options, struct diag *d);
 
+/* What is done of a campaign: in the store and in the shards beside it, which a run on several ranks
+ * left when it was cut off. */
+struct campaign_extent {
+    uint64_t n, outcome[N_OUTCOMES]; /* n: numbers that are there, once each */
+    size_t shards;
+};
+int campaign_extent(struct campaign_extent *out, struct store *s, const char *path, struct diag *d);
+
 /* Run injection `number` of a store again and compare with the row, bit for bit: ERR_INPUT says what
  * differs. The result is as experiment_run's; its diffs are the row's (NCHW) and belong to a. */
 int campaign_replay(struct experiment_result *out, struct arena *a, struct store *s,

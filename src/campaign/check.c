@@ -47,7 +47,7 @@ static int compare(const struct store_injection *a, const struct store_injection
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (fields[i].stored != fields[i].now)
             return differs(d, a->number, fields[i].what, fields[i].stored, fields[i].now);
-    for (size_t i = 0; i < a->n_diffs; i++) {
+    for (size_t i = 0; a->diffs && i < a->n_diffs; i++) {
         if (a->diffs[i].index != b->diffs[i].index)
             return differs(d, a->number, "differing element", a->diffs[i].index, b->diffs[i].index);
         if (a->diffs[i].faulty_bits != b->diffs[i].faulty_bits)

@@ -110,6 +110,11 @@ struct restored {
 int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c, struct diag *d);
 void subject_fini(struct restored *r);
 
+/* ---- shards.c: stores beside the store, in which the other ranks of a run write ---- */
+const char *shard_name(struct arena *a, const char *store, int rank);
+/* Take what the shards beside the store hold into it, and remove them. n: injections that came. */
+int shards_absorb(struct store *s, const char *store, uint64_t *n, struct diag *d);
+
 /* An experiment as a row of the store; what it points to is in a. */
 struct recorder {
     const struct golden *golden;

@@ -150,6 +150,18 @@ static void tell(struct campaign *c)
         c->options->progress(c->options->progress_ctx, &c->progress);
 }
 
+/* For `sievert status`. */
+static int publish(struct campaign *c, struct diag *d)
+{
+    const struct progress *p = &c->progress;
+    return store_set_live(c->store,
+                          &(struct store_live){.ranks = 1, .jobs = (uint64_t)c->jobs, .seconds = p->seconds,
+                                               .began = p->before, .done = p->done, .wanted = p->planned,
+                                               .outcome = {[OUTCOME_MASKED] = p->masked,
+                                                           [OUTCOME_SDC] = p->sdc, [OUTCOME_DUE] = p->due}},
+                          d);
+}
+
 static void count(struct progress *p, enum outcome o)
 {
     p->done++;
@@ -201,9 +213,10 @@ static int write_all(struct campaign *c, struct diag *d)
     for (bool over = false; rc == OK && !over;) {
         struct batch *b = finished(c, &over);
         rc = b ? write_batch(c, b, d) : store_tick(c->store, d);
-        if (seconds_since(&c->began) - told >= 0.1) {
+        if (rc == OK && seconds_since(&c->began) - told >= 0.1) {
             told = seconds_since(&c->began);
             tell(c);
+            rc = publish(c, d);
         }
     }
     return rc;
@@ -322,11 +335,13 @@ static int open_store(struct campaign *c, const char *path, const struct store_c
     struct arena a = {0};
     const struct store_span *there;
     size_t n;
-    uint64_t outcomes[N_OUTCOMES];
+    uint64_t came, outcomes[N_OUTCOMES];
     bool old = access(path, F_OK) == 0;
     int rc = old ? store_open(&c->store, path, true, d) : store_create(&c->store, path, s, d);
     if (rc == OK && old)
         rc = store_same_campaign(c->store, s, d);
+    if (rc == OK)
+        rc = shards_absorb(c->store, path, &came, d);
     if (rc == OK)
         rc = store_spans(c->store, &a, &there, &n, d);
     if (rc == OK)

@@ -56,6 +56,7 @@ struct cli_command {
 struct cli {
     const struct cli_command *command;
     bool json, quiet;
+    const char *progress; /* "auto", "json" or "none" */
     int n_operands;
     char **operands;
     struct arena arena; /* freed when the command returns */
@@ -97,16 +98,22 @@ bool cli_colour(void);
 void cli_print_json(json_t *j);
 
 /* ---- Progress and interruption --------------------------------------------------------------- */
-/* One line on stderr, rewritten on a terminal, repeated every few seconds elsewhere. */
+/* One line on stderr, rewritten on a terminal, repeated every few seconds elsewhere; with --progress json
+ * an object a second, each on its line. */
 struct progress_line {
-    bool quiet, terminal, shown;
+    bool quiet, terminal, json, shown;
     double next; /* monotonic time before which nothing is shown */
     size_t width;
 };
-void progress_begin(struct progress_line *p, bool quiet);
+void progress_begin(struct progress_line *p, const struct cli *cli);
 /* fraction of the work done (0 to 1), elapsed seconds; text is shown after them. */
 void progress_show(struct progress_line *p, double fraction, double seconds, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* The whole line, where time left is not seconds / fraction x (1 - fraction). */
+void progress_line(struct progress_line *p, double fraction, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* In the place of progress_show where p->json: these members beside fraction and seconds. Takes details. */
+void progress_json(struct progress_line *p, double fraction, double seconds, json_t *details);
 void progress_end(struct progress_line *p);
 /* "1:05", "2:03:04" */
 void format_seconds(char out[static 16], double seconds);

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/kernel.h"
 #include "cli/problem.h"
+#include "cli/watch.h"
 #include "report/report.h"
 #include "stats/stats.h"
 #include "store/store.h"
@@ -14,8 +15,8 @@
 struct inject_args {
     struct problem_args problem; /* first: problem_defaults */
     struct kernel_args kernel;
-    const char *fault, *launch, *line, *population, *engine, *store, *check;
-    uint64_t n, seed;
+    const char *fault, *launch, *line, *population, *engine, *store, *check, *part;
+    uint64_t n, seed, tensors;
     double margin, confidence;
     struct doubles epsilons;
     int jobs, hang_factor;
@@ -31,6 +32,7 @@ static void defaults(void *args)
     o->population = "machine";
     o->engine = vocab_word(&vocab_engines, 0);
     o->seed = 1;
+    o->tensors = STORE_ALL_TENSORS;
     o->confidence = 0.95;
     o->epsilons = (struct doubles){3, {0, 1e-6, 1e-3}};
     o->hang_factor = 10;
@@ -83,6 +85,10 @@ const struct cli_command cmd_inject = {
          offsetof(struct inject_args, hang_factor)},
         {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
          offsetof(struct inject_args, jobs)},
+        {"part", 0, OPT_STRING, "K/M", "only the K-th of M parts; `sievert merge` puts them together",
+         offsetof(struct inject_args, part)},
+        {"tensors", 0, OPT_U64, "N", "keep the faulty tensors of a uniform sample of N SDCs (all)",
+         offsetof(struct inject_args, tensors)},
         {"output", 'o', OPT_STRING, "RUN.db", "the store; continued if it is there",
          offsetof(struct inject_args, store)},
         {"list", 0, OPT_FLAG, NULL, "list the words of --fault and --engine and stop",
@@ -117,14 +123,32 @@ static void list_words(struct cli *cli)
     json_decref(doc);
 }
 
+struct watching {
+    struct progress_line line;
+    double confidence;
+};
+
 static void show_progress(void *ctx, const struct progress *p)
 {
+    struct watching *w = ctx;
+    uint64_t all = p->masked + p->sdc + p->due;
     double rate = p->seconds > 0 ? (double)(p->done - p->before) / p->seconds : 0;
-    double n = p->done ? (double)p->done : 1;
-    progress_show(ctx, (double)p->done / (double)(p->planned ? p->planned : 1), p->seconds,
-                  "%llu/%llu injections, %.0f/s: masked %.1f %%, SDC %.1f %%, DUE %.1f %%",
-                  (unsigned long long)p->done, (unsigned long long)p->planned, rate,
-                  100 * (double)p->masked / n, 100 * (double)p->sdc / n, 100 * (double)p->due / n);
+    double fraction = (double)p->done / (double)(p->planned ? p->planned : 1);
+    if (w->line.json) {
+        progress_json(&w->line, fraction, p->seconds, progress_details(p->done, p->planned, rate,
+                      (uint64_t[]){p->masked, p->sdc, p->due}, w->confidence));
+        return;
+    }
+    char shares[3][48];
+    share_text(shares[0], p->masked, all, w->confidence);
+    share_text(shares[1], p->sdc, all, w->confidence);
+    share_text(shares[2], p->due, all, w->confidence);
+    char left[16] = "?";
+    if (rate > 0)
+        format_seconds(left, (double)(p->planned - p->done) / rate);
+    progress_line(&w->line, fraction, "%5.1f %%  %s left  %llu/%llu, %.0f/s: masked %s, SDC %s, DUE %s",
+                  100 * fraction, left, (unsigned long long)p->done, (unsigned long long)p->planned, rate,
+                  shares[0], shares[1], shares[2]);
 }
 
 /* -n, or the sample size that --margin asks for. */
@@ -144,6 +168,23 @@ static int sample_size(uint64_t *n, const struct inject_args *o, const struct si
         golden_free(g);
     }
     return rc;
+}
+
+/* "3/8": the third of eight parts of n injections, as even as they can be. */
+static int part_of(struct campaign_options *c, const char *part, struct diag *d)
+{
+    unsigned long long k = 0, m = 0;
+    int end = 0;
+    if (!part)
+        return OK;
+    if (sscanf(part, "%llu/%llu%n", &k, &m, &end) != 2 || part[end] || strchr(part, '-') || k < 1 || k > m)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--part '%s': as 3/8, the third of eight parts", part);
+    uint64_t n = c->n;
+    c->first = (uint64_t)((unsigned __int128)n * (k - 1) / m);
+    c->n = (uint64_t)((unsigned __int128)n * k / m);
+    return c->first < c->n ? OK
+                           : diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--part %s of %llu injections is empty",
+                                       part, (unsigned long long)n);
 }
 
 /* The filters are parts of the fault's text: one grammar, one place that checks. */
@@ -267,18 +308,20 @@ static int set_check(struct target *t, struct cli *cli, const struct inject_args
 static int inject(struct target *t, struct cli *cli, const struct inject_args *o, struct campaign_options *c)
 {
     struct check check;
-    struct progress_line line;
+    struct watching watching = {.confidence = o->confidence};
     int rc = sample_size(&c->n, o, t->subject.sim, &c->kind, &cli->diag);
+    if (rc == OK)
+        rc = part_of(c, o->part, &cli->diag);
     if (rc == OK)
         rc = set_check(t, cli, o, c, &check);
     if (rc != OK)
         return rc;
-    progress_begin(&line, cli->quiet);
+    progress_begin(&watching.line, cli);
     c->progress = show_progress;
-    c->progress_ctx = &line;
+    c->progress_ctx = &watching;
     cli_catch_interrupts();
     rc = campaign_run_subject(o->store, &t->subject, c, &cli->diag);
-    progress_end(&line);
+    progress_end(&watching.line);
     return rc;
 }
 
@@ -290,6 +333,7 @@ int run_inject(struct cli *cli, void *args)
         .seed = o->seed,
         .hang_factor = (uint32_t)o->hang_factor,
         .jobs = o->jobs,
+        .tensors = o->tensors == STORE_ALL_TENSORS ? NULL : &o->tensors,
         .n_epsilons = o->epsilons.n,
         .epsilons = o->epsilons.v,
         .stop = &cli_stop,

@@ -215,7 +215,7 @@ static int collect(void *ctx, const struct store_injection *i)
     struct collector *k = ctx;
     struct validation *v = k->v;
     struct characterisation c;
-    if (i->outcome != OUTCOME_SDC)
+    if (i->outcome != OUTCOME_SDC || !i->diffs)
         return 0;
     for (size_t j = 0; j < i->n_diffs; j++) {
         uint32_t index = i->diffs[j].index;

@@ -115,7 +115,7 @@ int run_simulate(struct cli *cli, void *args)
                          "give --onnx NET.onnx, -o SIM.db, and one of --model, --campaign, --baseline; -n at "
                          "least 1");
     struct progress_line line;
-    progress_begin(&line, cli->quiet);
+    progress_begin(&line, cli);
     cli_catch_interrupts();
     struct sim_options s = {
         .network = o->onnx, .dataset = o->data, .layer = o->layer, .model = o->model,

@@ -41,7 +41,7 @@ int run_study(struct cli *cli, void *args)
     struct study_args *o = args;
     struct progress_line line;
     json_t *doc;
-    progress_begin(&line, cli->quiet);
+    progress_begin(&line, cli);
     cli_catch_interrupts();
     struct study_options s = {
         .config = cli->operands[0], .out_dir = o->out, .jobs = o->jobs,

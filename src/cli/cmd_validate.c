@@ -117,7 +117,7 @@ int run_validate(struct cli *cli, void *args)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
                          "give a study's folder, or --onnx, --layer and --campaign");
     struct progress_line line;
-    progress_begin(&line, cli->quiet);
+    progress_begin(&line, cli);
     cli_catch_interrupts();
     struct sim_options s = {
         .network = o->onnx, .dataset = o->data, .seed = o->seed, .n = o->n, .images = o->images,

@@ -15,6 +15,8 @@ enum { MAX_OPTIONS = 48, CODE_FIRST = 256 };
 const struct cli_option cli_common_options[] = {
     {"json", 0, OPT_FLAG, NULL, "print results as JSON", offsetof(struct cli, json)},
     {"quiet", 'q', OPT_FLAG, NULL, "no progress on stderr", offsetof(struct cli, quiet)},
+    {"progress", 0, OPT_STRING, "HOW", "auto; json: an object a second on stderr; none",
+     offsetof(struct cli, progress)},
     {"help", 'h', OPT_FLAG, NULL, "show this", 0},
     CLI_OPTION_END,
 };
@@ -191,6 +193,9 @@ int cli_parse(struct cli *cli, void *args, int argc, char **argv)
             return usage_error(cli, "%s is not %s", what, wanted);
         }
     }
+    const char *how = cli->progress;
+    if (how && strcmp(how, "auto") != 0 && strcmp(how, "json") != 0 && strcmp(how, "none") != 0)
+        return usage_error(cli, "--progress: '%s' is not auto, json or none%s", how, "");
     cli->operands = argv + optind;
     cli->n_operands = argc - optind;
     if (cli->n_operands < cli->command->min_operands)

@@ -97,26 +97,39 @@ void format_seconds(char out[static 16], double seconds)
         snprintf(out, 16, "%u:%02u", s / 60, s % 60);
 }
 
-void progress_begin(struct progress_line *p, bool quiet)
+void progress_begin(struct progress_line *p, const struct cli *cli)
 {
-    *p = (struct progress_line){.quiet = quiet, .terminal = isatty(STDERR_FILENO)};
+    const char *how = cli->progress ? cli->progress : "auto";
+    *p = (struct progress_line){.quiet = cli->quiet || strcmp(how, "none") == 0,
+                                .json = strcmp(how, "json") == 0,
+                                .terminal = isatty(STDERR_FILENO)};
 }
 
-void progress_show(struct progress_line *p, double fraction, double seconds, const char *fmt, ...)
+/* Whether it is time to show something; the end of the work is always told to machines. */
+static bool due(struct progress_line *p, double fraction)
 {
     double now = monotonic_seconds();
-    if (p->quiet || now < p->next)
-        return;
-    p->next = now + (p->terminal ? 0.1 : 5.0);
-    char line[256], text[160], left[16] = "?";
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (fraction > 0)
-        format_seconds(left, seconds / fraction * (1 - fraction));
-    int n = snprintf(line, sizeof line, "%5.1f %%  %s left  %s", 100 * fraction, left, text);
-    size_t width = n > 0 ? (size_t)n : 0;
+    if (p->quiet || (now < p->next && !(p->json && fraction >= 1)))
+        return false;
+    p->next = now + (p->json ? 1 : p->terminal ? 0.1 : 5.0);
+    return true;
+}
+
+void progress_json(struct progress_line *p, double fraction, double seconds, json_t *details)
+{
+    if (due(p, fraction)) {
+        json_object_set_new(details, "fraction", json_real(fraction));
+        json_object_set_new(details, "seconds", json_real(seconds));
+        json_dumpf(details, stderr, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        fputc('\n', stderr);
+        fflush(stderr);
+    }
+    json_decref(details);
+}
+
+static void show_line(struct progress_line *p, const char *line)
+{
+    size_t width = columns(line);
     if (p->terminal)
         fprintf(stderr, "\r%s%*s", line, p->width > width ? (int)(p->width - width) : 0, "");
     else
@@ -124,6 +137,36 @@ void progress_show(struct progress_line *p, double fraction, double seconds, con
     fflush(stderr);
     p->width = width;
     p->shown = true;
+}
+
+void progress_line(struct progress_line *p, double fraction, const char *fmt, ...)
+{
+    char line[320];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (due(p, fraction))
+        show_line(p, line);
+}
+
+void progress_show(struct progress_line *p, double fraction, double seconds, const char *fmt, ...)
+{
+    char line[256], text[200], left[16] = "?";
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (p->json) {
+        progress_json(p, fraction, seconds, json_pack("{s:s}", "doing", text));
+        return;
+    }
+    if (!due(p, fraction))
+        return;
+    if (fraction > 0)
+        format_seconds(left, seconds / fraction * (1 - fraction));
+    snprintf(line, sizeof line, "%5.1f %%  %s left  %s", 100 * fraction, left, text);
+    show_line(p, line);
 }
 
 void progress_end(struct progress_line *p)

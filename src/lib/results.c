@@ -54,10 +54,6 @@ uint64_t sievert_results_count(const struct sievert_results *r)
 static int get(struct store_injection *i, struct arena *a, struct sievert_results *r,
                uint64_t number, struct diag *d)
 {
-    if (number >= r->n)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "injection %llu: the store has %llu, numbered from 0",
-                         (unsigned long long)number, (unsigned long long)r->n);
     return store_get(r->store, number, i, a, d);
 }
 
@@ -103,6 +99,10 @@ int sievert_results_tensor(float *out, struct sievert_results *r, uint64_t numbe
     struct arena a = {0};
     struct store_injection i;
     int rc = get(&i, &a, r, number, &d);
+    if (rc == OK && i.n_diffs && !i.diffs)
+        rc = diag_fail(&d, ERR_INPUT, DIAG_NOWHERE,
+                       "injection %llu: its tensor is not in the sample that the campaign kept",
+                       (unsigned long long)number);
     if (rc == OK) {
         sievert_results_golden(out, r);
         for (size_t k = 0; k < i.n_diffs; k++)

@@ -93,12 +93,12 @@ static json_t *magnitudes(const struct tally *t)
 {
     uint64_t decade[DECADE_MAX - DECADE_MIN + 1] = {0};
     json_t *histogram = json_array();
-    double *x = malloc((t->n_sdc + 1) * sizeof *x);
+    double *x = malloc((t->n_errors + 1) * sizeof *x);
     size_t n = 0;
     if (!x)
         return json_null();
-    for (size_t i = 0; i < t->n_sdc; i++) {
-        double e = t->sdc[i].max_abs_error;
+    for (size_t i = 0; i < t->n_errors; i++) {
+        double e = t->errors[i];
         if (!isfinite(e))
             continue;
         x[n++] = e;
@@ -110,7 +110,7 @@ static json_t *magnitudes(const struct tally *t)
     for (int i = DECADE_MIN; i <= DECADE_MAX; i++)
         if (decade[i - DECADE_MIN])
             json_array_append_new(histogram, json_pack("[i, o]", i, integer(decade[i - DECADE_MIN])));
-    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "not_finite", integer(t->n_sdc - n),
+    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "not_finite", integer(t->n_errors - n),
                           "q1", quantile(x, n, 0.25), "median", quantile(x, n, 0.5), "q3",
                           quantile(x, n, 0.75), "max", quantile(x, n, 1), "decades", histogram);
     free(x);

@@ -168,7 +168,7 @@ static int check_row(const struct tally *t, const struct store_injection *i, str
         if (c->dim[k] == 0 || __builtin_mul_overflow(elems, c->dim[k], &elems))
             elems = 0;
     bool fits = elems != 0 && elems == c->golden_floats;
-    for (size_t k = 0; k < i->n_diffs && fits; k++)
+    for (size_t k = 0; i->diffs && k < i->n_diffs && fits; k++)
         fits = i->diffs[k].index < elems && (k == 0 || i->diffs[k - 1].index < i->diffs[k].index);
     if (fits)
         return OK;
@@ -188,16 +188,15 @@ static size_t count_channels(const struct store_injection *i, size_t area)
     return n;
 }
 
-static int draw(json_t **out, const struct tally *t, const struct sdc *s, const char *kind,
-                struct diag *d)
+static int draw(json_t **out, const struct tally *t, uint64_t number, const char *kind, struct diag *d)
 {
     const struct store_campaign *c = t->campaign;
     struct arena a = {0};
     struct store_injection i;
-    int rc = store_get(t->store, s->number, &i, &a, d);
+    int rc = store_get(t->store, number, &i, &a, d);
     if (rc == OK)
         rc = check_row(t, &i, d);
-    if (rc == OK && i.n_diffs > 0) {
+    if (rc == OK && i.diffs && i.labels && i.labels[0].corrupted) {
         size_t channels = count_channels(&i, c->dim[2] * c->dim[3]);
         struct layout l = lay_out(c->dim, channels);
         struct value_range range = characterise_range(c->golden, c->golden_floats);
@@ -207,13 +206,13 @@ static int draw(json_t **out, const struct tally *t, const struct sdc *s, const 
         char *uri = data_uri(pixels, l.width, l.height);
         const char *command = arena_printf(&a, "sievert replay %s %llu",
                                            report_shell_word(&a, t->cell.campaign),
-                                           (unsigned long long)s->number);
+                                           (unsigned long long)number);
         *out = json_pack(
             "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:s?}", "kind", kind,
-            "pattern", vocab_word(&vocab_patterns, s->pattern), "injection",
-            (json_int_t)s->number, "corrupted", (json_int_t)s->corrupted, "channels",
+            "pattern", vocab_word(&vocab_patterns, i.labels[0].pattern), "injection",
+            (json_int_t)number, "corrupted", (json_int_t)i.labels[0].corrupted, "channels",
             (json_int_t)channels, "channels_shown", (json_int_t)l.shown, "channels_all",
-            (json_int_t)l.channels, "max_abs_error", json_number(s->max_abs_error), "width",
+            (json_int_t)l.channels, "max_abs_error", json_number(i.max_abs_error), "width",
             (json_int_t)l.width, "height", (json_int_t)l.height, "elements_per_pixel",
             (json_int_t)(l.block * l.block), "command", json_text(command), "png", uri);
         free(uri);
@@ -222,20 +221,10 @@ static int draw(json_t **out, const struct tally *t, const struct sdc *s, const 
     return rc;
 }
 
-static int compare_sdc(const void *a, const void *b)
-{
-    const struct sdc *x = *(const struct sdc *const *)a, *y = *(const struct sdc *const *)b;
-    if (x->pattern != y->pattern)
-        return x->pattern - y->pattern;
-    if (x->corrupted != y->corrupted)
-        return x->corrupted < y->corrupted ? -1 : 1;
-    return (x->number > y->number) - (x->number < y->number);
-}
-
 struct choice {
-    const struct sdc *sdc;
     const char *kind;
-    size_t weight; /* injections of its pattern */
+    int pattern;
+    uint64_t injection, weight; /* weight: SDCs of its pattern */
 };
 
 static int compare_choices(const void *a, const void *b)
@@ -243,55 +232,53 @@ static int compare_choices(const void *a, const void *b)
     const struct choice *x = a, *y = b;
     if (x->weight != y->weight)
         return x->weight > y->weight ? -1 : 1;
-    return x->sdc->pattern - y->sdc->pattern;
+    return x->pattern - y->pattern;
 }
 
-/* Worse: more corrupted elements, then a larger error; values that are not finite are the largest. */
-static bool worse(const struct sdc *x, const struct sdc *y)
+/* Of n that are alike in pattern, ascending by corrupted values: the first SDC of the median cardinality. */
+static uint64_t typical_of(const struct alike *x, size_t n, uint64_t weight)
 {
-    if (x->corrupted != y->corrupted)
-        return x->corrupted > y->corrupted;
-    double ex = isfinite(x->max_abs_error) ? x->max_abs_error : INFINITY;
-    double ey = isfinite(y->max_abs_error) ? y->max_abs_error : INFINITY;
-    return ex > ey;
+    uint64_t k = (weight - 1) / 2;
+    size_t i = 0;
+    for (; i + 1 < n && k >= x[i].n; i++)
+        k -= x[i].n;
+    while (i > 0 && x[i - 1].corrupted == x[i].corrupted)
+        i--;
+    return x[i].first;
 }
 
-/* The worst of sorted SDCs of one pattern, whose last ones have the most corrupted values. */
-static const struct sdc *worst_of(const struct sdc *const *sorted, size_t n)
+/* The most corrupted values, then the largest error (what is not finite is the largest), then the first. */
+static uint64_t worst_of(const struct alike *x, size_t n)
 {
-    const struct sdc *worst = sorted[n - 1];
-    for (size_t i = n - 1; i-- > 0 && sorted[i]->corrupted == worst->corrupted;)
-        if (!worse(worst, sorted[i]))
-            worst = sorted[i];
-    return worst;
+    const struct alike *worst = &x[n - 1];
+    for (size_t i = n - 1; i-- > 0 && x[i].corrupted == worst->corrupted;)
+        if (x[i].worst_error > worst->worst_error ||
+            (x[i].worst_error >= worst->worst_error && x[i].worst < worst->worst))
+            worst = &x[i];
+    return worst->worst;
 }
 
-/* Typical of each pattern is the injection of median cardinality, the commonest pattern first; then
+/* Typical of each pattern is the first injection of median cardinality, the commonest pattern first; then
  * come the worst of each, in the same order, where they are others. Returns how many. */
 static size_t choose(struct choice out[static 2 * N_PATTERNS], const struct tally *t)
 {
-    const struct sdc **sorted = calloc(t->n_sdc + 1, sizeof *sorted);
     struct choice worst[N_PATTERNS];
-    size_t n = 0, k = 0, w = 0;
-    for (size_t i = 0; sorted && i < t->n_sdc; i++)
-        if (t->sdc[i].pattern >= 0)
-            sorted[n++] = &t->sdc[i];
-    if (n)
-        qsort(sorted, n, sizeof *sorted, compare_sdc);
-    for (size_t i = 0, end; i < n; i = end) {
-        for (end = i; end < n && sorted[end]->pattern == sorted[i]->pattern; end++)
-            ;
-        out[k++] = (struct choice){sorted[i + (end - i - 1) / 2], "typical", end - i};
-        const struct sdc *s = worst_of(sorted + i, end - i);
-        if (s != out[k - 1].sdc)
-            worst[w++] = (struct choice){s, "worst", end - i};
+    size_t k = 0, w = 0;
+    for (size_t i = 0, end; i < t->n_alike; i = end) {
+        const struct alike *x = &t->alike[i];
+        uint64_t weight = 0;
+        for (end = i; end < t->n_alike && t->alike[end].pattern == x->pattern; end++)
+            weight += t->alike[end].n;
+        out[k++] = (struct choice){"typical", x->pattern, typical_of(x, end - i, weight), weight};
+        uint64_t number = worst_of(x, end - i);
+        if (number != out[k - 1].injection)
+            worst[w++] = (struct choice){"worst", x->pattern, number, weight};
     }
     if (k)
         qsort(out, k, sizeof *out, compare_choices);
     if (w)
         qsort(worst, w, sizeof *worst, compare_choices);
     memcpy(out + k, worst, w * sizeof *worst);
-    free(sorted);
     return k + w;
 }
 
@@ -303,7 +290,7 @@ int picture_cell(json_t **out, const struct tally *t, size_t max_bytes, struct d
     *out = json_array();
     for (size_t i = 0; i < n && rc == OK; i++) {
         json_t *picture = NULL;
-        rc = draw(&picture, t, choice[i].sdc, choice[i].kind, d);
+        rc = draw(&picture, t, choice[i].injection, choice[i].kind, d);
         used += json_string_length(json_object_get(picture, "png"));
         if (picture && used <= max_bytes)
             json_array_append(*out, picture);

@@ -51,15 +51,20 @@ struct epsilon_tally {
     double median_cardinality;
     uint64_t max_cardinality;
 };
-/* One injection that ended in silent data corruption. */
+/* One injection that ended in silent data corruption, tried in the network. */
 struct sdc {
-    uint64_t number, n_diffs;
-    uint64_t corrupted; /* at the first epsilon */
-    int pattern;        /* at the first epsilon, or -1 */
-    double max_abs_error;
+    uint64_t number;
+    int pattern; /* at the first epsilon, or -1 */
     uint32_t launch;
     int ptx_line;
-    uint32_t trials, critical; /* direct simulation */
+    uint32_t trials, critical;
+};
+/* SDCs alike at the first epsilon. */
+struct alike {
+    int pattern;
+    uint64_t corrupted, n;
+    uint64_t first, worst; /* injections: the lowest number, the largest error */
+    double worst_error;
 };
 /* Faults that struck one line of a launch's PTX. */
 struct line_tally {
@@ -74,8 +79,12 @@ struct tally {
     struct store *store;
     const struct store_campaign *campaign;
     uint64_t n, outcome[N_OUTCOMES], trap[N_TRAPS];
-    struct sdc *sdc;           /* ascending by number */
     size_t n_sdc;
+    struct sdc *sdc;           /* n_sdc, ascending by number; NULL without direct simulation */
+    double *errors;            /* the largest absolute error of each SDC */
+    size_t n_errors;
+    struct alike *alike;       /* those whose tensors are there, by pattern, corrupted, first */
+    size_t n_alike;
     struct epsilon_tally *eps; /* campaign->n_epsilons of them */
     struct line_tally *lines;  /* ascending by launch, PTX line */
     size_t n_lines;

@@ -34,10 +34,14 @@ struct reading {
     struct tally *t;
     struct arena *a;
     struct diag *d;
-    uint64_t **cardinality; /* per epsilon, of each SDC corrupted there */
+    struct cardinality { /* per epsilon: how many SDCs have so many corrupted values */
+        size_t n;
+        struct store_span *of; /* first: corrupted values, next: SDCs */
+    } *cardinality;
 };
 
-static int count_domain(struct epsilon_tally *e, const char *name, struct arena *a, struct diag *d)
+static int count_domain(struct epsilon_tally *e, const char *name, uint64_t n, struct arena *a,
+                        struct diag *d)
 {
     size_t i = 0;
     while (i < e->n_domains && strcmp(e->domains[i].name, name) != 0)
@@ -47,7 +51,7 @@ static int count_domain(struct epsilon_tally *e, const char *name, struct arena 
             return no_memory(d);
         e->domains[e->n_domains++] = (struct named_count){arena_strdup(a, name), 0};
     }
-    e->domains[i].n++;
+    e->domains[i].n += n;
     return OK;
 }
 
@@ -73,92 +77,172 @@ struct line_tally *tally_line(const struct tally *t, uint32_t launch, int ptx_li
     return found ? &t->lines[i] : NULL;
 }
 
-static int count_line(struct tally *t, const struct store_injection *i, struct diag *d)
+static int count_line(struct tally *t, const struct store_tally *x, struct diag *d)
 {
-    struct line_tally *line = tally_line(t, i->launch, i->ptx_line);
+    struct line_tally *line = tally_line(t, x->launch, x->ptx_line);
     if (!line) {
-        size_t at = line_place(t, i->launch, i->ptx_line);
+        size_t at = line_place(t, x->launch, x->ptx_line);
         if (!grow((void **)&t->lines, t->n_lines, sizeof *t->lines))
             return no_memory(d);
         line = &t->lines[at];
         memmove(line + 1, line, (t->n_lines - at) * sizeof *line);
-        *line = (struct line_tally){.launch = i->launch,
-                                    .ptx_line = i->ptx_line,
-                                    .source_line = i->source_line > 0 ? i->source_line : 0};
+        *line = (struct line_tally){.launch = x->launch,
+                                    .ptx_line = x->ptx_line,
+                                    .source_line = x->source_line > 0 ? x->source_line : 0};
         t->n_lines++;
     }
-    line->outcome[i->outcome]++;
+    line->outcome[x->outcome] += x->n;
     return OK;
 }
 
-static int count_sdc(struct reading *r, const struct store_injection *i)
-{
-    struct tally *t = r->t;
-    if (!i->labels)
-        return bad(r->d, t->cell.campaign, "an SDC without its characterisation", i->number);
-    for (size_t e = 0; e < t->campaign->n_epsilons; e++) {
-        const struct store_label *label = &i->labels[e];
-        struct epsilon_tally *et = &t->eps[e];
-        if (label->corrupted == 0)
-            continue;
-        if (label->pattern < 0 || label->pattern >= N_PATTERNS)
-            return bad(r->d, t->cell.campaign, "unknown pattern", i->number);
-        if (!grow((void **)&r->cardinality[e], et->corrupted, sizeof **r->cardinality))
-            return no_memory(r->d);
-        r->cardinality[e][et->corrupted++] = label->corrupted;
-        et->pattern[label->pattern]++;
-        int rc = count_domain(et, label->domain ? label->domain : "", r->a, r->d);
-        if (rc != OK)
-            return rc;
-    }
-    if (!grow((void **)&t->sdc, t->n_sdc, sizeof *t->sdc))
-        return no_memory(r->d);
-    const struct store_label *first = t->campaign->n_epsilons ? &i->labels[0] : NULL;
-    t->sdc[t->n_sdc++] = (struct sdc){
-        .number = i->number,
-        .n_diffs = i->n_diffs,
-        .corrupted = first ? first->corrupted : i->n_diffs,
-        .pattern = first && first->corrupted ? first->pattern : -1,
-        .max_abs_error = i->max_abs_error,
-        .launch = i->launch,
-        .ptx_line = i->ptx_line,
-    };
-    return OK;
-}
-
-static int count_injection(void *ctx, const struct store_injection *i)
+static int count_tally(void *ctx, const struct store_tally *x)
 {
     struct reading *r = ctx;
     struct tally *t = r->t;
-    if ((unsigned)i->outcome >= N_OUTCOMES || (unsigned)i->trap >= N_TRAPS ||
-        i->launch >= t->campaign->n_launches)
-        return bad(r->d, t->cell.campaign, "unknown outcome, trap or launch", i->number);
-    if (t->n_sdc && t->sdc[t->n_sdc - 1].number >= i->number)
-        return bad(r->d, t->cell.campaign, "rows are out of order", i->number);
-    t->n++;
-    t->outcome[i->outcome]++;
-    if (i->outcome == OUTCOME_DUE)
-        t->trap[i->trap]++;
-    int rc = count_line(t, i, r->d);
-    if (rc == OK && i->outcome == OUTCOME_SDC)
-        rc = count_sdc(r, i);
+    t->n += x->n;
+    t->outcome[x->outcome] += x->n;
+    if (x->outcome == OUTCOME_DUE)
+        t->trap[x->trap] += x->n;
+    return count_line(t, x, r->d);
+}
+
+static int add_alike(struct tally *t, struct alike x, struct diag *d)
+{
+    if (!grow((void **)&t->alike, t->n_alike, sizeof *t->alike))
+        return no_memory(d);
+    t->alike[t->n_alike++] = x;
+    return OK;
+}
+
+static int count_look(void *ctx, const struct store_look *l)
+{
+    struct reading *r = ctx;
+    struct epsilon_tally *e = &r->t->eps[l->epsilon];
+    struct cardinality *c = &r->cardinality[l->epsilon];
+    e->corrupted += l->n;
+    e->pattern[l->pattern] += l->n;
+    if (!grow((void **)&c->of, c->n, sizeof *c->of))
+        return no_memory(r->d);
+    c->of[c->n++] = (struct store_span){l->corrupted, l->n};
+    int rc = count_domain(e, l->domain, l->n, r->a, r->d);
+    if (rc == OK && l->epsilon == 0 && r->t->campaign->tensors == STORE_ALL_TENSORS)
+        rc = add_alike(r->t, (struct alike){l->pattern, l->corrupted, l->n, l->first, l->worst,
+                                            l->worst_error}, r->d);
     return rc;
 }
 
-static int compare_u64(const void *a, const void *b)
+/* Where the store kept a sample of tensors, only those can be shown. */
+static int count_tensor(void *ctx, const struct store_injection *i)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    struct reading *r = ctx;
+    const struct store_label *l = i->labels;
+    if (!l || r->t->campaign->n_epsilons == 0 || l->corrupted == 0)
+        return OK;
+    return add_alike(r->t, (struct alike){l->pattern, l->corrupted, 1, i->number, i->number,
+                                          i->max_abs_error}, r->d);
 }
 
-static void cardinalities(struct epsilon_tally *e, uint64_t *of)
+static int compare_alike(const void *a, const void *b)
 {
-    size_t n = e->corrupted;
-    if (n == 0)
+    const struct alike *x = a, *y = b;
+    if (x->pattern != y->pattern)
+        return x->pattern - y->pattern;
+    if (x->corrupted != y->corrupted)
+        return x->corrupted < y->corrupted ? -1 : 1;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static int add_error(void *ctx, double error)
+{
+    struct reading *r = ctx;
+    struct tally *t = r->t;
+    if (t->n_errors == t->n_sdc)
+        return bad(r->d, t->cell.campaign, "more SDCs than were counted", t->n_errors);
+    t->errors[t->n_errors++] = error;
+    return OK;
+}
+
+static int add_sdc(void *ctx, const struct store_injection *i)
+{
+    struct reading *r = ctx;
+    struct tally *t = r->t;
+    if (t->n_errors == t->n_sdc || !tally_line(t, i->launch, i->ptx_line))
+        return bad(r->d, t->cell.campaign, "an SDC that was not counted", i->number);
+    if (t->n_errors && t->sdc[t->n_errors - 1].number >= i->number)
+        return bad(r->d, t->cell.campaign, "rows are out of order", i->number);
+    const struct store_label *first = t->campaign->n_epsilons ? &i->labels[0] : NULL;
+    t->sdc[t->n_errors] = (struct sdc){.number = i->number,
+                                       .pattern = first && first->corrupted ? first->pattern : -1,
+                                       .launch = i->launch,
+                                       .ptx_line = i->ptx_line};
+    return add_error(r, i->max_abs_error);
+}
+
+static int compare_cardinality(const void *a, const void *b)
+{
+    const struct store_span *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* The k-th smallest, from 0, of sorted ones. */
+static uint64_t kth(const struct cardinality *c, uint64_t k)
+{
+    size_t i = 0;
+    for (; i + 1 < c->n && k >= c->of[i].next; i++)
+        k -= c->of[i].next;
+    return c->of[i].first;
+}
+
+static void cardinalities(struct epsilon_tally *e, struct cardinality *c)
+{
+    if (e->corrupted == 0)
         return;
-    qsort(of, n, sizeof *of, compare_u64);
-    e->median_cardinality = ((double)of[(n - 1) / 2] + (double)of[n / 2]) / 2;
-    e->max_cardinality = of[n - 1];
+    qsort(c->of, c->n, sizeof *c->of, compare_cardinality);
+    e->median_cardinality = ((double)kth(c, (e->corrupted - 1) / 2) + (double)kth(c, e->corrupted / 2)) / 2;
+    e->max_cardinality = c->of[c->n - 1].first;
+}
+
+/* The rows themselves are read only for what the summaries do not know. */
+static int read_rows(struct reading *r)
+{
+    struct tally *t = r->t;
+    int rc = OK;
+    t->n_sdc = t->outcome[OUTCOME_SDC];
+    t->errors = t->n_sdc <= SIZE_MAX / sizeof(struct sdc) ? calloc(t->n_sdc + 1, sizeof *t->errors) : NULL;
+    t->sdc = t->errors && t->cell.sim_direct ? calloc(t->n_sdc + 1, sizeof *t->sdc) : NULL;
+    if (!t->errors || (t->cell.sim_direct && !t->sdc))
+        return no_memory(r->d);
+    if (t->campaign->tensors != STORE_ALL_TENSORS)
+        rc = store_each_tensor(t->store, count_tensor, r, r->d);
+    if (rc == OK)
+        rc = t->sdc ? store_each_sdc(t->store, false, add_sdc, r, r->d)
+                    : store_each_error(t->store, add_error, r, r->d);
+    if (rc == OK && t->n_errors != t->n_sdc)
+        rc = bad(r->d, t->cell.campaign, "fewer SDCs than were counted", t->n_errors);
+    if (t->n_alike)
+        qsort(t->alike, t->n_alike, sizeof *t->alike, compare_alike);
+    return rc;
+}
+
+static int read_summaries(struct reading *r)
+{
+    struct tally *t = r->t;
+    size_t n_eps = t->campaign->n_epsilons;
+    r->cardinality = arena_array(r->a, n_eps, sizeof *r->cardinality);
+    t->eps = arena_array(r->a, n_eps, sizeof *t->eps);
+    if (!r->cardinality || !t->eps)
+        return no_memory(r->d);
+    for (size_t e = 0; e < n_eps; e++)
+        t->eps[e].epsilon = t->campaign->epsilons[e];
+    int rc = store_each_tally(t->store, count_tally, r, r->d);
+    if (rc == OK)
+        rc = store_each_look(t->store, count_look, r, r->d);
+    for (size_t e = 0; e < n_eps; e++) {
+        if (rc == OK)
+            cardinalities(&t->eps[e], &r->cardinality[e]);
+        free(r->cardinality[e].of);
+    }
+    return rc;
 }
 
 static int read_campaign(struct tally *t, struct arena *a, struct diag *d)
@@ -171,19 +255,10 @@ static int read_campaign(struct tally *t, struct arena *a, struct diag *d)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = t->cell.campaign},
                          "holds simulated errors, not injections; give the store that "
                          "`sievert inject` made");
-    size_t n_eps = t->campaign->n_epsilons;
-    struct reading r = {t, a, d, arena_array(a, n_eps, sizeof(uint64_t *))};
-    t->eps = arena_array(a, n_eps, sizeof *t->eps);
-    if (!r.cardinality || !t->eps)
-        return no_memory(d);
-    for (size_t e = 0; e < n_eps; e++)
-        t->eps[e].epsilon = t->campaign->epsilons[e];
-    rc = store_each(t->store, false, count_injection, &r, d);
-    for (size_t e = 0; e < n_eps; e++) {
-        if (rc == OK)
-            cardinalities(&t->eps[e], r.cardinality[e]);
-        free(r.cardinality[e]);
-    }
+    struct reading r = {.t = t, .a = a, .d = d};
+    rc = read_summaries(&r);
+    if (rc == OK)
+        rc = read_rows(&r);
     if (rc == OK && t->n == 0)
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = t->cell.campaign},
                        "holds no injections yet; continue it with `sievert inject`");
@@ -200,7 +275,7 @@ struct trials {
 
 static struct sdc *find_sdc(struct tally *t, int64_t number)
 {
-    size_t lo = 0, hi = t->n_sdc;
+    size_t lo = 0, hi = t->sdc ? t->n_sdc : 0;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         if ((int64_t)t->sdc[mid].number < number)
@@ -208,7 +283,7 @@ static struct sdc *find_sdc(struct tally *t, int64_t number)
         else
             hi = mid;
     }
-    return lo < t->n_sdc && (int64_t)t->sdc[lo].number == number ? &t->sdc[lo] : NULL;
+    return t->sdc && lo < t->n_sdc && (int64_t)t->sdc[lo].number == number ? &t->sdc[lo] : NULL;
 }
 
 static int count_pattern(struct trials *r, const struct store_trial *trial, int pattern)
@@ -250,7 +325,7 @@ static void estimate_direct(struct tally *t, double confidence)
 {
     struct critical *c = &t->direct;
     double sum = 0, sum2 = 0;
-    for (size_t i = 0; i < t->n_sdc; i++) {
+    for (size_t i = 0; t->sdc && i < t->n_sdc; i++) {
         if (t->sdc[i].trials == 0)
             continue;
         double v = (double)t->sdc[i].critical / (double)t->sdc[i].trials;
@@ -359,6 +434,8 @@ void tally_fini(struct tally *t)
         for (size_t e = 0; e < t->campaign->n_epsilons; e++)
             free(t->eps[e].domains);
     free(t->sdc);
+    free(t->errors);
+    free(t->alike);
     free(t->lines);
     if (t->store)
         store_close(t->store, NULL);

@@ -19,7 +19,7 @@ static int add_measured(void *ctx, const struct store_injection *i)
 {
     struct reader *r = ctx;
     struct errors *e = r->errors;
-    if (i->outcome != OUTCOME_SDC || i->n_diffs == 0)
+    if (i->outcome != OUTCOME_SDC || !i->diffs)
         return OK;
     if (e->n_measured == r->room) {
         struct measured *more = arena_alloc(r->arena, (r->room * 2 + 64) * sizeof *more);

@@ -278,7 +278,6 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
         const char *what;
         uint64_t mine, theirs;
     } numbers[] = {{"seed", m->seed, c->seed},
-                   {"number of tensors kept", m->tensors, c->tensors},
                    {"hang factor", m->hang_factor, c->hang_factor},
                    {"hash of kernels", m->kernels_hash, c->kernels_hash},
                    {"population", m->population, c->population},
@@ -288,6 +287,9 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
             return diag_fail(d, ERR_INPUT, at, "holds another campaign: its %s is %llu, not %llu",
                              numbers[i].what, (unsigned long long)numbers[i].mine,
                              (unsigned long long)numbers[i].theirs);
+    if (m->tensors != c->tensors)
+        return diag_fail(d, ERR_INPUT, at,
+                         "holds another campaign: it keeps the tensors of another number of SDCs (--tensors)");
     if (memcmp(m->epsilons, c->epsilons, m->n_epsilons * sizeof(double)) != 0)
         return diag_fail(d, ERR_INPUT, at, "holds another campaign: its epsilons differ");
     if (strcmp(m->ptx, none_if_null(c->ptx)) != 0)

@@ -369,17 +369,38 @@ static int cursor_next(struct cursor *c, struct store *s, bool with_diffs,
     return rc == OK ? 1 : rc;
 }
 
-int store_each(struct store *s, bool with_diffs,
-               int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
+static int each_of(struct store *s, const char *rows, const char *labels, bool with_diffs,
+                   int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
 {
     struct cursor c;
     struct store_injection i;
-    int rc = cursor_init(&c, s, SELECT_ROWS "ORDER BY number",
-                         "SELECT * FROM label ORDER BY number, epsilon", 0, d);
+    int rc = cursor_init(&c, s, rows, labels, 0, d);
     while (rc == OK && (rc = cursor_next(&c, s, with_diffs, &i, d)) == 1)
         rc = each(ctx, &i);
     cursor_fini(&c);
     return rc;
+}
+
+static const char all_labels[] = "SELECT * FROM label ORDER BY number, epsilon";
+
+int store_each(struct store *s, bool with_diffs,
+               int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
+{
+    return each_of(s, SELECT_ROWS "ORDER BY number", all_labels, with_diffs, each, ctx, d);
+}
+
+int store_each_sdc(struct store *s, bool with_diffs,
+                   int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
+{
+    return each_of(s, SELECT_ROWS "WHERE outcome = 1 ORDER BY number", all_labels, with_diffs, each, ctx, d);
+}
+
+int store_each_tensor(struct store *s, int (*each)(void *ctx, const struct store_injection *i), void *ctx,
+                      struct diag *d)
+{
+    return each_of(s, SELECT_ROWS "WHERE diffs IS NOT NULL ORDER BY number",
+                   "SELECT l.* FROM injection i CROSS JOIN label l USING (number) "
+                   "WHERE diffs IS NOT NULL ORDER BY l.number, epsilon", true, each, ctx, d);
 }
 
 int store_get(struct store *s, uint64_t number, struct store_injection *out, struct arena *a,

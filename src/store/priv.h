@@ -77,6 +77,7 @@ int store_make(const char *tmp, const char *old,
 bool store_tmp_name(char out[static 4096], const char *path);
 /* Put tmp in the place of path, synced; not while a log lies beside path. */
 int store_replace(const char *tmp, const char *path, struct diag *d);
+int store_begin(struct store *s, struct diag *d);
 /* A row was added: count it and commit if the last commit is long ago. */
 int row_added(struct store *s, struct diag *d);
 /* Make the store at path, which must be a store, readable as schema `name`. Not in a transaction. */
@@ -93,10 +94,9 @@ int summary_note(struct store *s, uint64_t first, uint64_t next, struct diag *d)
 int summary_update(struct store *s, struct diag *d);
 
 /* ---- sample.c: whose differences are kept ---- */
-int sample_load(struct store *s, struct diag *d);
 /* Before the SDC is added: keep its differences? Those of another may be dropped for it. */
 int sample_offer(struct store *s, uint64_t number, bool *keep, struct diag *d);
-/* Rows came by other ways: drop what is too much. */
+/* Find out what is kept, and drop what is too much. */
 int sample_trim(struct store *s, struct diag *d);
 
 /* ---- diffs.c: sparse differences as bytes ---- */

@@ -93,16 +93,11 @@ static int load(struct store *s, struct diag *d)
     return rc;
 }
 
-int sample_load(struct store *s, struct diag *d)
-{
-    s->sample.n = 0;
-    return limited(s) ? load(s, d) : OK;
-}
-
 int sample_trim(struct store *s, struct diag *d)
 {
     struct sample *m = &s->sample;
-    int rc = sample_load(s, d);
+    m->n = 0;
+    int rc = limited(s) ? load(s, d) : OK;
     while (rc == OK && limited(s) && m->n > s->campaign->tensors) {
         rc = drop_diffs(s, m->heap[0].number, d);
         m->heap[0] = m->heap[--m->n];

@@ -192,9 +192,10 @@ CREATE TABLE live (
     ranks INTEGER NOT NULL CHECK (ranks > 0),
     jobs INTEGER NOT NULL CHECK (jobs > 0),
     seconds REAL NOT NULL CHECK (seconds >= 0), -- since it was started or continued
-    began INTEGER NOT NULL CHECK (began >= 0), -- injections done at that time
-    wanted INTEGER NOT NULL CHECK (wanted >= began), -- to be done in all
-    masked INTEGER NOT NULL CHECK (masked >= 0), -- done by now, those in shards too
+    began INTEGER NOT NULL CHECK (began >= 0), -- of the injections wanted, done at that time
+    done INTEGER NOT NULL CHECK (done >= began), -- done by now, those in shards too
+    wanted INTEGER NOT NULL CHECK (wanted >= done),
+    masked INTEGER NOT NULL CHECK (masked >= 0), -- of all that are in the store and in shards
     sdc INTEGER NOT NULL CHECK (sdc >= 0),
     due INTEGER NOT NULL CHECK (due >= 0)
 ) STRICT;

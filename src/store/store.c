@@ -282,7 +282,7 @@ static int check_pages(const struct store *s, struct diag *d)
     return rc;
 }
 
-static int begin(struct store *s, struct diag *d)
+int store_begin(struct store *s, struct diag *d)
 {
     clock_gettime(CLOCK_MONOTONIC, &s->last_commit);
     return sql_exec(s, "BEGIN IMMEDIATE", "cannot write", d);
@@ -294,7 +294,7 @@ static int become_writer(struct store *s, struct diag *d)
     int rc = sql_exec(s, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
                          "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;",
                       "cannot write", d);
-    return rc == OK ? begin(s, d) : rc;
+    return rc == OK ? store_begin(s, d) : rc;
 }
 
 /* What is there to know before the first row is read or written. */
@@ -312,7 +312,7 @@ static int load(struct store *s, struct diag *d)
         rc = store_count(s, &s->count, d);
     if (rc == OK)
         rc = domains_load(s, d);
-    return rc == OK && s->writable ? sample_load(s, d) : rc;
+    return rc == OK && s->writable ? sample_trim(s, d) : rc; /* killed while absorbing: too many */
 }
 
 int store_open(struct store **out, const char *path, bool writable, struct diag *d)
@@ -352,7 +352,15 @@ int store_commit(struct store *s, struct diag *d)
     int rc = summary_update(s, d);
     if (rc == OK)
         rc = sql_exec(s, "COMMIT", "cannot write", d);
-    return rc == OK ? begin(s, d) : rc;
+    return rc == OK ? store_begin(s, d) : rc;
+}
+
+int store_sync(struct store *s, struct diag *d)
+{
+    int rc = summary_update(s, d);
+    if (rc == OK)
+        rc = sql_exec(s, "COMMIT; PRAGMA wal_checkpoint(FULL)", "cannot write", d);
+    return rc == OK ? store_begin(s, d) : rc;
 }
 
 int store_tick(struct store *s, struct diag *d)

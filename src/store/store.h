@@ -105,6 +105,8 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
  * itself when a commit is a second old, store_commit at once. */
 int store_add(struct store *s, const struct store_injection *i, struct diag *d);
 int store_commit(struct store *s, struct diag *d);
+/* Commit, and return when the disk has it: not even a power cut takes it back. */
+int store_sync(struct store *s, struct diag *d);
 /* For writers that may wait for rows: commits what a commit would have taken with it by now. */
 int store_tick(struct store *s, struct diag *d);
 int store_set_planned(struct store *s, uint64_t first, uint64_t planned, struct diag *d);
@@ -123,6 +125,11 @@ int store_get(struct store *s, uint64_t number, struct store_injection *out, str
  * given is valid during the call only. with_diffs: false leaves diffs NULL (n_diffs is set). */
 int store_each(struct store *s, bool with_diffs,
                int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d);
+/* The same for the SDCs alone, or for those alone whose differences are kept. */
+int store_each_sdc(struct store *s, bool with_diffs,
+                   int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d);
+int store_each_tensor(struct store *s, int (*each)(void *ctx, const struct store_injection *i), void *ctx,
+                      struct diag *d);
 
 /* ---- Summaries: kept up to date by every commit, so that they cost the same at any size ---------- */
 struct store_tally { /* injections alike in all but n */
@@ -162,8 +169,8 @@ struct store_live {
     const char *host; /* in a */
     uint64_t pid, ranks, jobs;
     double seconds;             /* since it was started or continued */
-    uint64_t began, wanted;     /* injections done at that time; to be done in all */
-    uint64_t masked, sdc, due;  /* done by now, those in shards too */
+    uint64_t began, done, wanted; /* of the injections wanted: done at that time, by now (in shards too) */
+    uint64_t outcome[N_OUTCOMES]; /* of all that are in the store and in shards */
 };
 /* Written with the next commit. host and pid are this process's. */
 int store_set_live(struct store *s, const struct store_live *live, struct diag *d);

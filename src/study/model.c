@@ -17,7 +17,7 @@ static int collect(void *ctx, const struct store_injection *i)
 {
     struct collector *c = ctx;
     struct characterisation what;
-    if (i->outcome != OUTCOME_SDC)
+    if (i->outcome != OUTCOME_SDC || !i->diffs)
         return 0;
     for (size_t k = 0; k < i->n_diffs; k++) {
         uint32_t index = i->diffs[k].index;

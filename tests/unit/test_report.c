@@ -395,7 +395,7 @@ static void pictures(void **state)
     const json_t *single = json_array_get(list, 0), *worst = json_array_get(list, 3);
     assert_int_equal(json_array_size(list), 4); /* three patterns, and the worst of the first */
     assert_string_equal(doc_text(single, "pattern"), "single");
-    near(doc_number(single, "injection"), 3); /* the median of injections 1, 3 and 8 */
+    near(doc_number(single, "injection"), 1); /* 1, 3 and 8 have the median cardinality */
     assert_string_equal(doc_text(worst, "kind"), "worst");
     assert_string_equal(doc_text(worst, "pattern"), "single");
     near(doc_number(worst, "injection"), 8); /* of injections 1, 3 and 8 that with the largest error */

@@ -874,6 +874,78 @@ static void older_versions_are_converted(void **state)
     }
 }
 
+static void make_part(const char *path, uint64_t tensors, const uint64_t (*ranges)[2], size_t n)
+{
+    struct diag d = {0};
+    struct store *s;
+    struct store_campaign c = campaign(600);
+    c.tensors = tensors;
+    unlink(path);
+    assert_ok(store_create(&s, path, &c, &d), &d);
+    for (size_t i = 0; i < n; i++)
+        assert_ok(fill(s, ranges[i][0], ranges[i][1], 0, &d), &d);
+    assert_ok(store_close(s, &d), &d);
+}
+
+/* Parts that overlap and touch, in both orders, make the file of the whole. */
+static void parts_make_the_whole(void **state)
+{
+    (void)state;
+    static const uint64_t a[][2] = {{0, 50}, {100, 333}}, b[][2] = {{50, 101}, {332, 600}};
+    struct diag d = {0};
+    struct store *s;
+    uint64_t came, two;
+    const char *whole = in_dir("ten.db"), *merged = in_dir("merged.db");
+    char pa[160], pb[160];
+    snprintf(pa, sizeof pa, "%s/part it's a.db", dir);
+    snprintf(pb, sizeof pb, "%s/part b.db", dir);
+    for (uint64_t tensors = 25;; tensors = STORE_ALL_TENSORS) {
+        make_part(whole, tensors, (const uint64_t[][2]){{0, 600}}, 1);
+        make_part(pa, tensors, a, 2);
+        make_part(pb, tensors, b, 2);
+        for (int turn = 0; turn < 2; turn++) {
+            struct store_campaign c = campaign(10);
+            c.tensors = tensors;
+            unlink(merged);
+            assert_ok(store_create(&s, merged, &c, &d), &d);
+            assert_ok(store_absorb(s, turn ? pa : pb, &came, &d), &d);
+            assert_ok(store_absorb(s, turn ? pb : pa, &two, &d), &d);
+            assert_int_equal(came + two, 600);
+            assert_ok(store_absorb(s, pa, &came, &d), &d);
+            assert_int_equal(came, 0);
+            assert_ok(store_close(s, &d), &d);
+            assert_summaries(merged);
+            assert_same_file(whole, merged);
+        }
+        if (tensors == STORE_ALL_TENSORS)
+            break;
+    }
+    /* an injection that differs, another campaign, a simulation, damage: refused, and nothing is taken */
+    static const struct {
+        const char *change, *why;
+    } wrong[] = {
+        {"UPDATE injection SET after = after + 1 WHERE number = 332", "its injection 332 differs"},
+        {"UPDATE campaign SET seed = 4", "holds another campaign: its seed is 4"},
+        {"DELETE FROM campaign", "neither a campaign nor a simulation"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        d = (struct diag){0};
+        make_part(pa, STORE_ALL_TENSORS, a, 2);
+        make_part(pb, STORE_ALL_TENSORS, b, 2);
+        sqlite3 *db = raw(pb);
+        assert_int_equal(sqlite3_exec(db, wrong[i].change, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        assert_ok(store_open(&s, pa, true, &d), &d);
+        assert_int_equal(store_absorb(s, pb, &came, &d), ERR_INPUT);
+        if (!strstr(d.msg, wrong[i].why))
+            fail_msg("'%s' instead of '%s'", d.msg, wrong[i].why);
+        d = (struct diag){0};
+        assert_ok(fill(s, 50, 60, 0, &d), &d); /* and it goes on */
+        assert_ok(store_close(s, &d), &d);
+        assert_summaries(pa);
+    }
+}
+
 static void simulations(void **state)
 {
     (void)state;
@@ -936,6 +1008,7 @@ int main(void)
         cmocka_unit_test(ranges_in_any_order),
         cmocka_unit_test(tensors_are_a_uniform_sample),
         cmocka_unit_test(older_versions_are_converted),
+        cmocka_unit_test(parts_make_the_whole),
         cmocka_unit_test(simulations),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
