@@ -40,17 +40,36 @@ INLINE uint filter_of(uint t, int i) { return a_row(t, i); }
 INLINE uint filter_inner(uint t) { return a_inner(t); }
 #endif
 
+/* The output pixel that a column (NHWC: a row) of the product stands for. With IMAGES_OF_A_THREAD, the 8
+ * columns of a thread are 8 images of one pixel, as in MIOpen's v4r1: two sub-tiles of 4, half the tile apart.
+ * N is then a multiple of 8. */
+struct place {
+    uint n, pixel;
+};
+INLINE struct place place(const struct shape *p, uint col)
+{
+    const uint pixels = p->P * p->Q;
+#ifdef IMAGES_OF_A_THREAD
+    const uint in_tile = col % BN, b = col / BN * (BN / 8) + in_tile % (BN / 2) / 4;
+    const uint n0 = b / pixels, n1 = in_tile / (BN / 2), n2 = in_tile % 4;
+    const struct place at = {(n0 * 2 + n1) * 4 + n2, b - n0 * pixels};
+#else
+    const uint n = col / pixels;
+    const struct place at = {n, col - n * pixels};
+#endif
+    return at;
+}
+
 struct column { /* the first input pixel under the filter, and where its image's group begins */
     int h, w, base;
     bool live;
 };
-
-INLINE struct column column(const struct shape *p, int g, uint pixel_of_all)
+INLINE struct column column(const struct shape *p, int g, uint col)
 {
-    const uint pixels = p->P * p->Q, n = pixel_of_all / pixels, pixel = pixel_of_all % pixels;
-    const struct column c = {(int)(pixel / p->Q) * p->stride_h - p->pad_top,
-                             (int)(pixel % p->Q) * p->stride_w - p->pad_left,
-                             IN_AT(p, (int)n, g, 0, 0, 0), pixel_of_all < p->N * pixels};
+    const struct place at = place(p, col);
+    const struct column c = {(int)(at.pixel / p->Q) * p->stride_h - p->pad_top,
+                             (int)(at.pixel % p->Q) * p->stride_w - p->pad_left,
+                             IN_AT(p, (int)at.n, g, 0, 0, 0), (int)at.n < p->N};
     return c;
 }
 
@@ -85,14 +104,14 @@ INLINE void fetch_filter(const __global float *filter, int filters, int inner, i
 /* Element (row, column) of the product, if it has one. */
 INLINE void put(const struct shape *p, __global float *out, int g, uint row, uint col, float value)
 {
-    const uint all = p->P * p->Q;
 #ifdef NHWC
-    if (row < p->N * all && (int)col < p->K)
+    const uint pixels = p->N * p->P * p->Q;
+    if (row < pixels && (int)col < p->K)
         out[OUT_AT(p, 0, g, (int)col, 0, (int)row)] = value;
 #else
-    const int n = col / all;
-    if ((int)row < p->K && n < p->N)
-        out[OUT_AT(p, n, g, (int)row, 0, 0) + (int)(col - n * all)] = value;
+    const struct place at = place(p, col);
+    if ((int)row < p->K && (int)at.n < p->N)
+        out[OUT_AT(p, (int)at.n, g, (int)row, 0, 0) + (int)at.pixel] = value;
 #endif
 }
 

@@ -1,5 +1,5 @@
 /* Implicit GEMM: a product of filters and pixels, or in NHWC of pixels and filters. The column matrix is
- * never written: each fetch computes where its element lies. Any shape. */
+ * never written: each fetch computes where its element lies. Any shape. IMAGES_OF_A_THREAD: columns.h. */
 #include "gemm/columns.h"
 
 INLINE float fetch(const struct shape *p, const __global float *in, const struct column *col, uint k)

@@ -44,6 +44,7 @@ struct conv_plan; /* opaque: kernels, buffers, launches with symbolic arguments 
 /* What an implementation can compute; what is 0 is not limited. */
 enum { LIMITS_SQUARES = 6 };
 struct conv_limits {
+    int batch;                  /* a multiple of it */
     int square[LIMITS_SQUARES]; /* filters only of these sizes, each as high as wide */
     int filter;                 /* at most, each way */
     int dilated;                /* the same of the dilated filter */

@@ -12,12 +12,12 @@ static const char *layout_suffix(const struct conv_problem *p)
 }
 
 /* The result is a matrix of filters x pixels, or in NHWC of pixels x filters. */
-static int choose(const struct tile **t, const char *name, const struct conv_problem *p,
-                  struct diag *d)
+static int choose(const struct tile **t, const char *name, enum tile_kind kind,
+                  const struct conv_problem *p, struct diag *d)
 {
     const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
-    return p->layout == LAYOUT_NHWC ? tile_choose(t, name, false, n_pixels(p), filters, groups, d)
-                                    : tile_choose(t, name, false, filters, n_pixels(p), groups, d);
+    return p->layout == LAYOUT_NHWC ? tile_choose(t, name, kind, n_pixels(p), filters, groups, d)
+                                    : tile_choose(t, name, kind, filters, n_pixels(p), groups, d);
 }
 
 /* Grid: blocks of the pixels of all images, of a group's filters, groups. */
@@ -34,17 +34,29 @@ static struct plan_launch *plan_implicit(struct conv_plan *plan, const struct co
     return l;
 }
 
-int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                       struct diag *d)
+static int plan_in_one(struct conv_plan *plan, const struct conv_problem *p, enum tile_kind kind,
+                       const char *tile, const char *name, struct diag *d)
 {
     const struct tile *t;
-    int status = choose(&t, tile, p, d);
+    int status = choose(&t, tile, kind, p, d);
     if (status != OK)
         return status;
-    struct plan_launch *l = plan_implicit(plan, p, t, "implicit_gemm", "implicit-gemm");
+    struct plan_launch *l = plan_implicit(plan, p, t, "implicit_gemm", name);
     PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT);
     plan_shape(l, p);
     return OK;
+}
+
+int implicit_gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                       struct diag *d)
+{
+    return plan_in_one(plan, p, TILE_PLAIN, tile, "implicit-gemm", d);
+}
+
+int implicit_gemm_v4r1_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                            struct diag *d)
+{
+    return plan_in_one(plan, p, TILE_WIDE, tile, "implicit-gemm-v4r1", d);
 }
 
 int implicit_precomp_gemm_plan(struct conv_plan *plan, const struct conv_problem *p,
@@ -53,7 +65,7 @@ int implicit_precomp_gemm_plan(struct conv_plan *plan, const struct conv_problem
     enum { BLOCK = 128 };
     const uint64_t inner = (uint64_t)(p->c / p->groups) * (uint64_t)(p->r * p->s);
     const struct tile *t;
-    int table, status = choose(&t, tile, p, d);
+    int table, status = choose(&t, tile, TILE_PLAIN, p, d);
     if (status == OK)
         status = plan_workspace(plan, 2 * inner, &table, d);
     if (status != OK)
@@ -153,7 +165,7 @@ int plan_product(struct conv_plan *plan, const struct gemm *g, const char *tile,
 {
     enum { MAX_DEPTH = 65535 }; /* of a grid */
     const struct tile *t;
-    int status = tile_choose(&t, tile, g->complex, g->m, g->n, g->batch, d);
+    int status = tile_choose(&t, tile, g->complex ? TILE_COMPLEX : TILE_PLAIN, g->m, g->n, g->batch, d);
     if (status != OK)
         return status;
     const char *name = g->complex ? "cgemm" : g->b_transposed ? "sgemm-nt" : "sgemm";

@@ -25,6 +25,14 @@ static void two(struct verdict *v, int a, int b, bool met)
     snprintf(v->has, sizeof v->has, a == b ? "%d" : "%d,%d", a, b);
 }
 
+static void batch(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p)
+{
+    if (!l->batch)
+        return;
+    need(v, "batches of multiples of %d", l->batch);
+    two(v, p->n, p->n, p->n % l->batch == 0);
+}
+
 /* "1x1", "3x3 or 5x5", "3x3, 5x5, ... or 11x11" */
 static void square_filters(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p)
 {
@@ -108,8 +116,8 @@ static void layout(struct verdict *v, const struct conv_limits *l, const struct 
 }
 
 typedef void rule(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p);
-static rule *const rules[] = {square_filters, filter_size, dilated_size, stride, dilation,
-                              padding,        depthwise,   padded_map,   layout};
+static rule *const rules[] = {batch,    square_filters, filter_size, dilated_size, stride,
+                              dilation, padding,        depthwise,   padded_map,   layout};
 enum { N_RULES = sizeof rules / sizeof *rules, N_SHAPE_RULES = N_RULES - 1 };
 
 int limits_check(const struct conv_limits *l, const struct conv_problem *p, struct diag *d)

@@ -57,14 +57,16 @@ void plan_shape(struct plan_launch *l, const struct conv_problem *p);
 static inline uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 /* The tiles of GEMM-like kernels, kernels/common/tiles.def. */
+enum tile_kind { TILE_PLAIN, TILE_SPECIAL, TILE_WIDE, TILE_COMPLEX };
 struct tile {
     const char *name;
     int bm, bn, bk, tm, tn;
-    bool complex, special; /* special: used only when asked for */
+    enum tile_kind kind;
 };
 #define TILE_THREADS(t) ((uint64_t)((t)->bm / (t)->tm) * (uint64_t)((t)->bn / (t)->tn))
-/* The tile for `batch` products of m x n results: the one named, or the cheapest. */
-int tile_choose(const struct tile **out, const char *name, bool complex, uint64_t m, uint64_t n,
+/* The tile for `batch` products of m x n results: the one named, or the cheapest of that kind. Special and
+ * wide ones can be named in the place of plain ones. */
+int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m, uint64_t n,
                 uint64_t batch, struct diag *d);
 
 /* ERR_INPUT: there is no tile of that name. */
@@ -100,7 +102,7 @@ int plan_within_limits(struct conv_plan *plan, struct arena *a, const struct con
 /* The implementations, one row each in registry.c. */
 typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                          struct diag *d);
-conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_precomp_gemm_plan,
+conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_gemm_v4r1_plan, implicit_precomp_gemm_plan,
     winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_fused_plan,
     winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan, fft_plan,
     fft_tiling_plan;

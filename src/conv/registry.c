@@ -4,24 +4,38 @@
 
 #include "conv/priv.h"
 
-/* Comma separated names, one comma too many in front. */
-#define TILE(name, ...) "," name
-#define SPECIAL_TILE TILE
-#define COMPLEX_TILE(...)
+/* Comma separated names of the rows of tiles.def, one comma too many in front. */
+#define IN(name, ...) "," name
+#define OUT(...)
+#define TILE IN
+#define SPECIAL_TILE IN
+#define WIDE_TILE IN
+#define COMPLEX_TILE OUT
 static const char tiles[] =
 #include "common/tiles.def"
     ;
 #undef TILE
+#undef SPECIAL_TILE
+#define TILE OUT
+#define SPECIAL_TILE OUT
+static const char wide_tiles[] =
+#include "common/tiles.def"
+    ;
+#undef WIDE_TILE
 #undef COMPLEX_TILE
-#define TILE(...)
-#define COMPLEX_TILE(name, ...) "," name
+#define WIDE_TILE OUT
+#define COMPLEX_TILE IN
 static const char complex_tiles[] =
 #include "common/tiles.def"
     ;
 #undef TILE
 #undef SPECIAL_TILE
+#undef WIDE_TILE
 #undef COMPLEX_TILE
+#undef IN
+#undef OUT
 #define TILES (tiles + 1)
+#define WIDE_TILES (wide_tiles + 1)
 #define COMPLEX_TILES (complex_tiles + 1)
 
 #define STEPS_OF_1 .stride = 1, .dilation = 1
@@ -38,7 +52,9 @@ static const struct conv_impl impls[] = {
     {"gemm", "GEMM", "im2col and SGEMM, image by image", TILES, {.nhwc = true}, gemm_plan},
     {"implicit-gemm", "IMPLICIT_GEMM", "tiles of a virtual column matrix, indices made in the loop",
      TILES, {.nhwc = true}, implicit_gemm_plan},
-    {"implicit-precomp-gemm", "IMPLICIT_PRECOMP_GEMM", "the same, indices from a table made by a kernel",
+    {"implicit-gemm-v4r1", "- (MIOpen v4r1)", "the same; a thread's columns are 8 images of one pixel",
+     WIDE_TILES, {.batch = 8}, implicit_gemm_v4r1_plan},
+    {"implicit-precomp-gemm", "IMPLICIT_PRECOMP_GEMM", "as implicit-gemm, indices from a table made by a kernel",
      TILES, {.dilated = 32768 /* the table has 16 bits for each coordinate */, .nhwc = true},
      implicit_precomp_gemm_plan},
     {"winograd-2x2-fused", "WINOGRAD", "F(2x2): filter kernel, then the rest in one, 32 filters x 32 tiles",

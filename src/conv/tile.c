@@ -3,15 +3,17 @@
 
 #include <string.h>
 
-#define ROW(name, bm, bn, bk, tm, tn, complex, special) {name, bm, bn, bk, tm, tn, complex, special},
-#define TILE(name, bm, bn, bk, tm, tn, ...) ROW(name, bm, bn, bk, tm, tn, false, false)
-#define SPECIAL_TILE(name, bm, bn, bk, tm, tn, ...) ROW(name, bm, bn, bk, tm, tn, false, true)
-#define COMPLEX_TILE(name, bm, bn, bk, tm, tn, ...) ROW(name, bm, bn, bk, tm, tn, true, false)
+#define ROW(kind, name, bm, bn, bk, tm, tn, ...) {name, bm, bn, bk, tm, tn, kind},
+#define TILE(...) ROW(TILE_PLAIN, __VA_ARGS__)
+#define SPECIAL_TILE(...) ROW(TILE_SPECIAL, __VA_ARGS__)
+#define WIDE_TILE(...) ROW(TILE_WIDE, __VA_ARGS__)
+#define COMPLEX_TILE(...) ROW(TILE_COMPLEX, __VA_ARGS__)
 static const struct tile tiles[] = {
 #include "common/tiles.def"
 };
 #undef TILE
 #undef SPECIAL_TILE
+#undef WIDE_TILE
 #undef COMPLEX_TILE
 #undef ROW
 enum { N_TILES = sizeof tiles / sizeof *tiles };
@@ -32,19 +34,22 @@ int no_tile(const char *name, struct diag *d)
     return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them", name);
 }
 
-int tile_choose(const struct tile **out, const char *name, bool complex, uint64_t m, uint64_t n,
+static bool can_be_named(const struct tile *t, enum tile_kind kind)
+{
+    return t->kind == kind ||
+           (kind == TILE_PLAIN && (t->kind == TILE_SPECIAL || t->kind == TILE_WIDE));
+}
+
+int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m, uint64_t n,
                 uint64_t batch, struct diag *d)
 {
     const struct tile *best = NULL;
     for (int i = 0; i < N_TILES; i++) {
-        if (tiles[i].complex != complex)
-            continue;
-        if (strcmp(name, tiles[i].name) == 0) {
+        if (can_be_named(&tiles[i], kind) && strcmp(name, tiles[i].name) == 0) {
             *out = &tiles[i];
             return OK;
         }
-        if (!tiles[i].special &&
-            (!best || cost(&tiles[i], m, n, batch) < cost(best, m, n, batch)))
+        if (tiles[i].kind == kind && (!best || cost(&tiles[i], m, n, batch) < cost(best, m, n, batch)))
             best = &tiles[i];
     }
     if (*name)

@@ -94,7 +94,7 @@ void conv_random_problem(struct conv_problem *out, struct rng *r)
         const int filter = (int)rng_below(r, 2) ? 3 : 5;
         const int groups = rng_below(r, 3) ? 1 : between(r, 2, 4);
         struct conv_problem p = {
-            .n = between(r, 1, 3),
+            .n = rng_below(r, 8) ? between(r, 1, 3) : 8,
             .c = groups * between(r, 1, 12),
             .h = between(r, 1, 20),
             .w = between(r, 1, 20),

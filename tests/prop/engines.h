@@ -24,8 +24,9 @@ static inline float *random_floats(struct arena *a, size_t n, uint64_t stream)
     return v;
 }
 
-/* false: the implementation does not do this shape. */
-static inline bool case_init(struct case_ *c, const struct conv_impl *impl, const char *shape)
+/* false: the implementation does not do this shape. tile NULL: the planner's. */
+static inline bool case_init_tile(struct case_ *c, const struct conv_impl *impl, const char *shape,
+                                  const char *tile)
 {
     struct conv_problem p;
     struct diag d = {0};
@@ -34,10 +35,15 @@ static inline bool case_init(struct case_ *c, const struct conv_impl *impl, cons
         abort();
     c->input = random_floats(&c->arena, (size_t)(p.n * p.c * p.h * p.w), 1);
     c->filter = random_floats(&c->arena, (size_t)(p.k * (p.c / p.groups) * p.r * p.s), 2);
-    if (conv_prepare(&c->program, &c->arena, &p, impl, NULL, c->input, c->filter, &d) == OK)
+    if (conv_prepare(&c->program, &c->arena, &p, impl, tile, c->input, c->filter, &d) == OK)
         return true;
     arena_fini(&c->arena);
     return false;
+}
+
+static inline bool case_init(struct case_ *c, const struct conv_impl *impl, const char *shape)
+{
+    return case_init_tile(c, impl, shape, NULL);
 }
 
 static inline void case_fini(struct case_ *c)

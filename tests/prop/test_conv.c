@@ -136,6 +136,8 @@ static void for_random_problems(struct rig *g, void (*property)(struct rig *g))
                                            .r = 1, .s = 1, .stride_h = p->stride_h,
                                            .stride_w = p->stride_w, .dilation_h = 1,
                                            .dilation_w = 1, .groups = p->groups};
+            if (g->impl->supports.batch)
+                p->n = g->impl->supports.batch;
             if (strstr(g->impl->name, "depthwise"))
                 p->k = 2 * (p->groups = p->c);
             p->layout = g->impl->supports.nhwc && round % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;

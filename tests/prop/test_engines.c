@@ -11,6 +11,7 @@
 
 static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1", "1x5x7x6:5x3x3:p1:g5",
                                      "2x3x6x5:9x3x3:p1:nhwc"};
+static const char batch_shape[] = "8x2x4x3:5x3x3"; /* for those that do only batches */
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
 
@@ -33,6 +34,8 @@ static void engines_agree(void **state)
         struct tally t = {0};
         for (int s = 0; s < N_SHAPES; s++)
             every_kind(&impls[i], shapes[s], &t);
+        if (impls[i].supports.batch)
+            every_kind(&impls[i], batch_shape, &t);
         print_message("%-28s %6llu faults: masked %llu, SDC %llu, DUE %llu; instructions", impls[i].name,
                       (unsigned long long)t.n, (unsigned long long)t.outcomes[OUTCOME_MASKED],
                       (unsigned long long)t.outcomes[OUTCOME_SDC],

@@ -186,6 +186,8 @@ static void test_limits(void **state)
         {"direct-depthwise", "1x8x9x9:16x3x3:g8", NULL},
         {"direct-depthwise", "1x8x9x9:16x3x3:g4", "needs one input channel per group, not 2"},
         {"gemm", "32769x1x1x1:1x1x1", "32769 images would be more than 32768 launches, one or two each"},
+        {"implicit-gemm-v4r1", "16x8x9x9:16x3x3:s2:g2", NULL},
+        {"implicit-gemm-v4r1", "12x8x9x9:16x3x3", "needs batches of multiples of 8, not 12"},
         {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32767", NULL},
         {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32768",
          "needs dilated filters up to 32768x32768, not 1x32769"},
