@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS  ?= $(shell nproc)
 CMAKE_FLAGS ?=
 
-.PHONY: all install-deps configure build check check-all check-asan bench lint demo golden format install deb clean
+.PHONY: all install-deps configure build check check-all check-asan coverage bench lint format golden demo install deb clean
 all: build
 
 install-deps:
@@ -28,6 +28,14 @@ check-all: configure
 check-asan:
 	@$(MAKE) check BUILD=build-asan CMAKE_FLAGS=-DSIEVERT_SANITIZE=ON
 
+coverage: configure
+	@tools/install-deps.sh --dev
+	@$(MAKE) configure BUILD=build-coverage CMAKE_FLAGS="-DSIEVERT_COVERAGE=ON -DSIEVERT_WERROR=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O2 -g'"
+	@cmake --build build-coverage -j $(JOBS) --target sievert libsievert tests
+	@find build-coverage -name '*.gcda' -delete
+	@ctest --test-dir build-coverage --output-on-failure -j $(JOBS) -LE 'slow|no-coverage' --timeout 1200
+	@tools/coverage.sh build-coverage
+
 bench: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target sievert benches
 	@for b in $(BUILD)/bench/bench_*; do [ -x $$b ] && [ -f $$b ] && OMP_WAIT_POLICY=passive $$b || exit 1; done
@@ -35,8 +43,14 @@ bench: configure
 golden: build
 	@tests/golden/run.sh $(BUILD)/sievert --write
 
-lint: configure
+# Static checks need the generated sources, so that clang-tidy sees what the compiler sees.
+lint: build
+	@tools/install-deps.sh --dev
 	@tools/lint.sh $(BUILD)
+
+format:
+	@tools/install-deps.sh --dev
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 demo: build
 	@$(BUILD)/sievert study examples/lenet5.yaml -o out

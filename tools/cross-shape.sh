@@ -3,6 +3,7 @@
 # and one on shape B, a model of each, and how far what the models draw is from what was measured.
 # Usage: cross-shape.sh SIEVERT SHAPE-A SHAPE-B INJECTIONS IMPLEMENTATION...   Prints a Markdown table.
 set -eu
+# shellcheck disable=SC2034 # a and b are read by their names
 sievert=$1 a=$2 b=$3 n=$4; shift 4
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 field() { sed -n "s/^  \"$1\": \([0-9.eE+-]*\),\{0,1\}$/\1/p" | head -1; }

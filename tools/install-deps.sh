@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that Sievert is built, tested and demonstrated with, and asks apt for
-# nothing when all are there. Usage: install-deps.sh [--list | --train]
+# nothing when all are there. Usage: install-deps.sh [--list | --dev | --train]
 #   --list   print the packages with their reasons; for other systems
+#   --dev    also what make lint, format, coverage and fuzz need
 #   --train  also what tools/train_*.py needs (PyTorch): not needed to build or test
 set -eu
 
@@ -36,6 +37,20 @@ ocl-icd-opencl-dev|oracle: the OpenCL loader
 opencl-headers|oracle: the OpenCL headers
 libonnx-testdata|oracle: ONNX's own tests of its operators
 python3-numpy|oracle: reads and writes .npy
+chromium|tests: the report in a real browser
+zsh|tests: its completion
+groff|tests: the man pages
+dpkg-dev|tests: the package that make deb makes
+LIST
+)
+dev=$(cat <<'LIST'
+clang-tidy|make lint: mistakes in C
+cppcheck|make lint: the same, by other means
+shellcheck|make lint: mistakes in scripts
+codespell|make lint: spelling
+clang-format|make lint, make format
+gcovr|make coverage
+libclang-rt-14-dev|make fuzz: libFuzzer
 LIST
 )
 train=$(cat <<'LIST'
@@ -45,10 +60,11 @@ libopenblas0-pthread|makes PyTorch fast
 LIST
 )
 case "${1-}" in
-  --list) printf '%s\n' "$packages" "$train" | sed '/^$/d' | awk -F'|' '{printf "%-22s %s\n",$1,$2}'; exit ;;
+  --list) printf '%s\n' "$packages" "$dev" "$train" | sed '/^$/d' | awk -F'|' '{printf "%-22s %s\n",$1,$2}'; exit ;;
+  --dev) packages+=$'\n'$dev ;;
   --train) packages+=$'\n'$train ;;
   '') ;;
-  *) echo "usage: $0 [--list | --train]" >&2; exit 2 ;;
+  *) echo "usage: $0 [--list | --dev | --train]" >&2; exit 2 ;;
 esac
 
 names=$(cut -d'|' -f1 <<<"$packages" | sed '/^$/d')

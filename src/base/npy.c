@@ -79,7 +79,7 @@ static double half_to_double(uint16_t v)
 
 static float load_element(const unsigned char *p, const struct header *h)
 {
-    unsigned char b[8];
+    unsigned char b[8] = {0};
     for (int i = 0; i < h->bytes; i++)
         b[i] = h->swap ? p[h->bytes - 1 - i] : p[i];
     if (h->bytes == 4) {
@@ -100,7 +100,7 @@ static float load_element(const unsigned char *p, const struct header *h)
 /* C-order position i -> the element's position in a Fortran-order file. */
 static size_t fortran_index(const struct header *h, size_t i)
 {
-    size_t at = 0, coordinate[TENSOR_MAX_RANK];
+    size_t at = 0, coordinate[TENSOR_MAX_RANK] = {0};
     for (int k = h->rank - 1; k >= 0; k--) {
         coordinate[k] = i % h->dim[k];
         i /= h->dim[k];

@@ -153,9 +153,9 @@ static void index_chunks(struct golden *g)
     g->n_chunks = (size_t)(g->mem_bytes + SIMT_CHUNK - 1) / SIMT_CHUNK;
     g->chunk_at = arena_array(&g->arena, g->n_chunks + 1, sizeof *g->chunk_at);
     size_t *seen = calloc(2 * g->n_chunks + 1, sizeof *seen);
-    struct filler f = {g, seen + g->n_chunks};
     if (!seen)
         abort();
+    struct filler f = {g, seen + g->n_chunks};
     for (size_t p = 0; p < g->n_ctas; p++)
         each_chunk(g, p, seen, count_chunk, g);
     for (size_t c = 0; c < g->n_chunks; c++) {

@@ -31,6 +31,6 @@ void *char_alloc(struct scratch *s, size_t n, size_t size);
 void char_quantize(double out[2], double p, int levels);
 
 /* Sets pattern, keys and stats from cells with n > 0, whose lo, hi and n_positions it computes. */
-void char_spatial(struct characterisation *out, struct cells *cells, struct scratch *s);
+void char_spatial(struct characterisation *out, struct cells *x, struct scratch *s);
 
 #endif

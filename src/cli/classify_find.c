@@ -196,7 +196,7 @@ int classify_find_tree(struct classify_work *out, struct arena *a, const char *r
     qsort(batches, n, sizeof *batches, by_files);
     for (size_t i = 0; i < n && rc == OK; i++)
         for (size_t k = 0; k < batches[i].n_sets; k++)
-            *add_set(out, a) = found.sets[batches[i].first + k];
+            *add_set(out, a) = found.sets[batches[i].first + k]; // NOLINT: there are n_sets of them
     out->n_files = found.n_files;
     out->n_batches = n;
     if (all_counted && n > 0)

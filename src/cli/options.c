@@ -170,18 +170,15 @@ int cli_parse(struct cli *cli, void *args, int argc, char **argv)
     opterr = 0;
     int c;
     while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-        size_t i = r.n;
         if (c == ':')
             return usage_error(cli, "%s needs a value%s", argv[optind - 1], "");
         if (c == '?')
             return unknown_option(cli, &r, optopt && optopt < CODE_FIRST
                                                ? (char[]){'-', (char)optopt, 0}
                                                : argv[optind - 1]);
-        if (c >= CODE_FIRST)
-            i = (size_t)(c - CODE_FIRST);
-        else
-            for (i = 0; i < r.n && r.row[i]->letter != c;)
-                i++;
+        size_t i = c >= CODE_FIRST ? (size_t)(c - CODE_FIRST) : 0;
+        while (c < CODE_FIRST && r.row[i]->letter != c)
+            i++;
         if (strcmp(r.row[i]->name, "help") == 0) {
             cli_help(cli->command);
             return EXIT_DONE;

@@ -89,7 +89,7 @@ static int read_option(struct reader *r, struct conv_problem *p)
     if (!letter || !strchr("psdg", letter))
         return complain(r, "p, s, d, g or a layout");
     r->at++;
-    int v[4], n = 0;
+    int v[4] = {0}, n = 0;
     int status = read_list(r, letter == 'p' ? 4 : letter == 'g' ? 1 : 2, v, &n);
     if (status != OK)
         return status;

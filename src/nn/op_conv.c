@@ -2,6 +2,7 @@
  * the values outside stay in C order (NCHW). */
 #include "nn/conv.h"
 
+#include <assert.h>
 #include <limits.h>
 
 unsigned conv_run(struct nn *net, struct conv *c)
@@ -144,6 +145,7 @@ int build_conv(struct nn *net, struct nn_node *node, struct diag *d)
             return rc;
     }
     const struct nn_value *x = node->in[0], *w = node->in[1];
+    assert(x && w); /* required inputs are there */
     if (x->rank < 3 || x->rank != w->rank)
         return node_fail(net, node, d, ERR_INPUT, "input of %d dimensions, weights of %d", x->rank,
                          w->rank);

@@ -1,4 +1,5 @@
 /* ConvTranspose on oneDNN's deconvolution. */
+#include <assert.h>
 #include <string.h>
 
 #include "nn/window.h"
@@ -144,6 +145,7 @@ int build_conv_transpose(struct nn *net, struct nn_node *node, struct diag *d)
     }
     const struct nn_value *x = node->in[0], *w = node->in[1];
     const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
+    assert(x && w); /* required inputs are there */
     int64_t groups = attr_int(node, "group", 1);
     if (x->rank < 3 || x->rank > 2 + WINDOW_MAX || x->rank != w->rank || x->n == 0 || w->n == 0 ||
         groups < 1 || x->dim[1] != w->dim[0] || x->dim[1] % (size_t)groups ||

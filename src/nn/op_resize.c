@@ -193,7 +193,7 @@ static int read_axes(struct axis *axes, const struct nn *net, const struct nn_no
 static int finish(struct nn *net, struct nn_node *node, const struct mapping *m,
                   const struct axis *axes, struct diag *d)
 {
-    size_t dim[TENSOR_MAX_RANK], at_most = 1;
+    size_t dim[TENSOR_MAX_RANK] = {0}, at_most = 1;
     if (strcmp(m->mode, "nearest") && strcmp(m->mode, "linear") && strcmp(m->mode, "cubic"))
         return node_fail(net, node, d, ERR_UNSUPPORTED, "mode '%.40s'", m->mode);
     for (int k = 0; k < node->in[0]->rank; k++) {
@@ -226,7 +226,7 @@ int build_resize(struct nn *net, struct nn_node *node, struct diag *d)
     };
     const struct nn_value *roi = old ? NULL : given(node, 1), *scales = given(node, old ? 1 : 2),
                           *sizes = old ? NULL : given(node, 3);
-    struct axis axes[TENSOR_MAX_RANK];
+    struct axis axes[TENSOR_MAX_RANK] = {0};
     int rc = node_want(net, node, 0, ONNX_FLOAT, d);
     if (rc == OK && scales)
         rc = node_known_floats(net, node, old ? 1 : 2, d);
@@ -258,14 +258,15 @@ int build_upsample(struct nn *net, struct nn_node *node, struct diag *d)
                         .nearest = "floor"};
     const struct onnx_attr *a = attr_find(node, "scales");
     const struct nn_value *scales = given(node, 1);
-    struct axis axes[TENSOR_MAX_RANK];
+    struct axis axes[TENSOR_MAX_RANK] = {0};
     int rc = node_want(net, node, 0, ONNX_FLOAT, d);
     if (rc == OK && scales)
         rc = node_known_floats(net, node, 1, d);
-    if (rc == OK && !scales && (!a || a->kind != ATTR_FLOATS))
+    if (rc == OK && scales)
+        rc = read_axes(axes, net, node, scales->f, scales->n, NULL, 0, d);
+    else if (rc == OK && a && a->kind == ATTR_FLOATS)
+        rc = read_axes(axes, net, node, a->floats, a->n, NULL, 0, d);
+    else if (rc == OK)
         rc = node_fail(net, node, d, ERR_INPUT, "no scales");
-    if (rc == OK)
-        rc = read_axes(axes, net, node, scales ? scales->f : a->floats, scales ? scales->n : a->n,
-                       NULL, 0, d);
     return rc != OK ? rc : finish(net, node, &m, axes, d);
 }

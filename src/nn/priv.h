@@ -157,7 +157,7 @@ unsigned dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim);
 /* handle NULL: memory of its own. */
 unsigned dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle);
 unsigned dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
-                 const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *pd);
+                 const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *made);
 /* A reorder of `from` into `to`; *out NULL if the layouts are the same. */
 unsigned dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to);
 unsigned dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);

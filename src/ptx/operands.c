@@ -1028,7 +1028,7 @@ int parse_instruction(struct parser *p)
                          .target = PTX_NOWHERE,
                          .reconverge = PTX_NOWHERE,
                          .source_line = p->source_line};
-    struct modifiers m;
+    struct modifiers m = {0};
     if (parse_punct(p, '@') && parse_guard(p, &i) != OK)
         return ERR_INPUT;
     struct token t = p->x.token;

@@ -6,7 +6,7 @@
 #include "report/priv.h"
 
 /* Pictures of all cells together stay below this, so that the page of a large study stays small. */
-enum { PICTURE_BYTES = 250 * 1024 };
+enum { PICTURE_BYTES = 900 * 1024 };
 
 static struct contender contender(const struct tally *t, double confidence, struct arena *a)
 {

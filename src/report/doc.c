@@ -44,7 +44,8 @@ const json_t *doc_cell(const json_t *report, const char *layer, const char *impl
 
 static char *print(char *buf, const char *fmt, double x, const char *unit)
 {
-    snprintf(buf, DOC_NUMBER, fmt, x, unit);
+    // cppcheck-suppress wrongPrintfScanfArgNum
+    snprintf(buf, DOC_NUMBER, fmt, x, unit); /* a format may leave the unit out */
     return buf;
 }
 

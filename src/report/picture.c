@@ -112,40 +112,39 @@ static void paint(uint8_t *pixels, const struct layout *l, const struct store_in
     }
 }
 
-/* The PNG as a data URI, or NULL. */
+/* The PNG as a data URI, or NULL. Only the colours that occur are in its palette: most of these
+ * pictures are smaller than a whole one. */
 static char *data_uri(const uint8_t *pixels, size_t width, size_t height)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    static const char head[] = "data:image/png;base64,";
-    uint8_t palette[256][4];
+    uint8_t palette[256][4], used[256][4], place[256] = {0};
+    bool seen[256] = {false};
     png_image image = {.version = PNG_IMAGE_VERSION,
                        .width = (png_uint_32)width,
                        .height = (png_uint_32)height,
-                       .format = PNG_FORMAT_RGBA_COLORMAP,
-                       .colormap_entries = 256};
-    png_alloc_size_t n = 0;
+                       .format = PNG_FORMAT_RGBA_COLORMAP};
+    size_t n_pixels = width * height;
+    uint8_t *mapped = malloc(n_pixels + 1);
     make_palette(palette);
-    if (!png_image_write_to_memory(&image, NULL, &n, 0, pixels, 0, palette))
-        return NULL;
-    uint8_t *png = calloc(1, n + 2); /* two more zeros, for base64 */
-    char *uri = malloc(sizeof head + (n + 2) / 3 * 4);
-    if (png && uri && png_image_write_to_memory(&image, png, &n, 0, pixels, 0, palette)) {
-        memcpy(uri, head, sizeof head);
-        char *p = uri + sizeof head - 1;
-        for (size_t i = 0; i < n; i += 3) {
-            uint32_t word = (uint32_t)png[i] << 16 | (uint32_t)png[i + 1] << 8 | png[i + 2];
-            *p++ = digits[word >> 18];
-            *p++ = digits[word >> 12 & 63];
-            *p++ = i + 1 < n ? digits[word >> 6 & 63] : '=';
-            *p++ = i + 2 < n ? digits[word & 63] : '=';
+    for (size_t i = 0; i < n_pixels; i++)
+        seen[pixels[i]] = true;
+    for (size_t c = 0; c < 256; c++)
+        if (seen[c]) {
+            memcpy(used[image.colormap_entries], palette[c], 4);
+            place[c] = (uint8_t)image.colormap_entries++;
         }
-        *p = 0;
-    } else {
-        free(uri);
-        uri = NULL;
+    for (size_t i = 0; mapped && i < n_pixels; i++)
+        mapped[i] = place[pixels[i]];
+    png_alloc_size_t n = 0;
+    uint8_t *png = NULL;
+    struct sink uri = {0};
+    if (mapped && png_image_write_to_memory(&image, NULL, &n, 0, mapped, 0, used) &&
+        (png = malloc(n)) && png_image_write_to_memory(&image, png, &n, 0, mapped, 0, used)) {
+        sink_text(&uri, "data:image/png;base64,");
+        sink_base64(&uri, png, n);
     }
     free(png);
-    return uri;
+    free(mapped);
+    return uri.p;
 }
 
 json_t *picture_scale(void)
@@ -291,9 +290,11 @@ int picture_cell(json_t **out, const struct tally *t, size_t max_bytes, struct d
     for (size_t i = 0; i < n && rc == OK; i++) {
         json_t *picture = NULL;
         rc = draw(&picture, t, choice[i].injection, choice[i].kind, d);
-        used += json_string_length(json_object_get(picture, "png"));
-        if (picture && used <= max_bytes)
+        size_t bytes = json_string_length(json_object_get(picture, "png"));
+        if (picture && used + bytes <= max_bytes) {
             json_array_append(*out, picture);
+            used += bytes;
+        }
         json_decref(picture);
     }
     if (rc != OK) {

@@ -136,6 +136,7 @@ struct sink {
 };
 void sink_bytes(struct sink *s, const char *bytes, size_t len);
 void sink_text(struct sink *s, const char *text);
+void sink_base64(struct sink *s, const uint8_t *bytes, size_t len);
 void sink_free(struct sink *s);
 
 #endif

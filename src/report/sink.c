@@ -26,6 +26,19 @@ void sink_text(struct sink *s, const char *text)
     sink_bytes(s, text, strlen(text));
 }
 
+void sink_base64(struct sink *s, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < len; i += 3) {
+        size_t n = len - i < 3 ? len - i : 3;
+        uint32_t word = (uint32_t)bytes[i] << 16 | (n > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                        (n > 2 ? bytes[i + 2] : 0);
+        char four[4] = {digits[word >> 18], digits[word >> 12 & 63],
+                        n > 1 ? digits[word >> 6 & 63] : '=', n > 2 ? digits[word & 63] : '='};
+        sink_bytes(s, four, sizeof four);
+    }
+}
+
 void sink_free(struct sink *s)
 {
     free(s->p);

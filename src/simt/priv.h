@@ -220,7 +220,7 @@ void simt_return(struct warp *w, struct path *p, uint32_t lanes);
 
 /* Called by hook steps. */
 void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);
-void simt_call_access(struct warp *w, const struct code *i, uint32_t mask);
+void simt_call_access(struct warp *w, const struct code *step, uint32_t mask);
 void simt_call_watch(struct warp *w, uint32_t insn);
 
 /* Run w alone and unhooked, c being a copy of its CTA made for it, until path 0 has no children left

@@ -33,16 +33,16 @@ struct study_options {
 int study_run(const struct study_options *options, struct diag *d);
 
 /* Make the three reports of a study's folder again. */
-int study_report(const char *out_dir, struct diag *d);
+int study_report(const char *folder, struct diag *d);
 
 /* How far models can be trusted: for each cell the shares of masked, tolerable and critical errors by the
  * campaign's own tensors (truth), by its model, by the model without what the CLASSES tools do not read,
  * and by the baselines; their differences with intervals and the agreement, 1 - the mean absolute
- * difference. options: all but the layer and where errors come from. *out is the caller's. */
+ * difference. base: all but the layer and where errors come from. *out is the caller's. */
 struct study_cell {
     const char *layer, *impl, *campaign, *model; /* model NULL: none */
 };
-int study_validate_cells(json_t **out, const struct sim_options *options, size_t n,
+int study_validate_cells(json_t **out, const struct sim_options *base, size_t n,
                          const struct study_cell *cells, struct diag *d);
 /* All cells of a study's folder, whose network and data set are taken. */
 int study_validate(json_t **out, const char *folder, const struct sim_options *options, struct diag *d);
@@ -60,7 +60,7 @@ int study_layer(struct study_layer *out, struct arena *a, const char *network, c
                 const char *layer, uint64_t image, struct diag *d);
 
 /* The error model of a campaign's SDCs, characterised at epsilon. In a. */
-int study_model(struct model **out, struct arena *a, const char *store, double epsilon, bool compat,
+int study_model(struct model **out, struct arena *a, const char *path, double epsilon, bool compat,
                 struct diag *d);
 
 #endif

@@ -1,6 +1,9 @@
 """check_report.py report.html report.json FOLDER: the page in chromium, against the document."""
+import base64
 import json
+import re
 import sys
+import zlib
 
 from chromium import Chromium
 
@@ -57,11 +60,87 @@ def check_numbers():
                                8: c["provenance"]["injections"]} for c in cells])
 
 
+def check_every_number():
+    """All numbers that tables show are the document's, or are made from them in a way named here."""
+    known = set()
+
+    def collect(x):
+        if isinstance(x, dict):
+            for v in x.values():
+                collect(v)
+        elif isinstance(x, list):
+            for v in x:
+                collect(v)
+        elif isinstance(x, (int, float)) and not isinstance(x, bool):
+            known.add(f"{x:.6g}")
+
+    collect(report)
+    ranked = [report["ranking"]["network"], *report["ranking"]["layers"]]
+    for r in ranked:  # relative to the safest
+        for e in r["entries"]:
+            known.add(f"{e['value'] / r['entries'][0]['value']:.6g}")
+    for impl in {c["impl"] for c in report["cells"]}:  # of the whole network
+        of = [c for c in report["cells"] if c["impl"] == impl]
+        known.add(f"{sum(c['instructions']['thread'] for c in of):.6g}")
+    for c in report["cells"]:  # by pattern
+        for s in ("direct", "model"):
+            for n, k in c["critical"][s]["patterns"].values():
+                known.add(f"{k / n:.6g}")
+    shown = browser.js("""[...document.querySelectorAll("table:not(.listing) td[data-value]")].map(
+        td => [td.closest("table").caption.textContent, td.dataset.value])""")
+    numbers = [(t, v) for t, v in shown if re.fullmatch(r"-?[0-9.]+(e[-+]?[0-9]+)?", v)]
+    strange = [(t, v) for t, v in numbers if f"{float(v):.6g}" not in known]
+    check(len(numbers) > 200 and not strange, f"{len(numbers)} numbers, not the document's: {strange[:5]}")
+
+
+def check_document():
+    with open(html, encoding="utf-8") as f:
+        packed = re.search(r'id="data">([^<]*)<', f.read()).group(1)
+    check(json.loads(zlib.decompress(base64.b64decode(packed))) == report,
+          "the page holds the document")
+
+
+def check_copying():
+    """What Copy puts on the clipboard is the table, with all digits."""
+    copied = browser.js("""(() => {
+        let text = null;
+        navigator.clipboard.writeText = async t => { text = t; };
+        const t = [...document.querySelectorAll("table")].find(t => t.caption.textContent.startsWith("Outcomes"));
+        t.closest(".scroll").nextElementSibling.querySelector("button").click();
+        return text;
+    })()""")
+    rows = [line.split("\t") for line in (copied or "").split("\n")]
+    cell = report["cells"][0]
+    check(rows[0] == ["Implementation", "Masked", "SDC", "DUE"] and rows[1][0] == cell["impl"] and
+          float(rows[1][2]) == cell["outcomes"]["SDC"]["share"], f"copied: {copied}")
+
+
+def check_made_again():
+    """Every part with figures says how to make them, from the document's commands."""
+    without = browser.js("""[...document.querySelectorAll("#summary, #trade-off, .layer > div, #models")].filter(
+        part => part.querySelector("table, canvas") && !part.querySelector(".again, .command")).length""")
+    check(without == 0, f"{without} parts do not say how their figures are made")
+    shown = browser.js("""(() => {
+        const d = document.querySelector(".layer .again");
+        d.open = true;
+        return new Promise(done => setTimeout(() => done(
+            [...d.querySelectorAll("code")].map(c => c.textContent)), 300));
+    })()""")
+    layer = report["cells"][0]["layer"]
+    want = [f"sievert inject --impl {c['impl']} --layer {layer} -o {c['provenance']['store']}"
+            for c in report["cells"] if c["layer"] == layer] + report["commands"][-1:]
+    check(shown == want, f"made again: {shown}")
+
+
 def check_charts(where):
     blank = browser.js("""(() => {
         const blank = [];
         for (const c of document.querySelectorAll(".chart canvas")) {
-            const g = c.getContext("2d"), d = g.getImageData(0, 0, c.width, c.height).data;
+            const copy = document.createElement("canvas");
+            copy.width = c.width, copy.height = c.height;
+            const g = copy.getContext("2d", {willReadFrequently: true});
+            g.drawImage(c, 0, 0);
+            const d = g.getImageData(0, 0, c.width, c.height).data;
             const colours = new Set();
             for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) colours.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]);
             if (colours.size < 4) blank.push(c.getAttribute("aria-label"));
@@ -113,8 +192,11 @@ def check_listing():
 def check_commands():
     shown = browser.js("""[...document.querySelectorAll("#provenance details .command code")]
         .map(c => c.textContent)""")
-    want = [f"sievert inject --impl {c['impl']} --layer {c['layer']} -o {c['provenance']['store']}"
-            for c in report["cells"]]  # no cell has a model's file
+    want = []  # no cell has a model's file
+    for c in report["cells"]:
+        store, direct = c["provenance"]["store"], c["critical"]["direct"]["store"]
+        want += [f"sievert inject --impl {c['impl']} --layer {c['layer']} -o {store}",
+                 f"sievert simulate --layer {c['layer']} --campaign {store} -o {direct}"]
     check(shown == want, f"commands: {shown}")
 
 
@@ -138,22 +220,27 @@ try:
     check_console()
     if failures:
         sys.exit(1)
+    check_document()
     check_numbers()
+    check_every_number()
     check_charts("light")
     browser.screenshot(folder + "/light.png")
     check_sorting()
     check_listing()
+    check_copying()
     check_commands()
+    check_made_again()
     check_keyboard()
     browser.view(1280, 900, dark=True)
     check(browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)",
           "dark scheme")
     check_charts("dark")
     browser.screenshot(folder + "/dark.png")
-    browser.view(390, 844, dark=False)
-    wide = browser.js("document.documentElement.scrollWidth")
-    check(wide <= 390, f"phone: the page is {wide} pixels wide")
-    check_charts("phone")
+    for dark in (True, False):
+        browser.view(390, 844, dark)
+        wide = browser.js("document.documentElement.scrollWidth")
+        check(wide <= 390, f"phone: the page is {wide} pixels wide")
+        check_charts("phone, dark" if dark else "phone")
     browser.screenshot(folder + "/phone.png")
     browser.pdf(folder + "/print.pdf")
     requests = [e["params"]["request"]["url"] for e in browser.events

@@ -8,4 +8,4 @@ done
 rm -rf "$2"
 mkdir -p "$2"
 "$1" "$2" >"$2/terminal.txt"
-exec python3 "$here/check_report.py" "$2/report.html" "$2/report.json" "$2"
+python3 "$here/check_report.py" "$2/report.html" "$2/report.json" "$2"

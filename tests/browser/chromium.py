@@ -1,4 +1,4 @@
-"""Headless chromium over --remote-debugging-pipe, with nothing but the standard library."""
+"""A report in headless chromium over --remote-debugging-pipe, with nothing but the standard library."""
 import base64
 import json
 import os
@@ -68,9 +68,16 @@ class Chromium:
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
 
     def open(self, path):
+        """Returns when the report is shown (or, after a minute, when it is not)."""
+        before = len(self.events)
         self.call("Page.navigate", url="file://" + os.path.abspath(path))
-        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events[before:]):
             self.events.append(self.receive())
+        self.js("""new Promise(done => {
+            const look = () => document.documentElement.dataset.ready ? done() : setTimeout(look, 20);
+            setTimeout(done, 60000);
+            look();
+        })""")
 
     def js(self, expression):
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True,

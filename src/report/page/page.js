@@ -1,8 +1,18 @@
 "use strict";
-/* Shows the report that lies in #data. Text from the report enters the page through textContent only. */
-(() => {
-const report = JSON.parse(document.getElementById("data").textContent);
+/* Shows the report that lies in #data. Text from the report enters the page through textContent only
+ * (and, in old browsers, as the escaped text of the noscript element). */
+(async () => {
 const main = document.getElementById("report");
+/* #data is the document, as JSON, deflated, in base64. */
+async function unpack() {
+  const packed = Uint8Array.from(atob(document.getElementById("data").textContent.trim()), c => c.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+}
+if (!window.DecompressionStream) { /* browsers from before 2023: the tables as text */
+  main.innerHTML = document.querySelector("noscript").textContent;
+  return;
+}
+const documentText = await unpack(), report = JSON.parse(documentText);
 
 /* ---- Elements ------------------------------------------------------------------------------------- */
 function el(tag, attributes, ...children) {
@@ -42,6 +52,30 @@ function copyBySelection(text) {
   return done;
 }
 const command = text => el("div", {class: "command"}, el("code", {}, text), copyButton(() => text, "command"));
+
+/* ---- Commands: every figure says how to make it again ------------------------------------------------- */
+const shellWord = s => /^[\w\-+=./:,@%]+$/.test(s) ? s : "'" + s.replaceAll("'", "'\\''") + "'";
+/* The document's commands for one cell, with its own names in them; those of what it lacks are left out. */
+function cellCommands(c, makes) {
+  const own = {layer: c.layer, impl: c.impl, store: c.provenance.store, model: c.provenance.model,
+    sim_direct: (c.critical.direct || {}).store, sim_model: (c.critical.model || {}).store};
+  return report.cell_commands.filter(t => [...t.matchAll(/\{(\w+)\}/g)].every(m => own[m[1]]))
+    .filter(t => !makes || makes.includes((/ -o \{(\w+)\}$/.exec(t) || [])[1]))
+    .map(t => t.replace(/\{(\w+)\}/g, (_, name) => shellWord(own[name])));
+}
+const STORE = ["store"], ALL = ["store", "model", "sim_direct", "sim_model"];
+/* How to make the figures beside it again: what they are of, then the report. Without cells, all of it. */
+function again(cells, makes) {
+  if (!report.commands.length) return null;
+  const details = el("details", {class: "minor again"}, el("summary", {}, "Make this again"));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.childElementCount > 1) return;
+    const steps = cells ? cells.flatMap(c => cellCommands(c, makes)) : [];
+    const last = steps.length ? report.commands.slice(-1) : report.commands;
+    details.append(...[...steps, ...last].map(command));
+  });
+  return details;
+}
 
 /* ---- Numbers, as the terminal shows them ------------------------------------------------------------ */
 const known = x => typeof x === "number" && isFinite(x);
@@ -127,10 +161,12 @@ const THEMES = {light: {ink: "#1d2129", soft: "#5b6472", grid: "#e4e7eb", paper:
                 dark: {ink: "#e6e9ee", soft: "#a0a9b6", grid: "#323946", paper: "#1b1f26"}};
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let theme = dark.matches ? THEMES.dark : THEMES.light;
-const OUTCOMES = [["masked", "#9fb8cc", "#10222f"], ["SDC", "#d55e00", "#fff"], ["DUE", "#27405c", "#fff"]];
+/* Name, colour, hatching. */
+const OUTCOMES = [["masked", "#9fb8cc", 0], ["SDC", "#d55e00", 1], ["DUE", "#27405c", 2]];
 
-function hatched(i) {
-  const hue = HUES[i % HUES.length], style = Math.floor(i / HUES.length) + (i % 2);
+const patternFill = i => hatched(HUES[i % HUES.length], Math.floor(i / HUES.length) + (i % 2));
+/* A colour with stripes over it: 0 none, 1 slanting, 2 level, as pattern. */
+function hatched(hue, style) {
   if (style === 0) return hue;
   const size = 8, tile = document.createElement("canvas");
   tile.width = tile.height = size;
@@ -158,13 +194,35 @@ const barLabels = {id: "barLabels", afterDatasetsDraw(chart) {
     const label = percent(set.data[k]), wide = g.measureText(label).width;
     if (bar.width < wide + 8) return;
     const x = bar.x - bar.width / 2;
-    if (!set.ink) { g.fillStyle = "rgba(0,0,0,.55)"; g.fillRect(x - wide / 2 - 3, bar.y - 8, wide + 6, 16); }
-    g.fillStyle = set.ink || "#fff";
+    g.fillStyle = "rgba(0,0,0,.6)";
+    g.fillRect(x - wide / 2 - 3, bar.y - 8, wide + 6, 16);
+    g.fillStyle = "#fff";
     g.fillText(label, x, bar.y);
   }));
   g.restore();
 }};
-Chart.register(barLabels);
+/* Writes the name of each series beside its mark, where there is room for it; the legend has all names. */
+const pointLabels = {id: "pointLabels", afterDatasetsDraw(chart) {
+  if (!chart.options.pointLabels) return;
+  const g = chart.ctx, area = chart.chartArea, marks = chart.data.datasets.map((set, i) =>
+    chart.getDatasetMeta(i).data[set.mark]), taken = marks.map(m => [m.x - 8, m.y - 8, m.x + 8, m.y + 8]);
+  const free = box => box[0] >= area.left && box[2] <= area.right && box[1] >= area.top && box[3] <= area.bottom &&
+    !taken.some(b => b[0] < box[2] && box[0] < b[2] && b[1] < box[3] && box[1] < b[3]);
+  g.save();
+  g.font = "12px system-ui, sans-serif";
+  g.fillStyle = theme.ink;
+  g.textBaseline = "middle";
+  chart.data.datasets.forEach((set, i) => {
+    const {x, y} = marks[i], wide = g.measureText(set.label).width;
+    const box = [[x + 11, y], [x - 11 - wide, y], [x - wide / 2, y - 17], [x - wide / 2, y + 17]]
+      .map(([left, middle]) => [left, middle - 8, left + wide, middle + 8]).find(free);
+    if (!box) return;
+    taken.push(box);
+    g.fillText(set.label, box[0], box[1] + 8);
+  });
+  g.restore();
+}};
+Chart.register(barLabels, pointLabels);
 Chart.defaults.animation = false;
 Chart.defaults.maintainAspectRatio = false;
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
@@ -206,7 +264,7 @@ function stack(names, series) {
   return {
     type: "bar",
     data: {labels: names, datasets: series.map(s => ({label: s.label, data: s.data, backgroundColor: s.fill(),
-      ink: s.ink, borderColor: theme.paper, borderWidth: 1, barPercentage: .82, categoryPercentage: .95}))},
+      borderColor: theme.paper, borderWidth: 1, barPercentage: .82, categoryPercentage: .95}))},
     options: {indexAxis: "y", barLabels: true,
       scales: {x: {stacked: true, min: 0, max: 1, ticks: {callback: shortPercent, maxTicksLimit: 6, maxRotation: 0}},
                y: {stacked: true, grid: {display: false}, ticks: {color: theme.ink}}},
@@ -270,6 +328,14 @@ const unit = entries => best(entries) > 0 ? best(entries) : 1;
 const relative = entries => best(entries) > 0 ? times : amount;
 const tickOf = entries => best(entries) > 0 ? shortTimes : amount;
 
+/* Few names in words, many by their marks. */
+function tied(names, others) {
+  if (names.length <= 2 || names.length === others)
+    return text(names.length === 0 ? "–" : names.length > 1 && names.length === others ? "all others" : names.join(", "), true);
+  const said = names.join(", ");
+  return {show: [el("span", {role: "img", "aria-label": said, title: said}, ...names.map(swatch))], sort: said, left: true,
+    wrap: true};
+}
 function rankTable(caption, entries, layer) {
   const per = unit(entries), format = relative(entries);
   return table(caption, ["Rank", "Implementation", "Relative", "Tied with",
@@ -279,8 +345,7 @@ function rankTable(caption, entries, layer) {
       return [{show: e.rank + (e.ties.length ? "=" : ""), sort: e.rank}, implName(e.impl),
         {show: [format(e.value / per), " ", el("small", {}, `[${format(e.lo / per)}, ${format(e.hi / per)}]`)],
          sort: e.value / per},
-        text(e.ties.length === 0 ? "–" : e.ties.length > 1 && e.ties.length === entries.length - 1 ? "all others"
-          : e.ties.join(", "), true), number(c.instructions, amount),
+        tied(e.ties, entries.length - 1), number(c.instructions, amount),
         number(c.workspace, bytes)];
     }), {first: i => entries[i].rank === 1 && entries.length > 1});
 }
@@ -302,7 +367,7 @@ function summary() {
   if (network.entries.length > 1)
     box.append(el("div", {class: "pair wide"},
       rankChart(network.entries, `${what}, whole network, with ${shortPercent(report.confidence)} intervals`),
-      rankTable("Ranking over the whole network", network.entries)));
+      rankTable("Ranking over the whole network", network.entries)), again());
   return box;
 }
 
@@ -318,12 +383,12 @@ function tradeOff() {
       type: "scatter",
       data: {datasets: entries.map(e => {
         const x = cost(e.impl, state.layer)[state.x], i = impls.indexOf(e.impl), hue = HUES[i % HUES.length];
-        return {label: e.impl, data: [e.lo, e.value, e.hi].map(y => ({x, y: y / per})), showLine: true,
+        return {label: e.impl, data: [e.lo, e.value, e.hi].map(y => ({x, y: y / per})), mark: 1, showLine: true,
           borderColor: hue, backgroundColor: hue, borderWidth: 2, pointRadius: [0, 7, 0], hoverRadius: [0, 8, 0],
           pointStyle: MARKS[i % MARKS.length],
           say: `${e.impl}: ${format(e.value / per)}, ${isBytes ? bytes(x) : amount(x) + " instructions"}`};
       })},
-      options: {scales: {
+      options: {pointLabels: true, scales: {
           x: axis(isBytes ? "workspace" : "thread instructions per inference",
             {beginAtZero: true, ticks: {callback: v => isBytes ? bytes(v) : amount(v)}}),
           y: axis(best(entries) > 0 ? "relative to the safest" : "relative units",
@@ -345,7 +410,7 @@ function tradeOff() {
     el("div", {class: "controls"},
       choice("Against", [["instructions", "instructions"], ["workspace", "workspace"]], v => state.x = v),
       choice("For", [["", "the whole network"], ...layers.map(l => [l, l])], v => state.layer = v)),
-    box);
+    box, again());
 }
 
 /* ---- A layer ---------------------------------------------------------------------------------------------- */
@@ -357,13 +422,14 @@ function outcomesOf(layer, cells) {
   const traps = [...new Set(cells.flatMap(c => Object.keys(c.due_reasons)))];
   return el("div", {}, el("h3", {}, "Outcomes of the faults"), el("div", {class: "pair"},
     chart(`Share of ${count(cells[0].provenance.injections)} injections`, rowHeight(names.length), () =>
-      stack(names, OUTCOMES.map(([o, fill, ink]) => ({label: o, ink, fill: () => fill,
+      stack(names, OUTCOMES.map(([o, hue, style]) => ({label: o, fill: () => hatched(hue, style),
         data: cells.map(c => c.outcomes[o].share)})))),
     table("Outcomes, with intervals", ["Implementation", "Masked", "SDC", "DUE"],
       cells.map(c => [implName(c.impl), share(c.outcomes.masked), share(c.outcomes.SDC), share(c.outcomes.DUE)]))),
     traps.length ? el("details", {class: "minor"}, el("summary", {}, "Reasons of the DUEs"),
       table("Reasons of the DUEs, shares of all injections with intervals", ["Implementation", ...traps],
-        cells.map(c => [implName(c.impl), ...traps.map(t => share(c.due_reasons[t]))]))) : null);
+        cells.map(c => [implName(c.impl), ...traps.map(t => share(c.due_reasons[t]))]))) : null,
+    again(cells, STORE));
 }
 
 function criticalOf(layer, cells) {
@@ -383,7 +449,7 @@ function criticalOf(layer, cells) {
         ...sources.map(s => range((c.critical[s] || {}).given_fault)), number(c.population, amount)]))),
     entries.length > 1 ? el("div", {class: "pair"}, rankChart(entries, `${what}, layer ${layer}`),
       rankTable(`Ranking for layer ${layer}`, entries, layer)) : null,
-    byPattern(cells), testsOf(layer));
+    byPattern(cells), testsOf(layer), again(cells, ALL));
 }
 
 /* How often an error of each pattern changed the answer. */
@@ -423,7 +489,7 @@ function patternsOf(layer, cells) {
       ...cells.map(c => share(at(c)[key][k]))]));
     box.replaceChildren(
       chart("Share of each spatial pattern among corrupted tensors", rowHeight(names.length, 80), () =>
-        stack(names, all.map(p => ({label: p, fill: () => hatched(words.indexOf(p)),
+        stack(names, all.map(p => ({label: p, fill: () => patternFill(words.indexOf(p)),
           data: cells.map(c => (at(c).patterns[p] || {share: 0}).share)})))),
       el("div", {class: "pair even"},
         of("patterns", all, "Spatial patterns, with intervals", "Pattern"),
@@ -437,7 +503,7 @@ function patternsOf(layer, cells) {
   };
   redoPatterns.push(show);
   show();
-  return el("div", {}, el("h3", {}, "What the errors look like"), box, magnitudesOf(cells));
+  return el("div", {}, el("h3", {}, "What the errors look like"), box, magnitudesOf(cells), again(cells, STORE));
 }
 
 function magnitudesOf(cells) {
@@ -532,7 +598,7 @@ function sourceOf(cells) {
         details.append(...files.map(f => listing(c, f, c.lines.filter(l => l[0] === f))));
       });
       return details;
-    }));
+    }), again(cells, ["store", "sim_direct"]));
 }
 
 function layerPart(layer, i) {
@@ -585,29 +651,30 @@ function modelsPart() {
         "p", "Verdict"], both.map(c => { const d = c.critical.difference;
         return [text(c.layer), implName(c.impl), range(of(c, "direct")), range(of(c, "model")),
           range(d, x => (x > 0 ? "+" : x < 0 ? "−" : "") + percent(Math.abs(x))), number(d.p, pvalue),
-          text(d.p > alpha ? "no significant difference" : d.value > 0 ? "model too severe" : "model too mild", true)]; }))));
+          text(d.p > alpha ? "no significant difference" : d.value > 0 ? "model too severe" : "model too mild", true)]; }))),
+    again(null));
 }
 
 /* ---- Where it comes from -------------------------------------------------------------------------------------- */
-const shellWord = s => /^[\w\-+=./:,@%]+$/.test(s) ? s : "'" + s.replaceAll("'", "'\\''") + "'";
-/* The document's commands for one cell, with its own names in them; those of what it lacks are left out. */
-function cellCommands(c) {
-  const own = {layer: c.layer, impl: c.impl, store: c.provenance.store, model: c.provenance.model,
-    sim_direct: (c.critical.direct || {}).store, sim_model: (c.critical.model || {}).store};
-  return report.cell_commands.filter(t => [...t.matchAll(/\{(\w+)\}/g)].every(m => own[m[1]]))
-    .map(t => t.replace(/\{(\w+)\}/g, (_, name) => shellWord(own[name])));
-}
 function cellCommandsPart() {
   if (!report.cell_commands.length) return null;
   return el("details", {class: "minor"}, el("summary", {}, "The same step by step"),
     ...report.cells.flatMap(c => [soft(`${c.layer}, ${c.impl}`), ...cellCommands(c).map(command)]));
 }
 
+function saveButton() {
+  return el("p", {}, el("button", {class: "small", type: "button", onclick: () => {
+    const url = URL.createObjectURL(new Blob([documentText], {type: "application/json"}));
+    el("a", {href: url, download: "report.json"}).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }}, "Save all numbers as JSON"));
+}
+
 function provenance() {
   const cells = report.cells;
   return section("provenance", "How to make every figure again",
     ...(report.commands.length ? [soft("All of it:"), ...report.commands.map(command)] : []),
-    cellCommandsPart(),
+    cellCommandsPart(), saveButton(),
     soft("One injection, by its number: ", el("code", {}, "sievert replay STORE N"),
       "; each picture above carries its own command."),
     table("Campaigns", ["Layer", "Implementation", "Tile", "Store", "Fault", "Population", "Sites", "Seed",
@@ -661,6 +728,7 @@ main.append(
       ...sections.map(([id, title]) => el("a", {href: "#" + id}, title)))),
   ...parts.filter(Boolean), el("footer", {}, soft(`Made by Sievert ${report.sievert}.`)));
 drawVisible();
+document.documentElement.dataset.ready = "yes";
 
 dark.addEventListener("change", () => recolour(dark.matches ? THEMES.dark : THEMES.light));
 document.addEventListener("toggle", drawVisible, true);
