@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/npy.h"
 #include "campaign/campaign.h"
 #include "cli/cli.h"
 
 struct replay_args {
-    const char *engine;
+    const char *engine, *golden, *faulty;
 };
 
 static void defaults(void *args)
@@ -23,10 +24,15 @@ const struct cli_command cmd_replay = {
     .operands = "STORE NUMBER",
     .min_operands = 2,
     .max_operands = 2,
-    .examples = "  sievert replay run.db 1234\n",
+    .examples = "  sievert replay run.db 1234\n"
+                "  sievert replay run.db 1234 --golden golden.npy --faulty faulty.npy\n",
     .options = (const struct cli_option[]){
         {"engine", 0, OPT_STRING, "NAME", "full (default) or replay",
          offsetof(struct replay_args, engine)},
+        {"golden", 0, OPT_STRING, "FILE.npy", "write the fault-free output here",
+         offsetof(struct replay_args, golden)},
+        {"faulty", 0, OPT_STRING, "FILE.npy", "write the output with the fault here",
+         offsetof(struct replay_args, faulty)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct replay_args),
     .defaults = defaults,
@@ -94,6 +100,23 @@ static void print(const struct store_campaign *c, const struct store_injection *
     }
 }
 
+/* The outputs as .npy files. */
+static int write_tensors(const struct replay_args *o, struct arena *a, const struct store_campaign *c,
+                         const struct experiment_result *r, struct diag *d)
+{
+    if (o->faulty && r->outcome == OUTCOME_DUE)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--faulty: the injection stopped the kernel, so there is no output");
+    struct tensor t = tensor_new(a, 4, c->dim);
+    if (tensor_elems(&t) != c->golden_floats)
+        t = tensor_new(a, 1, &c->golden_floats);
+    memcpy(t.data, c->golden, c->golden_floats * sizeof *t.data);
+    int rc = o->golden ? npy_write(o->golden, &t, d) : OK;
+    for (size_t k = 0; k < r->n_diffs; k++)
+        t.data[r->diffs[k].index] = float_of(r->diffs[k].faulty_bits);
+    return rc == OK && o->faulty ? npy_write(o->faulty, &t, d) : rc;
+}
+
 int run_replay(struct cli *cli, void *args)
 {
     struct replay_args *o = args;
@@ -116,6 +139,8 @@ int run_replay(struct cli *cli, void *args)
     rc = store_get(s, number, &row, &cli->arena, &cli->diag);
     if (rc == OK)
         rc = campaign_replay(&result, &cli->arena, s, number, (enum engine)engine, &cli->diag);
+    if (rc == OK && (o->golden || o->faulty))
+        rc = write_tensors(o, &cli->arena, store_campaign(s), &result, &cli->diag);
     if (rc == OK && cli->json)
         cli_print_json(document(cli, store_campaign(s), &row, &result));
     else if (rc == OK)

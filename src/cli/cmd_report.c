@@ -1,14 +1,16 @@
 /* report: of one campaign's store, or of a study's folder. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
 #include "report/report.h"
 #include "study/study.h"
 
 struct report_args {
-    const char *html, *csv;
+    const char *html, *csv, *source;
     double confidence;
 };
 
@@ -27,12 +29,50 @@ const struct cli_command cmd_report = {
         {"output", 'o', OPT_STRING, "PAGE.html", "write the HTML page here",
          offsetof(struct report_args, html)},
         {"csv", 0, OPT_STRING, "FILE.csv", "write the table as CSV", offsetof(struct report_args, csv)},
+        {"source", 0, OPT_STRING, "FILE", "source of a kernel of yours, to show faults by its lines",
+         offsetof(struct report_args, source)},
         {"confidence", 0, OPT_SHARE, "C", "of a campaign's intervals (95%)",
          offsetof(struct report_args, confidence)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct report_args),
     .defaults = defaults,
 };
+
+/* Sievert's own sources, and one file of the user's. */
+struct known_sources {
+    struct report_sources own;
+    const char *name, *text;
+};
+
+static const char *ptx_of(void *ctx, const struct store_campaign *c, size_t launch)
+{
+    const struct known_sources *s = ctx;
+    return s->own.ptx(s->own.ctx, c, launch);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static const char *source_of(void *ctx, const char *name)
+{
+    const struct known_sources *s = ctx;
+    if (s->name && strcmp(base_name(name), base_name(s->name)) == 0)
+        return s->text;
+    return s->own.file(s->own.ctx, name);
+}
+
+static int read_source(struct known_sources *s, struct cli *cli, const char *path)
+{
+    struct text text;
+    *s = (struct known_sources){.own = study_sources(&cli->arena), .name = path};
+    int rc = path ? file_read(&text, &cli->arena, path, 16u << 20, &cli->diag) : OK;
+    if (path && rc == OK)
+        s->text = text.ptr;
+    return rc;
+}
 
 static int load_study(json_t **doc, struct cli *cli, const char *folder)
 {
@@ -51,12 +91,16 @@ int run_report(struct cli *cli, void *args)
 {
     struct report_args *o = args;
     const char *what = cli->operands[0];
-    const struct report_sources sources = study_sources(&cli->arena);
+    struct known_sources known;
+    const struct report_sources sources = {&known, ptx_of, source_of};
     struct stat st;
     json_t *doc;
+    int rc = read_source(&known, cli, o->source);
+    if (rc != OK)
+        return rc;
     bool is_folder = stat(what, &st) == 0 && S_ISDIR(st.st_mode);
-    int rc = is_folder ? load_study(&doc, cli, what)
-                       : report_campaign(&doc, what, o->confidence, &sources, &cli->diag);
+    rc = is_folder ? load_study(&doc, cli, what)
+                   : report_campaign(&doc, what, o->confidence, &sources, &cli->diag);
     if (rc != OK)
         return rc;
     if (o->html)

@@ -56,15 +56,17 @@ static const char *operands(const char *line, const char *directive, char buf[st
     return buf;
 }
 
-/* .file NUMBER "NAME" */
+/* .file NUMBER ["FOLDER"] "NAME" */
 static void read_file(struct ptx *p, const char *line, json_t *sources,
                       const struct report_sources *from)
 {
-    char buf[320], name[256];
+    char buf[320], first[256], second[256];
     const char *text = operands(line, ".file", buf);
     unsigned number;
-    if (!text || sscanf(text, "%u \"%255[^\"]\"", &number, name) != 2 || number >= MAX_FILES)
+    int n = text ? sscanf(text, "%u \"%255[^\"]\" \"%255[^\"]\"", &number, first, second) : 0;
+    if (n < 2 || number >= MAX_FILES)
         return;
+    const char *name = n == 3 ? second : first;
     const char *plain = strncmp(name, "./", 2) == 0 ? name + 2 : name;
     p->sources[number] = source_index(sources, plain, from);
 }

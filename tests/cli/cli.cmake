@@ -3,3 +3,9 @@ set_tests_properties(cli/words PROPERTIES TIMEOUT 60)
 add_test(NAME cli/commands COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/commands.sh $<TARGET_FILE:sievert>
                                    ${CMAKE_SOURCE_DIR})
 set_tests_properties(cli/commands PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77)
+find_program(PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(PYTHON3)
+  add_test(NAME cli/terminal COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/cli/terminal.py
+                                     $<TARGET_FILE:sievert> ${CMAKE_SOURCE_DIR})
+  set_tests_properties(cli/terminal PROPERTIES TIMEOUT 120)
+endif()
