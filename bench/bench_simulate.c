@@ -1,8 +1,9 @@
-/* Error simulations a second on one core, layer by layer, for the networks of examples/: what
+/* Error simulations a second on one core, layer by layer, for the networks of examples/ and a ResNet-18: what
  * simulate_run's workers do, without the store; beside it whole inferences a second in the same engine,
- * the plain way of simulating one error each. Errors: half single values, a quarter runs of up to 16
- * values of a row, a quarter one position in all channels; magnitudes from 2^-6 to 2^6 times the
- * layer's range. */
+ * the plain way of simulating one error each. Two kinds of errors: a random bit of a random element, as the
+ * injectors at application level have them; and wide ones, which hardly ever vanish: half single values, a
+ * quarter runs of up to 16 values of a row, a quarter one position in all channels, magnitudes from 2^-6 to
+ * 2^6. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "resnet18.h"
 #include "simulate/worker.h"
 
-static const char *const NETWORKS[] = {"lenet5", "mobilenet", "resnet8", "vgg"}; /* those there */
+static const char *const NETWORKS[] = {"lenet5", "mobilenet", "resnet8", "unet", "vgg"};
 enum { IMAGES = 16, ERRORS = 512, WARM_UP = 512 };
 
 /* Processor time: a shared machine does not show. */
@@ -24,21 +25,25 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void make_errors(struct simulation *sim, struct arena *a)
+struct layer_rate {
+    double rate, masked;
+};
+
+static void wide_errors(struct target *t, struct arena *a)
 {
-    size_t plane = sim->chw[1] * sim->chw[2];
+    size_t plane = t->chw[1] * t->chw[2];
     struct rng r;
     rng_init(&r, 1, 2);
-    sim->errors = (struct errors){.n_measured = ERRORS, .impl = ""};
-    sim->errors.measured = arena_alloc(a, ERRORS * sizeof *sim->errors.measured);
+    t->errors = (struct errors){.n_measured = ERRORS, .impl = ""};
+    t->errors.measured = arena_alloc(a, ERRORS * sizeof *t->errors.measured);
     for (int i = 0; i < ERRORS; i++) {
-        size_t at = rng_below(&r, sim->layer_floats), n = 1, step = 1;
+        size_t at = rng_below(&r, t->n), n = 1, step = 1;
         if (i % 4 == 2) {
             n = 1 + rng_below(&r, 16);
-            n = n < sim->chw[2] - at % sim->chw[2] ? n : sim->chw[2] - at % sim->chw[2];
+            n = n < t->chw[2] - at % t->chw[2] ? n : t->chw[2] - at % t->chw[2];
         } else if (i % 4 == 3) {
             at %= plane;
-            n = sim->chw[0];
+            n = t->chw[0];
             step = plane;
         }
         struct difference *diffs = arena_alloc(a, n * sizeof *diffs);
@@ -46,16 +51,15 @@ static void make_errors(struct simulation *sim, struct arena *a)
             diffs[k] = (struct difference){
                 (uint32_t)(at + k * step), 0,
                 (float)(exp2(rng_unit(&r) * 12 - 6) * (rng_below(&r, 2) ? 1 : -1))};
-        sim->errors.measured[i] = (struct measured){i, -1, n, diffs};
+        t->errors.measured[i] = (struct measured){i, -1, n, diffs};
     }
 }
 
-static int bench_layer(struct simulation *sim, const char *name, double *rate, struct diag *d)
+/* The layer that sim strikes. */
+static int bench_layer(struct simulation *sim, struct layer_rate *out, struct diag *d)
 {
     struct worker w;
-    struct arena a = {0};
     uint64_t done = 0, counted = 0, effects[N_EFFECTS] = {0};
-    make_errors(sim, &a);
     int rc = worker_init(&w, sim, d);
     double start = now(), seconds = 0;
     while (rc == OK && seconds < 0.6) {
@@ -76,13 +80,41 @@ static int bench_layer(struct simulation *sim, const char *name, double *rate, s
         }
         seconds = now() - start;
     }
-    *rate = (double)(done - counted) / seconds;
-    if (rc == OK)
-        printf("  %-28s %9.0f /s  masked %4.1f %%, critical %4.1f %%\n", name, *rate,
-               100 * (double)effects[EFFECT_MASKED] / (double)done,
-               100 * (double)effects[EFFECT_CRITICAL] / (double)done);
+    out->rate = (double)(done - counted) / seconds;
+    out->masked = (double)effects[EFFECT_MASKED] / (double)done;
     worker_fini(&w);
-    arena_fini(&a);
+    return rc;
+}
+
+/* All convolutions with one kind of errors. */
+static int bench_kind(const char *path, struct nn *net, const struct dataset *data, bool wide, double whole,
+                      struct diag *d)
+{
+    double inverse = 0;
+    int rc = OK;
+    printf(" %s:\n", wide ? "wide errors" : "single bits");
+    for (size_t k = 0; rc == OK && k < nn_n_convs(net); k++) {
+        struct arena a = {0};
+        struct tensor out;
+        struct layer_rate r;
+        struct simulation sim = {.network = path, .data = *data, .seed = 1, .images = IMAGES};
+        struct sim_options o = {.layer = nn_conv(net, k)->name, .baseline = "single-bit"};
+        nn_output_dims(net, &out);
+        rc = judge_make(&sim.judge, NULL, &out, d);
+        if (rc == OK)
+            rc = targets_load(&sim.targets, &a, net, &o, d);
+        if (rc == OK && wide)
+            wide_errors(sim.targets.of, &a);
+        if (rc == OK)
+            rc = bench_layer(&sim, &r, d);
+        if (rc == OK)
+            printf("  %-28s %9.0f /s  masked %4.1f %%\n", nn_conv(net, k)->name, r.rate, 100 * r.masked);
+        inverse += 1 / r.rate;
+        arena_fini(&a);
+    }
+    if (rc == OK)
+        printf("  %-28s %9.0f /s, %.1f times whole inferences\n", "equally many in each layer",
+               (double)nn_n_convs(net) / inverse, (double)nn_n_convs(net) / inverse / whole);
     return rc;
 }
 
@@ -94,28 +126,13 @@ static int bench_network(const char *path, const struct dataset *data, struct di
         return rc;
     long runs = 0;
     rc = nn_run(net, data->images, NULL, d);
-    double start = now(), seconds = 0, inverse = 0;
+    double start = now(), seconds = 0;
     for (; rc == OK && seconds < 0.4; runs++, seconds = now() - start)
         rc = nn_run(net, data->images, NULL, d);
     double whole = (double)runs / seconds;
     printf("%s: %.0f whole inferences a second\n", path, whole);
-    struct tensor out;
-    nn_output_dims(net, &out);
-    for (size_t k = 0; rc == OK && k < nn_n_convs(net); k++) {
-        struct tensor layer;
-        double rate = 0;
-        nn_layer_dims(net, nn_conv_layer(net, k), &layer);
-        struct simulation sim = {.network = path, .conv = k, .data = *data, .seed = 1,
-                                 .images = IMAGES, .output_floats = tensor_elems(&out),
-                                 .layer_floats = tensor_elems(&layer)};
-        for (int j = 0; j < 3; j++)
-            sim.chw[j] = layer.dim[j + 1];
-        rc = bench_layer(&sim, nn_conv(net, k)->name, &rate, d);
-        inverse += 1 / rate;
-    }
-    if (rc == OK)
-        printf("  %-28s %9.0f /s, %.1f times whole inferences\n", "equally many in each layer",
-               (double)nn_n_convs(net) / inverse, (double)nn_n_convs(net) / inverse / whole);
+    for (int wide = 0; rc == OK && wide < 2; wide++)
+        rc = bench_kind(path, net, data, wide, whole, d);
     nn_free(net);
     return rc;
 }
@@ -159,7 +176,7 @@ int main(void)
     for (size_t k = 0; rc == OK && k < sizeof NETWORKS / sizeof *NETWORKS; k++) {
         char path[400];
         snprintf(path, sizeof path, TEST_SOURCE_DIR "/examples/%s.onnx", NETWORKS[k]);
-        rc = access(path, F_OK) == 0 ? bench_network(path, &data, &d) : OK;
+        rc = bench_network(path, &data, &d);
     }
     if (rc == OK)
         rc = bench_resnet18(&a, &d);

@@ -122,7 +122,9 @@ static inline void fix_simulation(const char *path, const char *layer, const cha
                                   const char *source, const struct fix_trial *trial, size_t n)
 {
     struct store_simulation sim = {.network = "net.onnx", .dataset = "fashion-mnist",
-                                   .layer = layer, .impl = impl, .source = source, .errors = "x",
+                                   .layer = layer, .impl = impl, .task = "top-1", .strike = "output",
+                                   .share = "turn", .n_layers = 1,
+                                   .layers = (const struct store_struck[]){{layer, 1}}, .source = source, .errors = "x",
                                    .seed = 3, .planned = n, .images = 16};
     struct store *s = NULL;
     unlink(path);

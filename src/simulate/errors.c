@@ -54,10 +54,11 @@ static int check_campaign(const struct store_campaign *c, const char *path, cons
     if (!c)
         return diag_fail(d, ERR_INPUT, at, "not the store of a campaign");
     if (c->dim[0] != 1 || c->dim[1] != chw[0] || c->dim[2] != chw[1] || c->dim[3] != chw[2])
-        return diag_fail(d, ERR_INPUT, at,
-                         "the campaign's output is %zux%zux%zux%zu, the layer's 1x%zux%zux%zu: this "
-                         "is a campaign on another layer",
-                         c->dim[0], c->dim[1], c->dim[2], c->dim[3], chw[0], chw[1], chw[2]);
+        return diag_fail(
+            d, ERR_INPUT, at,
+            "the campaign's output is %zux%zux%zux%zu, the layer's 1x%zux%zux%zu: this "
+            "is a campaign on another layer",
+            c->dim[0], c->dim[1], c->dim[2], c->dim[3], chw[0], chw[1], chw[2]);
     if (c->golden_floats != chw[0] * chw[1] * chw[2])
         return diag_fail(d, ERR_INPUT, at, "damaged: the golden tensor has %zu elements",
                          c->golden_floats);
@@ -80,6 +81,7 @@ static int load_campaign(struct errors *out, struct arena *a, const char *path, 
     rc = check_campaign(r.campaign, path, chw, d);
     if (rc == OK) {
         out->impl = arena_strdup(a, r.campaign->impl);
+        out->population = (double)r.campaign->population;
         rc = store_each(s, true, add_measured, &r, d);
     }
     int closed = store_close(s, d);
@@ -90,7 +92,8 @@ static int load_campaign(struct errors *out, struct arena *a, const char *path, 
     return rc;
 }
 
-/* ---- Baselines -------------------------------------------------------------------------------------- */
+/* ---- Baselines
+ * -------------------------------------------------------------------------------------- */
 
 /* One element becomes another: what it was, the layer's range, the generator -> what it is now. */
 struct baseline {
@@ -127,9 +130,15 @@ static const struct baseline baselines[] = {
 };
 enum { N_BASELINES = sizeof baselines / sizeof *baselines };
 
-size_t simulate_n_baselines(void) { return N_BASELINES; }
+size_t simulate_n_baselines(void)
+{
+    return N_BASELINES;
+}
 
-const struct sim_baseline *simulate_baseline(size_t i) { return &baselines[i].about; }
+const struct sim_baseline *simulate_baseline(size_t i)
+{
+    return &baselines[i].about;
+}
 
 static int find_baseline(const struct baseline **out, const char *name, struct diag *d)
 {
@@ -145,23 +154,13 @@ static int find_baseline(const struct baseline **out, const char *name, struct d
     return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no baseline '%.40s': there are %s", name, list);
 }
 
-int errors_load(struct errors *out, struct arena *a, const struct sim_options *o, const size_t chw[3],
-                struct diag *d)
+int errors_load(struct errors *out, struct arena *a, const struct error_origin *o,
+                const size_t chw[3], struct diag *d)
 {
     *out = (struct errors){.impl = ""};
-    if (!!o->model + !!o->campaign + !!o->baseline != 1)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "errors come from a model, a campaign or a baseline: give one of the three");
     return o->model      ? model_load(&out->model, a, o->model, d)
            : o->campaign ? load_campaign(out, a, o->campaign, chw, d)
                          : find_baseline(&out->baseline, o->baseline, d);
-}
-
-const char *errors_kind(const struct sim_options *o) { return o->campaign ? "direct" : "model"; }
-
-const char *errors_origin(const struct sim_options *o)
-{
-    return o->model ? o->model : o->campaign ? o->campaign : o->baseline;
 }
 
 /* The change from golden to faulty, on a value that is something else now: what is finite is added,
@@ -171,12 +170,12 @@ static float changed(float now, float golden, float faulty)
     return isfinite(faulty) ? (float)((double)now + ((double)faulty - (double)golden)) : faulty;
 }
 
-static struct one_error from_model(const struct model *m, struct rng *r, const struct layer_output *layer,
-                                   struct difference *out)
+static struct one_error from_model(const struct model *m, struct rng *r,
+                                   const struct layer_output *layer, struct difference *out)
 {
     const size_t *chw = layer->chw;
-    struct model_draw draw = model_draw(m, r, chw, layer->bare, layer->bare_range, out,
-                                        chw[0] * chw[1] * chw[2]);
+    struct model_draw draw =
+        model_draw(m, r, chw, layer->bare, layer->bare_range, out, chw[0] * chw[1] * chw[2]);
     for (size_t k = 0; k < draw.n; k++) {
         float now = layer->golden[out[k].index];
         out[k].faulty = changed(now, layer->bare[out[k].index], out[k].faulty);
@@ -203,9 +202,8 @@ struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng
         return from_model(e->model, r, layer, out);
     if (!e->baseline)
         return from_campaign(&e->measured[number % e->n_measured], layer, out);
-    const size_t *chw = layer->chw;
-    uint32_t at = (uint32_t)rng_below(r, chw[0] * chw[1] * chw[2]);
+    uint32_t at = (uint32_t)rng_below(r, layer->n);
     float now = layer->golden[at];
     out[0] = (struct difference){at, now, e->baseline->value(now, layer->range, r)};
-    return (struct one_error){-1, PATTERN_SINGLE, 1};
+    return (struct one_error){-1, layer->parameter ? -1 : PATTERN_SINGLE, 1};
 }

@@ -22,29 +22,33 @@ struct errors {
     const struct baseline *baseline; /* or else: */
     size_t n_measured;
     struct measured *measured;
-    const char *impl; /* of the campaign, "" if unknown */
+    const char *impl;  /* of the campaign, "" if unknown */
+    double population; /* its fault sites; 0: not from a campaign */
 };
-/* From the options' model, campaign or baseline. chw: the layer's output. Belongs to a. */
-int errors_load(struct errors *out, struct arena *a, const struct sim_options *o, const size_t chw[3],
-                struct diag *d);
-/* "direct" or "model", as stores have it, and what the errors were drawn from. */
-const char *errors_kind(const struct sim_options *o);
-const char *errors_origin(const struct sim_options *o);
+/* Exactly one is not NULL. */
+struct error_origin {
+    const char *model, *campaign, *baseline;
+};
+/* chw: the layer's output. Belongs to a. */
+int errors_load(struct errors *out, struct arena *a, const struct error_origin *o,
+                const size_t chw[3], struct diag *d);
 
 struct one_error {
     int64_t injection; /* -1 if drawn from a model */
-    int pattern;
-    size_t n; /* elements corrupted */
+    int pattern;       /* -1 if it has none */
+    size_t n;          /* elements corrupted */
 };
-/* A layer's fault-free output for an image, C x H x W; bare: before the bias was added, which is what
- * the implementations compute and campaigns and models speak of. */
+/* What errors strike: a layer's fault-free output for an image, C x H x W, or its weights or bias.
+ * bare: before the bias was added, which is what the implementations compute and campaigns and
+ * models speak of. */
 struct layer_output {
-    const size_t *chw;
+    size_t chw[3], n;
+    bool parameter;
     const float *golden, *bare;
     struct value_range range, bare_range;
 };
-/* Error of trial `number`. r: the trial's own generator. Writes at most C*H*W differences with the
- * values that the layer gives now. */
+/* The error of these numbers among its layer's; r: the trial's own generator. Writes at most n
+ * differences with the values that the layer gives now. */
 struct one_error errors_draw(const struct errors *e, uint64_t number, struct rng *r,
                              const struct layer_output *layer, struct difference *out);
 

@@ -1,6 +1,6 @@
-/* The steps of a simulation: load, then window after window of trials, sorted by image, shared among
- * the workers, written in order. A trial depends on its number alone, so neither the windows nor the
- * threads show in the results. */
+/* The steps of a simulation: load, then window after window of trials, sorted by image, shared
+ * among the workers, written in order. A trial depends on its number alone, so neither the windows
+ * nor the threads show in the results. */
 #include "simulate/simulate.h"
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 enum { DEFAULT_IMAGES = 256, WINDOW = 1 << 16, MAX_JOBS = 1024 };
 
 /* Trials of one image, for one worker. */
-struct share {
+struct portion {
     uint64_t image;
     size_t first, n;
 };
@@ -25,7 +25,7 @@ struct window {
     size_t n, n_shares;
     struct store_trial *trials; /* by number - start */
     uint32_t *order;            /* number - start, sorted by image */
-    struct share *shares;
+    struct portion *shares;
     pthread_mutex_t lock; /* of what follows */
     size_t next;          /* share to hand out */
     struct sim_progress progress;
@@ -45,7 +45,8 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- One window ------------------------------------------------------------------------------------ */
+/* ---- One window
+ * ------------------------------------------------------------------------------------ */
 
 static void plan_window(struct window *w, uint64_t start, size_t n, size_t *count)
 {
@@ -62,14 +63,14 @@ static void plan_window(struct window *w, uint64_t start, size_t n, size_t *coun
     }
     for (uint64_t i = 0; i < sim->images; i++) {
         if (count[i + 1])
-            w->shares[w->n_shares++] = (struct share){i, count[i], count[i + 1]};
+            w->shares[w->n_shares++] = (struct portion){i, count[i], count[i + 1]};
         count[i + 1] += count[i];
     }
     for (size_t k = 0; k < n; k++)
         w->order[count[w->trials[k].image]++] = (uint32_t)k;
 }
 
-static bool take(struct window *w, struct share *out)
+static bool take(struct window *w, struct portion *out)
 {
     pthread_mutex_lock(&w->lock);
     bool more = w->next < w->n_shares;
@@ -79,7 +80,7 @@ static bool take(struct window *w, struct share *out)
     return more;
 }
 
-static struct sim_progress count_share(struct window *w, const struct share *g)
+static struct sim_progress count_share(struct window *w, const struct portion *g)
 {
     pthread_mutex_lock(&w->lock);
     for (size_t k = g->first; k < g->first + g->n; k++) {
@@ -94,7 +95,7 @@ static struct sim_progress count_share(struct window *w, const struct share *g)
     return p;
 }
 
-static int run_share(struct thread *t, const struct share *g)
+static int run_share(struct thread *t, const struct portion *g)
 {
     struct window *w = t->window;
     struct worker *worker = &t->worker;
@@ -114,7 +115,7 @@ static int run_share(struct thread *t, const struct share *g)
 /* The first thread, which is the caller's, also reports progress. */
 static void run_shares(struct thread *t, bool report, double began)
 {
-    struct share g;
+    struct portion g;
     double reported = 0;
     while (t->rc == OK && take(t->window, &g)) {
         t->rc = run_share(t, &g);
@@ -152,48 +153,41 @@ static int run_window(struct thread *threads, int n, double began, struct diag *
     return rc;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------------- */
+/* ---- The whole
+ * ----------------------------------------------------------------------------------------- */
 
-static int load_layer(struct simulation *sim, const struct sim_options *o, struct diag *d)
+static int load_network(struct simulation *sim, struct arena *a, struct nn *net,
+                        const struct sim_options *o, struct diag *d)
 {
-    struct nn *net;
-    int rc = nn_load(&net, o->network, 1, d);
-    if (rc != OK)
-        return rc;
-    rc = nn_find_conv(&sim->conv, net, o->layer, d);
+    const struct dataset *s = &sim->data;
     struct tensor in, out;
     nn_input_dims(net, &in);
     nn_output_dims(net, &out);
-    sim->output_floats = tensor_elems(&out);
-    if (rc == OK) {
-        struct tensor layer;
-        nn_layer_dims(net, nn_conv_layer(net, sim->conv), &layer);
-        for (int k = 0; k < 3; k++)
-            sim->chw[k] = layer.dim[k + 1];
-        sim->layer_floats = sim->chw[0] * sim->chw[1] * sim->chw[2];
-        const struct dataset *s = &sim->data;
-        if (in.rank != 4 || in.dim[1] != s->c || in.dim[2] != s->h || in.dim[3] != s->w)
-            rc = diag_fail(d, ERR_INPUT, (struct loc){.file = o->network},
-                           "the network does not take the images of %s, which are %zux%zux%zu",
-                           s->name, s->c, s->h, s->w);
-    }
-    nn_free(net);
-    return rc;
+    if (in.rank != 4 || in.dim[1] != s->c || in.dim[2] != s->h || in.dim[3] != s->w)
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = o->network},
+                         "the network does not take the images of %s, which are %zux%zux%zu",
+                         s->name, s->c, s->h, s->w);
+    int rc = judge_make(&sim->judge, o->task, &out, d);
+    return rc == OK ? targets_load(&sim->targets, a, net, o, d) : rc;
 }
 
-static int load(struct simulation *sim, struct arena *a, const struct sim_options *o, struct diag *d)
+static int load(struct simulation *sim, struct arena *a, const struct sim_options *o,
+                struct diag *d)
 {
+    struct nn *net;
     sim->network = o->network;
     sim->seed = o->seed;
     int rc = dataset_load(&sim->data, a, o->dataset, o->images ? o->images : DEFAULT_IMAGES, d);
+    sim->images = rc == OK ? sim->data.n : 0;
     if (rc == OK)
-        rc = load_layer(sim, o, d);
-    if (rc == OK)
-        rc = errors_load(&sim->errors, a, o, sim->chw, d);
+        rc = nn_load(&net, o->network, 1, d);
     if (rc != OK)
         return rc;
-    sim->images = sim->data.n;
-    return OK;
+    rc = load_network(sim, a, net, o, d);
+    for (size_t k = 0; k < sim->targets.n; k++) /* the net goes */
+        sim->targets.of[k].name = arena_strdup(a, sim->targets.of[k].name);
+    nn_free(net);
+    return rc;
 }
 
 /* Where trials go, in order. */
@@ -286,13 +280,24 @@ static int run_in_store(const char *path, struct ready *r, const struct sim_opti
                         struct diag *d)
 {
     struct to_store to = {.diag = d};
+    const struct targets *t = &r->sim.targets;
+    struct store_struck *layers = arena_array(&r->arena, t->n, sizeof *layers);
+    for (size_t k = 0; k < t->n; k++)
+        layers[k] = (struct store_struck){t->of[k].name, t->of[k].exposure};
     struct store_simulation about = {
         .network = o->network,
         .dataset = o->dataset,
-        .layer = nn_conv(r->threads[0].worker.net, r->sim.conv)->name,
-        .impl = o->impl ? o->impl : r->sim.errors.impl,
-        .source = errors_kind(o),
-        .errors = errors_origin(o),
+        .layer = t->n == 1 ? t->of[0].name : o->layer,
+        .impl = o->impl ? o->impl : t->of[0].errors.impl,
+        .task = judge_text(&r->sim.judge, &r->arena),
+        .strike = vocab_word(&vocab_parts, (int)o->strike),
+        .share = vocab_word(&vocab_shares, (int)o->share),
+        .n_layers = t->n,
+        .layers = layers,
+        .source = o->campaign ? "direct" : "model",
+        .errors = o->model      ? o->model
+                  : o->campaign ? o->campaign
+                                : o->baseline,
         .seed = o->seed,
         .planned = o->n,
         .images = r->sim.images,

@@ -1,5 +1,6 @@
-/* Errors -> effects on a CNN's answers: draws errors (from a campaign's own faulty tensors, or from a
- * model), corrupts one layer's output with each, finishes the inference, compares with fault-free. */
+/* Errors -> effects on a CNN's answers: draws errors (from a campaign's own faulty tensors, or from
+ * a model), corrupts one layer's output with each, finishes the inference, compares with
+ * fault-free. */
 #ifndef SIMULATE_SIMULATE_H
 #define SIMULATE_SIMULATE_H
 
@@ -17,32 +18,39 @@ struct sim_progress {
 struct sim_options {
     const char *network; /* ONNX file */
     const char *dataset;
-    const char *layer;   /* conv node's name or index */
-    const char *model;   /* model JSON, or NULL */
-    const char *campaign; /* campaign store, for direct errors, or NULL */
+    const char *layer; /* names of nodes or outputs, or indices of convolutions, with commas
+                        * between; "all" layers; "convs": all convolutions */
+    const char
+        *model; /* model JSON, or NULL; with several layers one for all or, with commas, for each */
+    const char *campaign; /* campaign store, for direct errors, or NULL; likewise */
     const char *baseline; /* what other injectors do, by name, or NULL: exactly one of the three */
-    const char *impl;    /* recorded only; may be NULL */
-    uint64_t seed, n;    /* errors to simulate */
-    uint64_t images;     /* use the first so many images, 0: 256 */
+    const char *task; /* a word of vocab_tasks and maybe a bound; NULL: by the network's output */
+    enum layer_part strike; /* parameters are struck by baselines only */
+    enum layer_share share; /* of the errors among several layers */
+    const char *impl;       /* recorded only; may be NULL */
+    uint64_t seed, n;       /* errors to simulate */
+    uint64_t images;        /* use the first so many images, 0: 256 */
     int jobs;
     void (*progress)(void *ctx, const struct sim_progress *p);
     void *progress_ctx;
     const volatile bool *stop;
 };
-/* Direct: trial i takes SDC number i mod (number of SDCs), so that every one is used equally often;
- * the image is drawn from Philox(seed, i). The difference measured on the campaign's image is added
- * to the image's own fault-free value (NaN and infinity replace it): on the campaign's own image that
- * is the faulty tensor itself. Model: pattern, place and values drawn from Philox(seed, i) for the
- * layer's fault-free output before the bias is added, as the implementations compute it and campaigns
- * hold it; the differences drawn are then added likewise. The same seed gives direct and model trials
- * the same images. Trials go to a new store at path, which is removed if they cannot all be made. */
+/* Trials go to the layers in turn or by exposure. Direct: a layer's error i takes SDC number i mod
+ * (number of SDCs), so that in turn every one is used equally often; the image is drawn from
+ * Philox(seed, i). The difference measured on the campaign's image is added to the image's own
+ * fault-free value (NaN and infinity replace it): on the campaign's own image that is the faulty
+ * tensor itself. Model: pattern, place and values drawn from Philox(seed, i) for the layer's
+ * fault-free output before the bias is added, as the implementations compute it and campaigns hold
+ * it; the differences drawn are then added likewise. The same seed gives direct and model trials
+ * the same images. Trials go to a new store at path, which is removed if they cannot all be made.
+ */
 int simulate_run(const char *path, const struct sim_options *options, struct diag *d);
 /* The same trials, given to each in order instead of stored; non-zero from it ends them. */
 int simulate_each(const struct sim_options *options,
                   int (*each)(void *ctx, const struct store_trial *t), void *ctx, struct diag *d);
 
-/* Baselines: errors in one random element of the layer's output, as the injectors at application level
- * make them. */
+/* Baselines: errors in one random element of the layer's output, as the injectors at application
+ * level make them. */
 struct sim_baseline {
     const char *name, *help;
 };

@@ -3,31 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-int answer_of(const float *output, size_t n)
-{
-    size_t best = 0;
-    for (size_t k = 0; k < n; k++) {
-        if (isnan(output[k]))
-            return -1;
-        if (output[k] > output[best])
-            best = k;
-    }
-    return (int)best;
-}
-
-/* The largest |faulty - golden|; infinite as soon as one is not finite. */
-static double score_change(const float *golden, const float *faulty, size_t n)
-{
-    double max = 0;
-    for (size_t k = 0; k < n; k++) {
-        double change = fabs((double)faulty[k] - (double)golden[k]);
-        if (!isfinite(faulty[k]) && memcmp(&faulty[k], &golden[k], sizeof *faulty) != 0)
-            return (double)INFINITY;
-        max = change > max ? change : max;
-    }
-    return max;
-}
-
 int worker_init(struct worker *w, const struct simulation *sim, struct diag *d)
 {
     *w = (struct worker){.sim = sim};
@@ -36,13 +11,13 @@ int worker_init(struct worker *w, const struct simulation *sim, struct diag *d)
         rc = nn_delta_new(&w->delta, w->net, d);
     if (rc != OK)
         return rc;
+    size_t room = sim->targets.room;
     w->slots = nn_delta_slots(w->delta);
-    w->diffs = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->diffs);
-    w->at = arena_alloc(&w->arena, w->slots * sim->layer_floats * sizeof *w->at);
-    w->faulty = arena_alloc(&w->arena, w->slots * sim->layer_floats * sizeof *w->faulty);
+    w->diffs = arena_alloc(&w->arena, room * sizeof *w->diffs);
+    w->at = arena_alloc(&w->arena, w->slots * room * sizeof *w->at);
+    w->faulty = arena_alloc(&w->arena, w->slots * room * sizeof *w->faulty);
     w->errors = arena_alloc(&w->arena, w->slots * sizeof *w->errors);
-    w->bare = arena_alloc(&w->arena, sim->layer_floats * sizeof *w->bare);
-    w->layer = (struct layer_output){.chw = sim->chw, .bare = w->bare};
+    w->struck = arena_alloc(&w->arena, sim->targets.n * sizeof *w->struck);
     return OK;
 }
 
@@ -51,6 +26,7 @@ void worker_fini(struct worker *w)
     nn_delta_free(w->delta);
     nn_free(w->net);
     arena_fini(&w->arena);
+    arena_fini(&w->image_arena);
 }
 
 uint64_t trial_image(const struct simulation *sim, uint64_t number, struct rng *r)
@@ -67,53 +43,89 @@ int worker_image(struct worker *w, uint64_t image)
     if (rc != OK)
         return rc;
     w->image = image;
-    w->layer.golden = nn_delta_golden(w->delta, nn_conv_layer(w->net, sim->conv));
-    const float *bias = nn_conv(w->net, sim->conv)->bias;
-    for (size_t k = 0, plane = sim->chw[1] * sim->chw[2]; k < sim->layer_floats; k++)
-        w->bare[k] = w->layer.golden[k] - (bias ? bias[k / plane] : 0);
-    w->output = nn_delta_golden_output(w->delta);
-    w->layer.range = characterise_range(w->layer.golden, sim->layer_floats);
-    w->layer.bare_range = characterise_range(w->bare, sim->layer_floats);
-    w->answer = answer_of(w->output, sim->output_floats);
+    for (size_t k = 0; k < sim->targets.n; k++)
+        w->struck[k].ready = false;
+    arena_reset(&w->image_arena);
+    judge_golden(&w->golden, &w->image_arena, &sim->judge, nn_delta_golden_output(w->delta));
     return OK;
+}
+
+/* The output without the convolution's bias; the layer's own memory if there is none. */
+static const float *bare_output(struct worker *w, const struct target *t, struct struck *s,
+                                const float *golden)
+{
+    int conv = nn_layer(w->net, t->layer)->conv;
+    const float *bias = conv >= 0 ? nn_conv(w->net, (size_t)conv)->bias : NULL;
+    if (!bias || !t->errors.model)
+        return golden;
+    if (!s->bare)
+        s->bare = arena_alloc(&w->arena, t->n * sizeof *s->bare);
+    for (size_t c = 0, k = 0, plane = t->chw[1] * t->chw[2]; c < t->chw[0]; c++)
+        for (size_t i = 0; i < plane; i++, k++)
+            s->bare[k] = golden[k] - bias[c];
+    return s->bare;
+}
+
+static const struct layer_output *struck(struct worker *w, size_t which)
+{
+    const struct target *t = &w->sim->targets.of[which];
+    const struct nn_layer *l = nn_layer(w->net, t->layer);
+    struct struck *s = &w->struck[which];
+    struct layer_output *o = &s->output;
+    enum layer_part strike = w->sim->targets.strike;
+    if (s->ready)
+        return o;
+    *o = (struct layer_output){.n = t->n, .parameter = strike != PART_OUTPUT};
+    memcpy(o->chw, t->chw, sizeof o->chw);
+    o->golden = strike == PART_OUTPUT ? nn_delta_golden(w->delta, t->layer)
+                : strike == PART_BIAS ? l->biases
+                                      : l->weights;
+    o->bare = o->parameter ? o->golden : bare_output(w, t, s, o->golden);
+    o->range = characterise_range(o->golden, o->n);
+    o->bare_range = o->bare == o->golden ? o->range : characterise_range(o->bare, o->n);
+    s->ready = true;
+    return o;
 }
 
 /* Error of trial t, into place k of the batch. */
 static void draw(struct worker *w, size_t k, struct store_trial *t)
 {
+    static const enum nn_where where[] = {
+        [PART_OUTPUT] = NN_OUTPUT, [PART_WEIGHTS] = NN_WEIGHTS, [PART_BIAS] = NN_BIAS};
     const struct simulation *sim = w->sim;
     int label = sim->data.labels[w->image];
     struct rng r;
+    uint64_t nth;
     trial_image(sim, t->number, &r);
-    struct one_error e = errors_draw(&sim->errors, t->number, &r, &w->layer, w->diffs);
-    uint32_t *at = w->at + k * sim->layer_floats;
-    float *faulty = w->faulty + k * sim->layer_floats;
+    size_t which = targets_pick(&sim->targets, t->number, &r, &nth);
+    const struct target *target = &sim->targets.of[which];
+    struct one_error e = errors_draw(&target->errors, nth, &r, struck(w, which), w->diffs);
+    uint32_t *at = w->at + k * sim->targets.room;
+    float *faulty = w->faulty + k * sim->targets.room;
+    double magnitude = 0;
     for (size_t i = 0; i < e.n; i++) {
-        at[i] = w->diffs[i].index;
-        faulty[i] = w->diffs[i].faulty;
+        const struct difference *x = &w->diffs[i];
+        double change = fabs((double)x->faulty - (double)x->golden);
+        at[i] = x->index;
+        faulty[i] = x->faulty;
+        magnitude = !isfinite(change) || change > magnitude ? (isfinite(change) ? change : INFINITY)
+                                                            : magnitude;
     }
-    w->errors[k] = (struct nn_error){
-        .layer = nn_conv_layer(w->net, sim->conv), .n = e.n, .at = at, .faulty = faulty};
+    w->errors[k] = (struct nn_error){.layer = target->layer,
+                                     .where = where[sim->targets.strike],
+                                     .n = e.n,
+                                     .at = at,
+                                     .faulty = faulty};
     *t = (struct store_trial){
         .number = t->number,
         .image = w->image,
+        .layer = which,
         .injection = e.injection,
         .pattern = e.pattern,
         .corrupted = e.n,
-        .effect = EFFECT_MASKED,
-        .answer_golden = w->answer,
-        .answer_faulty = w->answer,
+        .magnitude = magnitude,
         .label = label < DATASET_NO_LABEL ? label : -1,
     };
-}
-
-static void judge(const struct worker *w, const float *output, struct store_trial *t)
-{
-    size_t n = w->sim->output_floats;
-    t->answer_faulty = answer_of(output, n);
-    bool same = t->answer_faulty >= 0 && t->answer_faulty == w->answer;
-    t->effect = same ? EFFECT_TOLERABLE : EFFECT_CRITICAL;
-    t->score_change = score_change(w->output, output, n);
 }
 
 int worker_trials(struct worker *w, size_t n, struct store_trial *const *out)
@@ -122,7 +134,6 @@ int worker_trials(struct worker *w, size_t n, struct store_trial *const *out)
         draw(w, k, out[k]);
     int rc = nn_delta_run(w->delta, n, w->errors, &w->diag);
     for (size_t k = 0; rc == OK && k < n; k++)
-        if (w->errors[k].output)
-            judge(w, w->errors[k].output, out[k]);
+        judge_error(out[k], &w->sim->judge, &w->golden, w->errors[k].output);
     return rc;
 }

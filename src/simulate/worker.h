@@ -5,34 +5,39 @@
 #include <pthread.h>
 
 #include "nn/nn.h"
-#include "simulate/errors.h"
+#include "simulate/judge.h"
+#include "simulate/targets.h"
 #include "store/store.h"
 
 /* What all workers share and none changes. */
 struct simulation {
     const char *network;
-    size_t conv;
-    size_t chw[3], layer_floats, output_floats;
     struct dataset data;
-    struct errors errors;
+    struct targets targets;
+    struct judge judge;
     uint64_t seed, images;
+};
+
+/* A layer as the present image has it: made when the first error strikes it. */
+struct struck {
+    bool ready;
+    struct layer_output output;
+    float *bare; /* NULL: as golden */
 };
 
 struct worker {
     const struct simulation *sim;
     struct nn *net;
     struct nn_delta *delta;
-    struct arena arena;
+    struct arena arena, image_arena;
     size_t slots; /* errors that are simulated together */
     struct difference *diffs;
-    uint32_t *at;  /* slots times the layer's elements */
+    uint32_t *at; /* slots times the largest target's elements */
     float *faulty;
     struct nn_error *errors;
-    uint64_t image; /* that it is at, and of its fault-free run: */
-    struct layer_output layer;
-    float *bare;
-    const float *output;
-    int answer;
+    struct struck *struck; /* by target */
+    uint64_t image;        /* that it is at */
+    struct golden_answer golden;
     struct diag diag;
 };
 int worker_init(struct worker *w, const struct simulation *sim, struct diag *d);
@@ -44,8 +49,5 @@ uint64_t trial_image(const struct simulation *sim, uint64_t number, struct rng *
 int worker_image(struct worker *w, uint64_t image);
 /* n trials, at most w->slots, which are on that image; out[k] has its number already. */
 int worker_trials(struct worker *w, size_t n, struct store_trial *const *out);
-
-/* The position of the largest, the first of equals; -1 if any is not a number. */
-int answer_of(const float *output, size_t n);
 
 #endif

@@ -6,6 +6,16 @@
 
 #include "store/priv.h"
 
+/* Until version 3: one layer's output, judged by top-1. How large an error was, and what of the answers is
+ * not in the effect, was not kept. */
+#define OLD_SIMULATION                                                                             \
+    "SELECT id, network, dataset, layer, impl, 'top-1', 'output', 'turn', source, errors, seed, "   \
+    "planned, images FROM old.simulation"
+#define OLD_LAYER "SELECT 0, layer, 0 FROM old.simulation"
+#define OLD_TRIAL                                                                                  \
+    "SELECT number, image, 0, injection, pattern, corrupted, 0, effect, answer_golden, "            \
+    "answer_faulty, label, score_change, 0, effect < 2, answer_faulty >= 0 FROM old.trial"
+
 /* What to select, by the version that the file has; NULL: it had no such table. The columns of version 2
  * that version 1 did not know say that nothing is known. */
 static const struct {
@@ -18,26 +28,36 @@ static const struct {
       "input, filter, golden FROM old.campaign",
       "SELECT id, impl, shape, tile, layer, ptx, arguments, fault, population_kind, seed, 0, planned, NULL, "
       "hang_factor, kernels_hash, population, exposure, warp_insns, thread_insns, workspace_bytes, "
-      "n, k, p, q, input, filter, golden FROM old.campaign"}},
-    {"epsilon", {NULL, "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon"}},
-    {"launch", {NULL, "SELECT * FROM old.launch", "SELECT * FROM old.launch"}},
-    {"instruction", {NULL, "SELECT *, '' FROM old.instruction", "SELECT * FROM old.instruction"}},
-    {"register", {NULL, NULL, "SELECT * FROM old.register"}},
-    {"stratum", {NULL, NULL, "SELECT * FROM old.stratum"}},
+      "n, k, p, q, input, filter, golden FROM old.campaign",
+      "SELECT * FROM old.campaign"}},
+    {"epsilon", {NULL, "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon",
+      "SELECT * FROM old.epsilon"}},
+    {"launch", {NULL, "SELECT * FROM old.launch", "SELECT * FROM old.launch",
+      "SELECT * FROM old.launch"}},
+    {"instruction", {NULL, "SELECT *, '' FROM old.instruction", "SELECT * FROM old.instruction",
+      "SELECT * FROM old.instruction"}},
+    {"register", {NULL, NULL, "SELECT * FROM old.register",
+      "SELECT * FROM old.register"}},
+    {"stratum", {NULL, NULL, "SELECT * FROM old.stratum",
+      "SELECT * FROM old.stratum"}},
     {"injection",
      {NULL,
       "SELECT number, launch, insn, cta, nth, warp, lane, lanes, reg, bits, before, after, NULL, 0, outcome, "
       "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, max_abs_error, "
       "diffs FROM old.injection ORDER BY number",
+      "SELECT * FROM old.injection ORDER BY number",
       "SELECT * FROM old.injection ORDER BY number"}},
     {"label",
      {NULL,
       "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
       "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l",
       "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
+      "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l",
+      "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
       "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l"}},
-    {"simulation", {NULL, "SELECT * FROM old.simulation", "SELECT * FROM old.simulation"}},
-    {"trial", {NULL, "SELECT * FROM old.trial", "SELECT * FROM old.trial"}},
+    {"simulation", {NULL, OLD_SIMULATION, OLD_SIMULATION, OLD_SIMULATION}},
+    {"layer", {NULL, OLD_LAYER, OLD_LAYER, OLD_LAYER}},
+    {"trial", {NULL, OLD_TRIAL, OLD_TRIAL, OLD_TRIAL}},
 };
 
 struct old {

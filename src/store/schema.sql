@@ -1,7 +1,7 @@
 -- One file holds one campaign of injections or one simulation of errors; docs/FORMATS.md explains it.
 -- The version is user_version; a change of anything here needs a new one and a row in migrate.c.
 PRAGMA application_id = 0x53767274; -- "Svrt"
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- The words behind the numbers of the columns outcome, fate, trap, pattern and effect, from src/vocab.
 CREATE TABLE word (
@@ -205,8 +205,11 @@ CREATE TABLE simulation (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     network TEXT NOT NULL,
     dataset TEXT NOT NULL,
-    layer TEXT NOT NULL,
+    layer TEXT NOT NULL, -- as asked for
     impl TEXT NOT NULL,
+    task TEXT NOT NULL,
+    strike TEXT NOT NULL,
+    share TEXT NOT NULL,
     source TEXT NOT NULL CHECK (source IN ('direct', 'model')),
     errors TEXT NOT NULL,
     seed INTEGER NOT NULL,
@@ -214,15 +217,27 @@ CREATE TABLE simulation (
     images INTEGER NOT NULL CHECK (images > 0)
 ) STRICT;
 
+-- The layers that its errors strike.
+CREATE TABLE layer (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    name TEXT NOT NULL,
+    exposure REAL NOT NULL CHECK (exposure >= 0)
+) STRICT;
+
 CREATE TABLE trial (
     number INTEGER PRIMARY KEY CHECK (number >= 0), -- from 0, without gaps
     image INTEGER NOT NULL CHECK (image >= 0),
+    layer INTEGER NOT NULL CHECK (layer >= 0),
     injection INTEGER CHECK (injection >= 0), -- NULL: drawn from a model
     pattern INTEGER CHECK (pattern >= 0),
     corrupted INTEGER NOT NULL CHECK (corrupted >= 0),
+    magnitude REAL NOT NULL CHECK (magnitude >= 0), -- largest absolute change made
     effect INTEGER NOT NULL CHECK (effect BETWEEN 0 AND 2), -- masked, tolerable, critical
     answer_golden INTEGER NOT NULL,
     answer_faulty INTEGER NOT NULL,
     label INTEGER NOT NULL,
-    score_change REAL NOT NULL CHECK (score_change >= 0)
+    score_change REAL NOT NULL CHECK (score_change >= 0),
+    measure REAL NOT NULL, -- confidence drop, mean IoU, F1 of the boxes, as the task has it
+    top5 INTEGER NOT NULL CHECK (top5 IN (0, 1)), -- the fault-free answer is among the five largest
+    finite INTEGER NOT NULL CHECK (finite IN (0, 1)) -- all outputs are
 ) STRICT;

@@ -181,21 +181,33 @@ int store_get_live(struct store *s, struct arena *a, struct store_live *out, boo
 bool store_is_being_written(const char *path);
 
 /* ---- Simulations of errors in a CNN (simulate -o sim.db) ----------------------------------------- */
+struct store_struck {
+    const char *name;
+    double exposure;
+};
 struct store_simulation {
-    const char *network, *dataset, *layer; /* file names and node name */
+    const char *network, *dataset, *layer; /* file names and layers, as asked for */
     const char *impl;                      /* "" if unknown */
+    const char *task, *strike, *share;     /* "top-1", "output", "turn" */
     const char *source;                    /* "direct" or "model" */
     const char *errors;                    /* the campaign store or model file drawn from */
     uint64_t seed, planned, images;
+    size_t n_layers;
+    const struct store_struck *layers;
 };
 struct store_trial {
     uint64_t number, image;
+    size_t layer;      /* of the simulation's layers */
     int64_t injection; /* of the campaign store, -1 if drawn from a model */
     int pattern;       /* enum pattern, -1 if unknown */
     uint64_t corrupted;
     enum effect effect;
     int answer_golden, answer_faulty, label;
     double score_change; /* largest |faulty - golden| over the outputs */
+    double magnitude;    /* and over the elements struck; INFINITY if one is not finite now */
+    double measure;      /* classification: by how much the answer's probability fell; segmentation: mean
+                          * IoU; detection: F1 of the boxes' matching; regression: as score_change */
+    bool top5, finite;   /* the fault-free answer is among the five largest; all outputs are finite */
 };
 int store_sim_create(struct store **out, const char *path, const struct store_simulation *s,
                      struct diag *d);

@@ -37,6 +37,15 @@ static const struct word value_words[] = {
 static const struct word effect_words[] = {
 #include "vocab/effects.def"
 };
+static const struct word task_words[] = {
+#include "vocab/tasks.def"
+};
+static const struct word part_words[] = {
+#include "vocab/parts.def"
+};
+static const struct word share_words[] = {
+#include "vocab/shares.def"
+};
 static const struct word engine_words[] = {
 #include "vocab/engines.def"
 };
@@ -64,6 +73,9 @@ const struct vocab vocab_traps = {"trap", N_TRAPS, trap_words};
 const struct vocab vocab_patterns = {"pattern", N_PATTERNS, pattern_words};
 const struct vocab vocab_values = {"value class", N_VALUES, value_words};
 const struct vocab vocab_effects = {"effect", N_EFFECTS, effect_words};
+const struct vocab vocab_tasks = {"task", N_TASKS, task_words};
+const struct vocab vocab_parts = {"part of a layer", N_PARTS, part_words};
+const struct vocab vocab_shares = {"way to share errors", N_SHARES, share_words};
 const struct vocab vocab_engines = {"engine", N_ENGINES, engine_words};
 const struct vocab vocab_layouts = {"layout", N_LAYOUTS, layout_words};
 
@@ -123,8 +135,8 @@ int vocab_find(const struct vocab *v, const char *word, int *out, struct diag *d
     for (size_t i = 0; i < n; i++) {
         words[i] = v->words[i].word;
         if (used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                                     words[i]);
+            used +=
+                (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
     }
     const char *near = vocab_nearest(word, words, n);
     return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "unknown %s '%s'%s%s%s (known: %s)", v->what, word,

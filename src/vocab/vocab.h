@@ -95,6 +95,27 @@ enum effect {
 #undef X
     N_EFFECTS
 };
+/* By what an error's effect is judged. */
+enum task {
+#define X VOCAB_ENUM
+#include "vocab/tasks.def"
+#undef X
+    N_TASKS
+};
+/* What of a layer errors strike. */
+enum layer_part {
+#define X VOCAB_ENUM
+#include "vocab/parts.def"
+#undef X
+    N_PARTS
+};
+/* How errors are shared among layers. */
+enum layer_share {
+#define X VOCAB_ENUM
+#include "vocab/shares.def"
+#undef X
+    N_SHARES
+};
 /* How a campaign computes what a fault does. */
 enum engine {
 #define X VOCAB_ENUM
@@ -122,7 +143,7 @@ struct vocab {
 
 extern const struct vocab vocab_groups, vocab_roles, vocab_wheres, vocab_moments, vocab_flips,
     vocab_scopes, vocab_outcomes, vocab_fates, vocab_traps, vocab_patterns, vocab_values, vocab_effects,
-    vocab_engines, vocab_layouts;
+    vocab_engines, vocab_layouts, vocab_tasks, vocab_parts, vocab_shares;
 
 /* The word for value i. */
 const char *vocab_word(const struct vocab *v, int i);

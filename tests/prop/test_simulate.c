@@ -118,6 +118,17 @@ static int collect(void *ctx, const struct store_trial *t)
     return OK;
 }
 
+/* All fields: structs may differ in what lies between. */
+static void same_trial(const struct store_trial *a, const struct store_trial *b)
+{
+    assert_true(a->number == b->number && a->image == b->image && a->layer == b->layer &&
+                a->injection == b->injection && a->pattern == b->pattern && a->corrupted == b->corrupted &&
+                a->effect == b->effect && a->answer_golden == b->answer_golden &&
+                a->answer_faulty == b->answer_faulty && a->label == b->label &&
+                a->score_change == b->score_change && a->magnitude == b->magnitude && a->measure == b->measure &&
+                a->top5 == b->top5 && a->finite == b->finite);
+}
+
 static struct trials *simulate(const char *model, int jobs)
 {
     static const char path[] = TEST_BINARY_DIR "/sim.db";
@@ -168,7 +179,7 @@ static void threads_do_not_show(void **state)
         for (int jobs = 2; jobs <= 3; jobs++) {
             struct trials *more = simulate(sources[k], jobs);
             for (size_t i = 0; i < N; i++)
-                assert_memory_equal(&one->t[i], &more->t[i], sizeof one->t[i]);
+                same_trial(&one->t[i], &more->t[i]);
             free(more);
         }
         free(one);
@@ -321,13 +332,66 @@ static void refuses(void **state)
     d = (struct diag){0};
     o.layer = "conv3";
     assert_int_equal(simulate_run(path, &o, &d), ERR_INPUT);
-    assert_non_null(strstr(d.msg, "conv1, conv2"));
+    assert_non_null(strstr(d.msg, "conv1, relu1"));
     bool stop = true;
     d = (struct diag){0};
     o.layer = "conv2";
     o.stop = &stop;
     assert_int_equal(simulate_run(path, &o, &d), ERR_INTERRUPTED);
     assert_int_not_equal(access(path, F_OK), 0); /* nothing is left that could pass for a result */
+}
+
+/* Several layers: in turn equally often, by exposure in proportion; each trial again by a whole inference. */
+struct seen {
+    size_t n;
+    struct store_trial t[N];
+};
+
+static int see(void *ctx, const struct store_trial *t)
+{
+    struct seen *s = ctx;
+    s->t[s->n++] = *t;
+    return OK;
+}
+
+static void several_layers(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {"all", "convs", "fc1,conv2"};
+    struct diag d = {0};
+    struct seen *seen = malloc(sizeof *seen), *again = malloc(sizeof *again);
+    for (int part = 0; part < N_PARTS; part++)
+        for (int share = 0; share < N_SHARES; share++) {
+            struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = lists[(part + share) % 3],
+                                    .baseline = "random-value", .strike = (enum layer_part)part,
+                                    .share = (enum layer_share)share, .seed = SEED, .n = N, .images = IMAGES,
+                                    .jobs = 1};
+            seen->n = again->n = 0;
+            check(simulate_each(&o, see, seen, &d), &d);
+            o.jobs = 3;
+            check(simulate_each(&o, see, again, &d), &d);
+            for (size_t k = 0; k < N; k++)
+                same_trial(&seen->t[k], &again->t[k]);
+            size_t count[32] = {0}, layers = 0;
+            for (size_t k = 0; k < N; k++) {
+                layers = seen->t[k].layer + 1 > layers ? seen->t[k].layer + 1 : layers;
+                count[seen->t[k].layer]++;
+            }
+            assert_true(layers > 1);
+            for (size_t k = 0; share == SHARE_TURN && k < layers; k++)
+                assert_true(count[k] == N / layers || count[k] == N / layers + 1);
+            if (share == SHARE_EXPOSURE && part == PART_BIAS) /* all layers with one: 6 16 120 84 10 */
+                assert_true(count[2] > count[0] && count[2] > count[4]);
+        }
+    struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = "relu1", .seed = SEED, .n = N,
+                            .baseline = "single-bit", .strike = PART_WEIGHTS};
+    assert_int_equal(simulate_each(&o, see, seen, &d), ERR_INPUT); /* it has none */
+    o.strike = PART_OUTPUT, o.layer = "conv1,conv1";
+    assert_int_equal(simulate_each(&o, see, seen, &d), ERR_INPUT);
+    o.layer = "flatten";
+    assert_int_equal(simulate_each(&o, see, seen, &d), ERR_INPUT); /* it computes nothing */
+    free(seen);
+    free(again);
 }
 
 int main(void)
@@ -337,6 +401,7 @@ int main(void)
         cmocka_unit_test(same_images),
         cmocka_unit_test(equals_plain),
         cmocka_unit_test(validates),
+        cmocka_unit_test(several_layers),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

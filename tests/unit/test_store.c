@@ -675,6 +675,9 @@ static int check_trial(void *ctx, const struct store_trial *t)
     assert_int_equal(t->effect, *n % 3);
     assert_int_equal(t->answer_faulty, -1);
     assert_true(t->score_change == (*n % 7 ? 0.5 * (double)*n : (double)INFINITY));
+    assert_int_equal(t->layer, *n % 2);
+    assert_true(t->magnitude == (*n % 5 ? 0.25 : (double)INFINITY) && t->measure == -0.5);
+    assert_true(t->top5 == (*n % 2 != 0) && t->finite == (*n % 3 != 0));
     ++*n;
     return OK;
 }
@@ -953,13 +956,15 @@ static void simulations(void **state)
     struct diag d = {0};
     struct store *s;
     uint64_t n = 0;
-    struct store_simulation sim = {"lenet5.onnx", "fashion-mnist", "conv2", "direct", "model",
-                                   "m.json", 5, 100, 64};
+    struct store_simulation sim = {"lenet5.onnx", "fashion-mnist", "conv2", "direct", "top-1", "output",
+                                   "turn", "model", "m.json", 5, 100, 64, 2,
+                                   (const struct store_struck[]){{"conv2", 10}, {"fc", 2.5}}};
     assert_ok(store_sim_create(&s, path, &sim, &d), &d);
     for (uint64_t k = 0; k < 100; k++) {
-        struct store_trial t = {k, k * 3, k % 2 ? (int64_t)k : -1, (int)(k % 4) - 1, k,
+        struct store_trial t = {k, k * 3, k % 2, k % 2 ? (int64_t)k : -1, (int)(k % 4) - 1, k,
                                 (enum effect)(k % 3), 1, -1, 3,
-                                k % 7 ? 0.5 * (double)k : (double)NAN};
+                                k % 7 ? 0.5 * (double)k : (double)NAN, k % 5 ? 0.25 : (double)INFINITY,
+                                -0.5, k % 2, k % 3};
         assert_ok(store_sim_add(s, &t, &d), &d);
     }
     assert_ok(store_close(s, &d), &d);
@@ -967,6 +972,10 @@ static void simulations(void **state)
     assert_null(store_campaign(s));
     assert_string_equal(store_simulation(s)->source, "model");
     assert_int_equal(store_simulation(s)->images, 64);
+    assert_string_equal(store_simulation(s)->task, "top-1");
+    assert_int_equal(store_simulation(s)->n_layers, 2);
+    assert_string_equal(store_simulation(s)->layers[1].name, "fc");
+    assert_true(store_simulation(s)->layers[1].exposure == 2.5);
     assert_ok(store_sim_each(s, check_trial, &n, &d), &d);
     assert_int_equal(n, 100);
     assert_int_equal(store_each(s, false, check_injection, NULL, &d), ERR_INPUT);
