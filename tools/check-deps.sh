@@ -22,6 +22,7 @@ nn: model
 simulate: nn model store stats characterise
 report: store stats model characterise
 study: ptx simt conv user campaign simulate report nn model store stats characterise inject
+mpi: campaign
 cli: ptx simt conv user inject store stats campaign characterise model nn simulate study report
 lib: ptx simt conv user inject store stats campaign characterise model nn simulate study report
 '
@@ -35,6 +36,7 @@ png.h report|nn
 jpeglib.h nn
 zstd.h store
 Random123 base
+mpi.h mpi
 '
 fail=0
 for dir in src/*/; do

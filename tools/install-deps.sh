@@ -27,6 +27,8 @@ libpng-dev|pictures in the report; image data sets
 libjpeg62-turbo-dev|image data sets
 librandom123-dev|Philox, the counter-based random numbers
 libjansson-dev|JSON
+libopenmpi-dev|campaigns on several machines (optional: the build does without)
+openmpi-bin|mpirun, and tests of it (optional)
 libcyaml-dev|study files in YAML
 libyaml-dev|what libcyaml links with
 libjs-chart.js|charts of the report, inlined when building

@@ -73,6 +73,7 @@ struct campaign_options {
     void *accept_ctx;
     void (*progress)(void *ctx, const struct progress *p); /* some ten times a second; may be NULL */
     void *progress_ctx;
+    struct team *team;    /* campaign/team.h; NULL: this process alone */
     const volatile bool *stop; /* set by a signal handler: finish the batch, return ERR_INTERRUPTED */
 };
 /* What a campaign is about: a program and what the store keeps of where it came from. */

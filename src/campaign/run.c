@@ -1,12 +1,14 @@
 /* Workers take batches of numbers; the calling thread writes their rows in order. What is in the store
  * depends on neither. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "campaign/priv.h"
+#include "campaign/team.h"
 
 enum { MAX_JOBS = 1024, SLOTS_PER_JOB = 3, DEFAULT_HANG_FACTOR = 10 };
 
@@ -33,8 +35,10 @@ struct campaign {
     pthread_cond_t changed;
     struct batch *slots; /* a ring: batch b is in slot b % n_slots from being taken to being written */
     size_t n_slots, taken, written; /* batches */
-    size_t n_todo, doing;           /* spans of injections still to be taken: doing .. n_todo */
+    size_t n_todo, doing, todo_room; /* spans of injections still to be taken: doing .. n_todo */
     struct store_span *todo;
+    struct team *team;              /* NULL: alone */
+    bool more_to_come;              /* leases */
     bool quit;
 };
 
@@ -62,7 +66,7 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
 {
     struct batch *b = NULL;
     pthread_mutex_lock(&c->lock);
-    while (!c->quit && c->doing < c->n_todo && c->taken - c->written == c->n_slots)
+    while (!c->quit && (c->doing < c->n_todo ? c->taken - c->written == c->n_slots : c->more_to_come))
         pthread_cond_wait(&c->changed, &c->lock);
     if (!c->quit && !stopped(c) && c->doing < c->n_todo) {
         struct store_span *s = &c->todo[c->doing];
@@ -143,22 +147,38 @@ static void *work(void *ctx)
 
 /* ---- The writer ----------------------------------------------------------------------------------- */
 
+static bool is_member(const struct campaign *c) { return c->team && team_rank(c->team) != 0; }
+
+static struct progress progress_of_all(const struct campaign *c)
+{
+    struct progress p = c->progress;
+    p.seconds = seconds_since(&c->began);
+    if (c->team && !is_member(c))
+        team_add_progress(c->team, &p);
+    return p;
+}
+
 static void tell(struct campaign *c)
 {
-    c->progress.seconds = seconds_since(&c->began);
-    if (c->options->progress)
-        c->options->progress(c->options->progress_ctx, &c->progress);
+    if (c->options->progress && !is_member(c)) {
+        struct progress p = progress_of_all(c);
+        c->options->progress(c->options->progress_ctx, &p);
+    }
 }
 
 /* For `sievert status`. */
 static int publish(struct campaign *c, struct diag *d)
 {
-    const struct progress *p = &c->progress;
+    const struct progress p = progress_of_all(c);
+    const uint64_t ranks = c->team ? (uint64_t)team_size(c->team) : 1;
+    if (is_member(c))
+        return OK;
     return store_set_live(c->store,
-                          &(struct store_live){.ranks = 1, .jobs = (uint64_t)c->jobs, .seconds = p->seconds,
-                                               .began = p->before, .done = p->done, .wanted = p->planned,
-                                               .outcome = {[OUTCOME_MASKED] = p->masked,
-                                                           [OUTCOME_SDC] = p->sdc, [OUTCOME_DUE] = p->due}},
+                          &(struct store_live){.ranks = ranks, .jobs = ranks * (uint64_t)c->jobs,
+                                               .seconds = p.seconds, .began = p.before, .done = p.done,
+                                               .wanted = p.planned,
+                                               .outcome = {[OUTCOME_MASKED] = p.masked,
+                                                           [OUTCOME_SDC] = p.sdc, [OUTCOME_DUE] = p.due}},
                           d);
 }
 
@@ -176,13 +196,13 @@ static struct batch *finished(struct campaign *c, bool *over)
     struct timespec until;
     struct batch *b = NULL;
     clock_gettime(CLOCK_MONOTONIC, &until); /* the other clock may jump */
-    until.tv_nsec += 100 * 1000 * 1000;
+    until.tv_nsec += (c->team ? 10 : 100) * 1000 * 1000; /* others wait for our answers */
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&c->lock);
     struct batch *oldest = &c->slots[c->written % c->n_slots];
     bool none = c->written == c->taken;
-    *over = none && (c->doing == c->n_todo || stopped(c));
+    *over = none && ((c->doing == c->n_todo && !c->more_to_come) || stopped(c));
     if (!*over && (none || !oldest->done))
         pthread_cond_timedwait(&c->changed, &c->lock, &until);
     if (c->written < c->taken && oldest->done)
@@ -194,6 +214,7 @@ static struct batch *finished(struct campaign *c, bool *over)
 static int write_batch(struct campaign *c, struct batch *b, struct diag *d)
 {
     int rc = OK;
+    uint64_t next = b->first + b->n;
     for (uint64_t i = 0; rc == OK && i < b->n; i++) {
         rc = store_add(c->store, &b->rows[i], d);
         count(&c->progress, b->rows[i].outcome);
@@ -203,7 +224,44 @@ static int write_batch(struct campaign *c, struct batch *b, struct diag *d)
     c->written++;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
+    if (rc == OK && c->team && team_ends_lease(c->team, next) && (rc = store_commit(c->store, d)) == OK)
+        team_committed(c->team, &c->progress);
     return rc;
+}
+
+/* ---- Leases --------------------------------------------------------------------------------------- */
+
+static void add_todo(struct campaign *c, struct store_span lease)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->doing == c->n_todo)
+        c->doing = c->n_todo = 0;
+    if (c->n_todo == c->todo_room) {
+        c->todo_room = 2 * c->todo_room + 8;
+        c->todo = realloc(c->todo, c->todo_room * sizeof *c->todo);
+        if (!c->todo)
+            abort();
+    }
+    c->todo[c->n_todo++] = lease;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Talk with the other ranks. */
+static void take_turn(struct campaign *c)
+{
+    struct store_span lease;
+    if (!c->team)
+        return;
+    while (team_turn(c->team, &c->progress, &lease))
+        add_todo(c, lease);
+    if (!team_over(c->team) && !stopped(c))
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->doing = c->n_todo; /* what others have done, too */
+    c->more_to_come = false;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static int write_all(struct campaign *c, struct diag *d)
@@ -211,6 +269,7 @@ static int write_all(struct campaign *c, struct diag *d)
     double told = 0;
     int rc = OK;
     for (bool over = false; rc == OK && !over;) {
+        take_turn(c);
         struct batch *b = finished(c, &over);
         rc = b ? write_batch(c, b, d) : store_tick(c->store, d);
         if (rc == OK && seconds_since(&c->began) - told >= 0.1) {
@@ -311,7 +370,10 @@ static int find_todo(struct campaign *c, const struct store_span *there, size_t 
 {
     const struct campaign_options *o = c->options;
     uint64_t at = o->first;
+    free(c->todo);
     c->todo = calloc(n + 1, sizeof *c->todo);
+    c->doing = c->n_todo = 0;
+    c->todo_room = n + 1;
     if (!c->todo)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
     for (size_t i = 0; i <= n && at < o->n; i++) {
@@ -325,25 +387,18 @@ static int find_todo(struct campaign *c, const struct store_span *there, size_t 
     for (size_t i = 0; i < c->n_todo; i++)
         left += c->todo[i].next - c->todo[i].first;
     c->progress.planned = o->n - o->first;
-    c->progress.before = c->progress.done = c->progress.planned - left;
+    c->progress.done = c->progress.planned - left;
     return OK;
 }
 
-static int open_store(struct campaign *c, const char *path, const struct store_campaign *s,
-                      struct diag *d)
+/* Where the store stands. */
+static int take_stock(struct campaign *c, const struct store_campaign *s, struct diag *d)
 {
     struct arena a = {0};
     const struct store_span *there;
     size_t n;
-    uint64_t came, outcomes[N_OUTCOMES];
-    bool old = access(path, F_OK) == 0;
-    int rc = old ? store_open(&c->store, path, true, d) : store_create(&c->store, path, s, d);
-    if (rc == OK && old)
-        rc = store_same_campaign(c->store, s, d);
-    if (rc == OK)
-        rc = shards_absorb(c->store, path, &came, d);
-    if (rc == OK)
-        rc = store_spans(c->store, &a, &there, &n, d);
+    uint64_t outcomes[N_OUTCOMES];
+    int rc = store_spans(c->store, &a, &there, &n, d);
     if (rc == OK)
         rc = plan(c, s, there, n, d);
     if (rc == OK)
@@ -357,11 +412,30 @@ static int open_store(struct campaign *c, const char *path, const struct store_c
     return rc;
 }
 
+static int open_store(struct campaign *c, const char *path, const struct store_campaign *s,
+                      struct diag *d)
+{
+    uint64_t came;
+    bool old = access(path, F_OK) == 0;
+    int rc = old ? store_open(&c->store, path, true, d) : store_create(&c->store, path, s, d);
+    if (rc == OK && old)
+        rc = store_same_campaign(c->store, s, d);
+    return rc == OK ? shards_absorb(c->store, path, &came, d) : rc;
+}
+
 static int interrupted(const struct campaign *c, const char *path, struct diag *d)
 {
     return diag_fail(d, ERR_INTERRUPTED, (struct loc){.file = path},
                      "interrupted after %llu of %llu injections; the same command continues",
                      (unsigned long long)c->progress.done, (unsigned long long)c->progress.planned);
+}
+
+static int incomplete(const struct campaign *c, const char *path, struct diag *d)
+{
+    return diag_fail(d, ERR_IO, (struct loc){.file = path},
+                     "the rows of %llu injections did not arrive: are the shards of all ranks (%s.rank-...) on a "
+                     "file system that rank 0 sees? The same command continues",
+                     (unsigned long long)(c->progress.planned - c->progress.done), path);
 }
 
 static int run(struct campaign *c, struct diag *d)
@@ -375,7 +449,7 @@ static int run(struct campaign *c, struct diag *d)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, &monotonic);
-    int rc = c->n_todo ? run_threads(c, d) : OK;
+    int rc = c->n_todo || c->more_to_come ? run_threads(c, d) : OK;
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
     pthread_condattr_destroy(&monotonic);
@@ -383,10 +457,88 @@ static int run(struct campaign *c, struct diag *d)
     return rc;
 }
 
-static int jobs_wanted(int jobs)
+/* ---- Alone, as rank 0, as another rank ------------------------------------------------------------ */
+
+static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 {
-    if (jobs <= 0)
-        jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    const uint8_t *p = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 0x100000001b3; /* FNV-1a */
+    return h;
+}
+
+/* Ranks that would compute something else are told by this. */
+static uint64_t identity_hash(const struct store_campaign *s)
+{
+    const char *texts[] = {s->impl, s->shape, s->tile, s->layer, s->ptx, s->arguments, s->fault,
+                           s->population_kind};
+    const uint64_t numbers[] = {s->seed, s->hang_factor, s->kernels_hash, s->population, s->tensors,
+                                s->warp_insns};
+    uint64_t h = hash(0xcbf29ce484222325, numbers, sizeof numbers);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        h = hash(h, texts[i], strlen(texts[i]) + 1);
+    return hash(h, s->golden, s->golden_floats * sizeof *s->golden);
+}
+
+/* The shards of the other ranks, once they are closed. */
+static int gather(struct campaign *c, const char *path, const struct store_campaign *s, struct diag *d)
+{
+    uint64_t came;
+    team_gather(c->team);
+    if (stopped(c))
+        return OK; /* little time is left: whoever continues takes them in */
+    int rc = shards_absorb(c->store, path, &came, d);
+    return rc == OK ? take_stock(c, s, d) : rc;
+}
+
+static int run_store(struct campaign *c, const char *path, const struct store_campaign *s, struct diag *d)
+{
+    int rc = open_store(c, path, s, d);
+    if (rc == OK)
+        rc = take_stock(c, s, d);
+    c->progress.before = c->progress.done;
+    if (rc == OK && c->team) {
+        team_start(c->team, identity_hash(s), c->todo, c->n_todo);
+        c->more_to_come = c->n_todo > 0;
+        c->n_todo = 0;
+    }
+    if (rc == OK)
+        rc = run(c, d);
+    if (rc == OK && c->team)
+        rc = gather(c, path, s, d);
+    int closed = store_close(c->store, d);
+    rc = rc != OK ? rc : closed;
+    if (rc == OK)
+        tell(c);
+    if (rc == OK && c->progress.done < c->progress.planned)
+        rc = stopped(c) ? interrupted(c, path, d) : incomplete(c, path, d);
+    return rc;
+}
+
+static int run_member(struct campaign *c, const char *path, const struct store_campaign *s, struct diag *d)
+{
+    struct arena a = {0};
+    if (!team_join(c->team, identity_hash(s), c->options->stop))
+        return OK;
+    c->progress.planned = s->planned - s->first;
+    c->more_to_come = true;
+    int rc = open_store(c, shard_name(&a, path, team_rank(c->team)), s, d);
+    if (rc == OK)
+        rc = run(c, d);
+    int closed = store_close(c->store, d);
+    arena_fini(&a);
+    return rc != OK ? rc : closed;
+}
+
+/* As many as the processors that this process may use, shared with the other ranks unless it has its own. */
+static int jobs_wanted(int jobs, const struct team *team)
+{
+    cpu_set_t mine;
+    int local = team ? team_local(team) : 1;
+    if (jobs <= 0 && sched_getaffinity(0, sizeof mine, &mine) == 0) {
+        jobs = CPU_COUNT(&mine);
+        jobs = jobs == sysconf(_SC_NPROCESSORS_ONLN) ? jobs / local : jobs;
+    }
     return jobs < 1 ? 1 : jobs > MAX_JOBS ? MAX_JOBS : jobs;
 }
 
@@ -405,7 +557,8 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
 {
     struct golden *golden;
     struct arena a = {0};
-    struct campaign c = {.subject = subject, .options = options, .jobs = jobs_wanted(options->jobs),
+    struct campaign c = {.subject = subject, .options = options, .team = options->team,
+                         .jobs = jobs_wanted(options->jobs, options->team),
                          .hang_factor = options->hang_factor ? options->hang_factor
                                                              : DEFAULT_HANG_FACTOR};
     int rc = golden_run(&golden, subject->sim, &options->kind, d);
@@ -415,16 +568,7 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
     c.golden = golden;
     struct store_campaign s = identity(&c, &a);
     c.recorder = recorder_for(golden, &s);
-    rc = open_store(&c, path, &s, d);
-    if (rc == OK)
-        rc = run(&c, d);
-    int closed = store_close(c.store, d);
-    rc = rc != OK ? rc : closed;
-    if (rc == OK) {
-        tell(&c);
-        if (c.progress.done < c.progress.planned)
-            rc = interrupted(&c, path, d);
-    }
+    rc = is_member(&c) ? run_member(&c, path, &s, d) : run_store(&c, path, &s, d);
     free(c.todo);
     golden_free(golden);
     arena_fini(&a);

@@ -56,6 +56,9 @@ struct cli_command {
 struct cli {
     const struct cli_command *command;
     bool json, quiet;
+    void (*at_end)(struct cli *cli); /* the last call, once all is printed; may be NULL */
+    void *at_end_ctx;
+    bool silent;          /* a failure that another process of the same run tells */
     const char *progress; /* "auto", "json" or "none" */
     int n_operands;
     char **operands;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "campaign/campaign.h"
+#include "campaign/team.h"
 #include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/kernel.h"
@@ -325,6 +326,18 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
     return rc;
 }
 
+static void say_goodbye(struct cli *cli)
+{
+    struct team *team = cli->at_end_ctx;
+    struct team_stats s = team_stats(team);
+    if (team_rank(team) == 0 && s.leases && !cli->quiet)
+        fprintf(stderr, "%d ranks (%d lost, %d turned away): %llu leases, %llu of them done again by others; "
+                        "rank 0 exchanged %llu messages, %llu bytes\n", s.ranks, s.lost, s.refused,
+                (unsigned long long)s.leases, (unsigned long long)s.taken_over,
+                (unsigned long long)s.messages, (unsigned long long)s.bytes);
+    team_close(team); /* abrupt where ranks are lost */
+}
+
 int run_inject(struct cli *cli, void *args)
 {
     struct inject_args *o = args;
@@ -344,12 +357,20 @@ int run_inject(struct cli *cli, void *args)
     }
     if (!o->store)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
-    int rc = parse_words(&c, &cli->arena, o, &cli->diag);
+    int rc = team_open(&c.team, &cli->diag);
+    if (rc == OK)
+        rc = parse_words(&c, &cli->arena, o, &cli->diag);
     if (rc == OK)
         rc = load_target(&t, cli, o);
     if (rc == OK) {
         rc = inject(&t, cli, o, &c);
         target_fini(&t);
     }
-    return rc != OK ? rc : print_result(cli, o->store, o->confidence);
+    bool speaks = !c.team || team_rank(c.team) == 0; /* one of the ranks is enough */
+    if (rc == OK && speaks)
+        rc = print_result(cli, o->store, o->confidence);
+    cli->at_end = c.team ? say_goodbye : NULL;
+    cli->at_end_ctx = c.team;
+    cli->silent = rc != OK && !speaks && rc != ERR_IO;
+    return rc;
 }

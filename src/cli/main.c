@@ -112,6 +112,8 @@ static void print_source_line(const struct diag *d)
 static int report_failure(const struct cli *cli, int status)
 {
     const struct diag *d = &cli->diag;
+    if (cli->silent)
+        return status == ERR_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_DONE; /* or mpirun ends the others at once */
     if (status == ERR_INTERRUPTED) {
         fprintf(stderr, "sievert %s: interrupted: %s\n", cli->command->name,
                 d->msg[0] ? d->msg : "run the same command again to continue");
@@ -164,6 +166,9 @@ int main(int argc, char **argv)
             status = EXIT_FAILED;
         }
     }
+    fflush(NULL);
+    if (cli.at_end)
+        cli.at_end(&cli);
     arena_fini(&cli.arena);
     return status;
 }

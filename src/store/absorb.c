@@ -139,7 +139,7 @@ int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
         rc = widen_plan(s, from->campaign, d);
     store_close(from, NULL);
     /* other stores come and go only between transactions */
-    if (rc == OK && (rc = leave_transaction(s, d)) == OK && (rc = store_attach(s, path, "part", d)) == OK) {
+    if (rc == OK && (rc = leave_transaction(s, d)) == OK && (rc = store_attach(s, path, "part", false, d)) == OK) {
         if ((rc = store_begin(s, d)) == OK && (rc = absorb(s, path, part, n, d)) == OK)
             rc = leave_transaction(s, d);
         else

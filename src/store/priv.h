@@ -80,8 +80,9 @@ int store_replace(const char *tmp, const char *path, struct diag *d);
 int store_begin(struct store *s, struct diag *d);
 /* A row was added: count it and commit if the last commit is long ago. */
 int row_added(struct store *s, struct diag *d);
-/* Make the store at path, which must be a store, readable as schema `name`. Not in a transaction. */
-int store_attach(struct store *s, const char *path, const char *name, struct diag *d);
+/* Make the store at path, which must be a store, readable as schema `name`. Not in a transaction, whose
+ * beginning would wait for another writer of it if it were writable. */
+int store_attach(struct store *s, const char *path, const char *name, bool writable, struct diag *d);
 
 /* ---- migrate.c ---- */
 /* Turn the store at path, of an older version, into one of this version: all or nothing. */

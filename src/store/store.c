@@ -50,6 +50,17 @@ static void store_free(struct store *s)
     free(s);
 }
 
+/* As an address that SQLite takes: what means something in one is escaped. */
+static char *uri(struct arena *a, const char *path, const char *mode)
+{
+    char *out = arena_alloc(a, 3 * strlen(path) + 32), *p = out;
+    p += sprintf(p, "file:%s", *path == '/' ? "" : "./");
+    for (; *path; path++)
+        p += strchr("?#%", *path) ? sprintf(p, "%%%02x", *path) : sprintf(p, "%c", *path);
+    strcpy(p, mode);
+    return out;
+}
+
 /* flags: SQLITE_OPEN_*. */
 static int open_db(struct store **out, const char *path, int flags, struct diag *d)
 {
@@ -60,7 +71,9 @@ static int open_db(struct store **out, const char *path, int flags, struct diag 
     }
     s->path = arena_strdup(&s->arena, path);
     s->writable = !(flags & SQLITE_OPEN_READONLY);
-    if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+    const char *mode = flags & SQLITE_OPEN_CREATE ? "?mode=rwc" : s->writable ? "?mode=rw" : "?mode=ro";
+    if (sqlite3_open_v2(uri(&s->arena, path, mode), &s->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
+                        NULL) != SQLITE_OK) {
         int rc = sql_fail(s, d, "cannot open");
         store_free(s);
         return rc;
@@ -151,12 +164,14 @@ out:
 
 /* ---- Making ---------------------------------------------------------------------------------- */
 
-int store_attach(struct store *s, const char *path, const char *name, struct diag *d)
+int store_attach(struct store *s, const char *path, const char *name, bool writable, struct diag *d)
 {
-    char *sql = sqlite3_mprintf("ATTACH %Q AS %s", path, name);
+    struct arena a = {0};
+    char *sql = sqlite3_mprintf("ATTACH %Q AS %s", uri(&a, path, writable ? "?mode=rw" : "?mode=ro"), name);
     int rc = sql ? sql_exec(s, sql, "cannot read", d)
                  : diag_fail(d, ERR_NOMEM, file_loc(s->path), "out of memory");
     sqlite3_free(sql);
+    arena_fini(&a);
     return rc;
 }
 
@@ -169,7 +184,7 @@ int store_make(const char *tmp, const char *old,
     if (rc != OK)
         return rc;
     const char *doing = "cannot create";
-    if ((old && (rc = store_attach(s, old, "old", d)) != OK) ||
+    if ((old && (rc = store_attach(s, old, "old", true, d)) != OK) ||
         (rc = sql_exec(s, "BEGIN IMMEDIATE", doing, d)) != OK ||
         (rc = sql_exec(s, SCHEMA, doing, d)) != OK || (rc = words_insert(s, d)) != OK ||
         (rc = domains_insert(s, d)) != OK || (rc = fill(s, what, d)) != OK)
