@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "campaign/campaign.h"
@@ -86,6 +87,7 @@ static void measure(const struct conv_program *p, const struct golden *g, enum e
 
 static void bench(struct native *native, const char *name, const char *shape, size_t many, size_t few)
 {
+    const char *tile = getenv("TILE") ? getenv("TILE") : "";
     const struct fault_kind kind = {.where = WHERE_GROUP_GP};
     struct conv_data data;
     struct conv_program p;
@@ -96,8 +98,8 @@ static void bench(struct native *native, const char *name, const char *shape, si
     struct golden *g;
     conv_data_of(&data, shape, 1);
     if (conv_find(&impl, name, &d) != OK ||
-        conv_prepare(&p, &a, &data.problem, impl, "", data.in, data.filter, &d) != OK ||
-        conv_make_plan(&plan, &a, &data.problem, impl, "", &d) != OK ||
+        conv_prepare(&p, &a, &data.problem, impl, tile, data.in, data.filter, &d) != OK ||
+        conv_make_plan(&plan, &a, &data.problem, impl, tile, &d) != OK ||
         golden_run(&g, &p.sim, &kind, &d) != OK)
         die(name, &d);
     double t = native_seconds(native, &plan, &data);
@@ -125,9 +127,13 @@ int main(int argc, char **argv)
     setenv("POCL_CPU_MAX_CU_COUNT", "1", 1);
     struct native *native = native_open();
     printf("one core, processor time; natively on %s\n", native ? native_device(native) : "nothing");
-    bench(native, "implicit-gemm", "1x64x56x56:64x3x3:p1", many, few);
-    bench(native, "direct", "1x6x14x14:16x5x5", many, few);
-    bench(native, "implicit-gemm", "1x6x14x14:16x5x5", many, few);
+    const char *only = argc > 3 ? argv[3] : "012";
+    if (strchr(only, '0'))
+        bench(native, "implicit-gemm", "1x64x56x56:64x3x3:p1", many, few);
+    if (strchr(only, '1'))
+        bench(native, "direct", "1x6x14x14:16x5x5", many, few);
+    if (strchr(only, '2'))
+        bench(native, "implicit-gemm", "1x6x14x14:16x5x5", many, few);
     if (native)
         native_close(native);
 }

@@ -1,37 +1,18 @@
-/* Machines that take a branch differently. Each runs alone, on its own registers and memory, to where
- * the branch's ways meet again; when the fault-free run gets there, what differs becomes list entries
- * again. While it is away, stores of the fault-free warp do not happen in it (access.c). Machines that
- * meet a barrier on their way, or arrive with other lanes than the fault-free run, are evicted. */
+/* Machines that take a branch differently. Each runs alone, on its own registers and memory, to
+ * where the branch's ways meet again; when the fault-free run gets there, what differs becomes list
+ * entries again. While it is away, stores of the fault-free warp do not happen in it (access.c).
+ * Machines that meet a barrier on their way are forked; those that arrive with other lanes than the
+ * fault-free run are evicted. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "campaign/concurrent.h"
 
-#define GROW(array, n, room)                                                                       \
-    do {                                                                                           \
-        if ((n) == (room)) {                                                                       \
-            (room) = (room) * 2 + 64;                                                              \
-            (array) = realloc((array), (room) * sizeof *(array));                                  \
-            if (!(array))                                                                          \
-                abort();                                                                           \
-        }                                                                                          \
-    } while (0)
-
-static bool in_range(const struct concurrent *c, uint32_t reg, uint32_t insn)
-{
-    const struct ptx_live_range *r = &c->plans->live.range[reg];
-    return r->first <= insn && insn <= r->last;
-}
-
-static struct row row_of(const struct concurrent *c, uint32_t reg)
-{
-    return (struct row){reg, c->plans->program->slot[reg], c->plans->kernel->regs[reg].bits};
-}
-
-/* ---- Leaving -------------------------------------------------------------------------------------- */
+/* ---- Leaving
+ * -------------------------------------------------------------------------------------- */
 
 /* Memory for detours becomes what the fault-free run sees now. */
-static void sync_spare(struct concurrent *c)
+void detour_sync_spare(struct concurrent *c)
 {
     size_t n;
     const uint64_t *words = simt_mem_written(c->live, &n);
@@ -42,7 +23,8 @@ static void sync_spare(struct concurrent *c)
             uint64_t at = (i * 64 + (unsigned)__builtin_ctzll(bits)) * SIMT_CHUNK;
             if (at < c->golden->mem_bytes)
                 memcpy(to + at, from + at,
-                       c->golden->mem_bytes - at < SIMT_CHUNK ? c->golden->mem_bytes - at : SIMT_CHUNK);
+                       c->golden->mem_bytes - at < SIMT_CHUNK ? c->golden->mem_bytes - at
+                                                              : SIMT_CHUNK);
         }
     simt_mem_forget(c->live);
 }
@@ -54,7 +36,7 @@ static void record_word(struct party *g, bool shared, uint32_t index, uint32_t v
 }
 
 /* Lay the machine's differing words over memory. */
-static void lay_words(const struct words *words, uint32_t machine, uint8_t *memory)
+void detour_lay_words(const struct words *words, uint32_t machine, uint8_t *memory)
 {
     for (size_t i = 0; i < words->n_dirty; i++) {
         const struct machine_word *m = word_find(words_at(words, words->dirty[i]), machine);
@@ -78,8 +60,8 @@ static void lift_words(struct party *g, const struct words *words, bool shared, 
     }
 }
 
-static void record_changes(struct party *g, bool shared, uint64_t from, uint64_t to, uint8_t *memory,
-                           const uint8_t *golden)
+static void record_changes(struct party *g, bool shared, uint64_t from, uint64_t to,
+                           uint8_t *memory, const uint8_t *golden)
 {
     if (memcmp(memory + from, golden + from, (size_t)(to - from)) == 0)
         return;
@@ -104,7 +86,8 @@ static void record_memory(struct concurrent *c, struct party *g, uint32_t machin
     const uint64_t *words = simt_mem_written(c->spare, &n);
     for (size_t i = 0; i < n; i++)
         for (uint64_t bits = words[i]; bits; bits &= bits - 1) {
-            uint64_t at = (i * 64 + (unsigned)__builtin_ctzll(bits)) * SIMT_CHUNK, end = at + SIMT_CHUNK;
+            uint64_t at = (i * 64 + (unsigned)__builtin_ctzll(bits)) * SIMT_CHUNK,
+                     end = at + SIMT_CHUNK;
             end = end > c->golden->mem_bytes ? c->golden->mem_bytes : end;
             if (at < end)
                 record_changes(g, false, at, end, spare, live);
@@ -114,12 +97,11 @@ static void record_memory(struct concurrent *c, struct party *g, uint32_t machin
 
 static void record_registers(struct concurrent *c, struct party *g, uint32_t lanes)
 {
-    const struct ptx_kernel *k = c->plans->kernel;
-    for (uint32_t reg = 0; lanes && reg < k->n_regs; reg++) {
-        if (!in_range(c, reg, g->meet))
+    for (uint32_t reg = 0; lanes && reg < c->plans->n_regs; reg++) {
+        if (!plans_live(c->plans, reg, g->meet))
             continue;
-        struct row r = row_of(c, reg);
-        size_t bytes = r.bits == 1 ? 4 : (size_t)r.bits / 8 * SIMT_LANES;
+        struct row r = plans_row(c->plans, reg);
+        size_t bytes = row_bytes(&r);
         if (memcmp(c->detour_regs + r.slot, g->snapshot + r.slot, bytes) == 0)
             continue;
         for (uint32_t left = lanes; left; left &= left - 1) {
@@ -133,19 +115,19 @@ static void record_registers(struct concurrent *c, struct party *g, uint32_t lan
     }
 }
 
-static void lay_registers(struct concurrent *c, const struct party *g, uint32_t insn, uint32_t machine)
+static void lay_registers(struct concurrent *c, const struct party *g, uint32_t insn,
+                          uint32_t machine)
 {
-    const struct ptx_kernel *k = c->plans->kernel;
     memcpy(c->detour_regs, g->snapshot, c->plans->program->file_bytes);
-    for (uint32_t reg = 0; reg < k->n_regs; reg++) {
+    for (uint32_t reg = 0; reg < c->plans->n_regs; reg++) {
         const struct entries *list = list_of(c, g->w, reg);
-        if (!list->n || !in_range(c, reg, insn))
+        if (!list->n || !plans_live(c->plans, reg, insn))
             continue;
-        struct row r = row_of(c, reg);
+        struct row r = plans_row(c->plans, reg);
         for (uint32_t i = entries_find(list, key_of(machine, 0));
              i < list->n && key_machine(list->key[i]) == machine; i++)
             if (g->mask >> key_lane(list->key[i]) & 1)
-                row_set(c->detour_regs, &r, key_lane(list->key[i]), list->value[i]);
+                row_set(c->detour_regs, &r, key_lane(list->key[i]), entries_get(list, i));
     }
 }
 
@@ -156,7 +138,7 @@ static void make_warp(struct concurrent *c, const struct party *g, uint32_t insn
     *d = *g->w;
     *cta = *g->w->cta;
     cta->hook = NULL;
-    cta->hooked = cta->detached = false;
+    cta->variant = CODE_PLAIN;
     cta->trap = (struct simt_trap){0};
     cta->live = (uint32_t)__builtin_popcount(g->mask);
     memset(cta->arrived, 0, sizeof cta->arrived);
@@ -168,94 +150,116 @@ static void make_warp(struct concurrent *c, const struct party *g, uint32_t insn
     d->global.data = simt_mem_data(c->spare);
     d->written = c->spare->written;
     d->used_paths = 3;
-    d->paths[0] = (struct path){.pc = g->meet, .reconverge = PTX_NOWHERE, .mask = g->mask,
-                                .parent = -1, .children = 1, .barrier = -1};
-    d->paths[1] = (struct path){.pc = insn, .reconverge = g->meet, .mask = g->mask, .parent = 0,
+    d->paths[0] = (struct path){.pc = g->meet,
+                                .reconverge = PTX_NOWHERE,
+                                .mask = g->mask,
+                                .parent = -1,
+                                .children = 1,
                                 .barrier = -1};
+    d->paths[1] = (struct path){
+        .pc = insn, .reconverge = g->meet, .mask = g->mask, .parent = 0, .barrier = -1};
 }
 
-static void run_detour(struct concurrent *c, struct party *g, uint32_t insn, uint32_t machine)
+void detour_run(struct concurrent *c, struct party *g, uint32_t machine)
 {
     struct machine *m = &c->machine[machine];
     struct cta cta;
-    lay_registers(c, g, insn, machine);
+    if (m->n_strays || c->plans->kernel->local_bytes) {
+        fork_machine(c, g->w, g->branch, machine);
+        return;
+    }
+    detour_sync_spare(c);
+    if (!g->snapshot && !(g->snapshot = malloc(c->plans->program->file_bytes)))
+        abort();
+    memcpy(g->snapshot, g->w->regs, c->plans->program->file_bytes);
+    lay_registers(c, g, g->branch, machine);
     memcpy(c->detour_shared, g->w->shared.data, c->shared_bytes);
-    lay_words(&c->shared, machine, c->detour_shared);
-    lay_words(&c->global, machine, simt_mem_data(c->spare));
-    make_warp(c, g, insn, &cta);
+    detour_lay_words(&c->shared, machine, c->detour_shared);
+    detour_lay_words(&c->global, machine, simt_mem_data(c->spare));
+    make_warp(c, g, g->branch, &cta);
     cta.limit = c->limits[c->position];
     /* plain code counts a segment at its end, and the branch is the end of one */
-    cta.issued = issued_before(g->w, insn) + (uint64_t)m->excess -
-                 (insn - c->plans->program->segment[insn]);
+    uint64_t skipped = g->branch - c->plans->program->segment[g->branch];
+    cta.issued = g->issued + (uint64_t)m->least - skipped;
     bool arrived = simt_run_alone(&cta, c->detour_warp);
+    int64_t issued = (int64_t)(cta.issued - g->issued) - m->least;
     size_t first_reg = g->n_regs, first_word = g->n_words;
     uint32_t lanes = c->detour_warp->used_paths & 1 ? c->detour_warp->paths[0].mask : 0;
+    bool certain = cta.trap.kind == TRAP_HANG ||
+                   cta.issued + (uint64_t)(m->most - m->least) <= c->limits[c->position];
     record_memory(c, g, machine);
-    if (cta.trap.kind != TRAP_NONE) {
-        machine_trap(c, machine, g->w, cta.trap.insn, cta.trap.kind, (int)cta.trap.lane,
-                     cta.trap.address);
-    } else if (!arrived) {
-        machine_evict(c, machine);
-    } else {
+    m->issued += (uint64_t)issued;
+    if (arrived && certain) {
         record_registers(c, g, lanes);
         m->state = MACHINE_AWAY;
         GROW(g->away, g->n_away, g->away_room);
-        g->away[g->n_away++] = (struct away){machine, lanes, cta.issued, first_reg,
-                                             g->n_regs - first_reg, first_word,
+        g->away[g->n_away++] = (struct away){machine,
+                                             lanes,
+                                             issued,
+                                             first_reg,
+                                             g->n_regs - first_reg,
+                                             first_word,
                                              g->n_words - first_word};
         return;
     }
     g->n_regs = first_reg;
     g->n_words = first_word;
+    if (!certain)
+        machine_evict(c, machine);
+    else if (cta.trap.kind != TRAP_NONE)
+        machine_trap(c, machine, g->w, cta.trap.insn, cta.trap.kind, (int)cta.trap.lane,
+                     cta.trap.address);
+    else
+        fork_machine(c, g->w, g->branch, machine);
 }
 
 /* Drop what away machines have in these lanes from the lists of registers live at insn. */
 static void drop_away(struct concurrent *c, const struct party *g, uint32_t insn)
 {
-    for (uint32_t reg = 0; reg < c->plans->kernel->n_regs; reg++) {
+    for (uint32_t reg = 0; reg < c->plans->n_regs; reg++) {
         struct entries *list = list_of(c, g->w, reg);
-        if (!list->n || !in_range(c, reg, insn))
+        if (!list->n || !plans_live(c->plans, reg, insn))
             continue;
         uint32_t n = 0;
         size_t a = 0;
         for (uint32_t i = 0; i < list->n; i++) {
-            uint32_t machine = key_machine(list->key[i]);
+            uint32_t key = list->key[i], machine = key_machine(key);
+            uint64_t value = entries_get(list, i);
             while (a < g->n_away && g->away[a].machine < machine)
                 a++;
-            bool away = a < g->n_away && g->away[a].machine == machine &&
-                        g->mask >> key_lane(list->key[i]) & 1;
-            list->key[n] = list->key[i];
-            list->value[n] = list->value[i];
+            bool away =
+                a < g->n_away && g->away[a].machine == machine && g->mask >> key_lane(key) & 1;
+            list->key[n] = key;
+            entries_put(list, n, value);
             n += !away;
         }
         list->n = n;
     }
 }
 
-static bool waits_at_barrier(const struct warp *w)
+void detour_leave(struct concurrent *c, const struct party *g)
 {
-    for (uint64_t used = w->used_paths; used; used &= used - 1)
-        if (w->paths[__builtin_ctzll(used)].barrier >= 0)
-            return true;
-    return false;
+    if (g->n_away)
+        drop_away(c, g, g->branch);
 }
 
-static struct party *group_new(struct concurrent *c, struct warp *w, uint32_t insn)
+struct party *party_new(struct concurrent *c, struct warp *w, uint32_t insn)
 {
     struct party *g = calloc(1, sizeof *g);
     if (!g)
         abort();
-    *g = (struct party){.w = w, .mask = w->path_mask,
+    *g = (struct party){.w = w,
+                        .branch = insn,
+                        .mask = w->path_mask,
                         .meet = c->plans->kernel->insns[insn].reconverge,
-                        .snapshot = malloc(c->plans->program->file_bytes)};
-    if (!g->snapshot)
-        abort();
-    memcpy(g->snapshot, w->regs, c->plans->program->file_bytes);
+                        .issued = issued_before(w, insn)};
     return g;
 }
 
-static void group_free(struct party *g)
+static void party_free(struct concurrent *c, struct party *g)
 {
+    c->n_open_ends -= g->meet == PTX_NOWHERE;
+    stray_fini(&g->strays);
     free(g->snapshot);
     free(g->away);
     free(g->regs);
@@ -263,42 +267,24 @@ static void group_free(struct party *g)
     free(g);
 }
 
-void detour_diverge(struct concurrent *c, struct warp *w, uint32_t insn, const struct plan *p)
+void party_add(struct concurrent *c, struct party *g)
 {
-    const struct entries *list = list_of(c, w, p->src[0].reg);
-    struct party *g = NULL;
-    bool cannot = waits_at_barrier(w);
-    for (uint32_t i = 0; i < list->n; i++) {
-        uint32_t machine = key_machine(list->key[i]);
-        if (!(w->path_mask >> key_lane(list->key[i]) & 1) ||
-            c->machine[machine].state != MACHINE_ACTIVE)
-            continue;
-        if (cannot) {
-            machine_evict(c, machine);
-            continue;
-        }
-        if (!g) {
-            g = group_new(c, w, insn);
-            sync_spare(c);
-        }
-        run_detour(c, g, insn, machine);
-    }
-    if (!g)
-        return;
-    drop_away(c, g, insn);
-    if (g->n_away == 0) {
-        group_free(g);
+    c->n_open_ends += g->meet == PTX_NOWHERE;
+    if (g->n_away == 0 && g->strays.n == 0) {
+        party_free(c, g);
         return;
     }
     GROW(c->groups, c->n_groups, c->groups_room);
     c->groups[c->n_groups++] = g;
 }
 
-/* ---- Coming back ---------------------------------------------------------------------------------- */
+/* ---- Coming back
+ * ---------------------------------------------------------------------------------- */
 
 enum arrival { ON_THE_WAY, ARRIVED, ELSEWHERE };
 
-/* Where the lanes of the group are in the fault-free run, before insn of warp `now` (NULL: CTA ended). */
+/* Where the lanes of the group are in the fault-free run, before insn of warp `now` (NULL: CTA
+ * ended). */
 static enum arrival where(const struct party *g, const struct warp *now, uint32_t insn)
 {
     const struct warp *w = g->w;
@@ -348,17 +334,20 @@ static void add_row(const struct party *g, const struct away *a, const struct ro
 static void restore_registers(struct concurrent *c, const struct party *g)
 {
     struct entries *fresh = &c->tmp[4], *merged = &c->tmp[5];
+    if (!g->n_away)
+        return;
     size_t *at = calloc(g->n_away + 1, sizeof *at);
     if (!at)
         abort();
     drop_away(c, g, g->meet);
-    for (uint32_t reg = 0; reg < c->plans->kernel->n_regs; reg++) {
-        if (!in_range(c, reg, g->meet))
+    for (uint32_t reg = 0; reg < c->plans->n_regs; reg++) {
+        if (!plans_live(c->plans, reg, g->meet))
             continue;
-        struct row r = row_of(c, reg);
-        size_t bytes = r.bits == 1 ? 4 : (size_t)r.bits / 8 * SIMT_LANES;
+        struct row r = plans_row(c->plans, reg);
+        size_t bytes = row_bytes(&r);
         bool changed = memcmp(g->w->regs + r.slot, g->snapshot + r.slot, bytes) != 0;
         fresh->n = 0;
+        fresh->wide = r.bits == 64;
         for (size_t i = 0; i < g->n_away; i++)
             if (c->machine[g->away[i].machine].state == MACHINE_AWAY)
                 add_row(g, &g->away[i], &r, &at[i], changed, fresh);
@@ -375,6 +364,7 @@ static void restore_words(struct concurrent *c, const struct party *g, const str
 {
     for (size_t i = 0; i < a->n_words; i++) {
         const struct word_record *x = &g->words[a->first_word + i];
+        c->machine[a->machine].differs[x->shared] = true;
         words_set(x->shared ? &c->shared : &c->global, x->index, a->machine, x->value,
                   *golden_word(g->w, x->shared, x->index));
     }
@@ -383,6 +373,7 @@ static void restore_words(struct concurrent *c, const struct party *g, const str
 static void rejoin(struct concurrent *c, struct party *g, uint64_t issued)
 {
     uint32_t lanes = g->w->live & g->mask;
+    stray_rejoin(c, g, issued);
     for (size_t i = 0; i < g->n_away; i++) {
         const struct away *a = &g->away[i];
         struct machine *m = &c->machine[a->machine];
@@ -390,7 +381,8 @@ static void rejoin(struct concurrent *c, struct party *g, uint64_t issued)
             machine_evict(c, a->machine);
             continue;
         }
-        m->excess = (int64_t)(a->issued - issued);
+        m->least += a->issued - (int64_t)(issued - g->issued);
+        m->most += a->issued - (int64_t)(issued - g->issued);
         restore_words(c, g, a);
     }
     if (lanes)
@@ -402,22 +394,26 @@ static void rejoin(struct concurrent *c, struct party *g, uint64_t issued)
 
 static void evict_all(struct concurrent *c, const struct party *g)
 {
+    for (uint32_t i = 0; i < g->strays.n; i++) {
+        c->machine[key_machine(g->strays.key[i])].n_strays--;
+        machine_evict(c, key_machine(g->strays.key[i]));
+    }
     for (size_t i = 0; i < g->n_away; i++)
         machine_evict(c, g->away[i].machine);
 }
 
 /* Machines that are away do not take part in it: other warps would wait or not wait for them. */
-void detour_barrier(struct concurrent *c, const struct warp *w)
+void detour_cancel(struct concurrent *c, const struct warp *w)
 {
     size_t kept = 0;
     for (size_t i = 0; i < c->n_groups; i++) {
         struct party *g = c->groups[i];
-        if (g->w != w) {
+        if (g->w != w || !g->n_away) {
             c->groups[kept++] = g;
             continue;
         }
         evict_all(c, g);
-        group_free(g);
+        party_free(c, g);
     }
     c->n_groups = kept;
 }
@@ -436,7 +432,7 @@ static void settle(struct concurrent *c, const struct warp *now, uint32_t insn, 
             rejoin(c, g, issued);
         else
             evict_all(c, g);
-        group_free(g);
+        party_free(c, g);
     }
     c->n_groups = kept;
 }

@@ -142,6 +142,10 @@ static void full_run(struct experiment *e, const struct fault *f, struct experim
 
 static void decide(struct experiment_result *out)
 {
+    if (out->trap.kind == TRAP_HANG) { /* where the count ran out means nothing */
+        out->trap.lane = out->trap.insn = 0;
+        out->trap.at = (struct loc){0};
+    }
     if (out->trap.kind != TRAP_NONE) {
         out->outcome = OUTCOME_DUE;
     } else {
@@ -214,8 +218,8 @@ static void hand_on(void *ctx, uint32_t i, struct experiment_result *r)
 static void run_round(struct experiment *e, struct round *round, size_t n, size_t position)
 {
     enum { MOST = 8192 };
-    if (e->concurrent &&
-        concurrent_supports(e->concurrent, golden_launch_of(e->golden, position))) {
+    size_t launch = golden_launch_of(e->golden, position);
+    if (e->concurrent && concurrent_supports(&e->golden->kind, e->program->launches[launch].kernel)) {
         for (size_t from = 0; from < n; from += MOST) {
             struct round part = {round->faults + from, round->turns + from, round->each, round->ctx};
             concurrent_run(e->concurrent, position, part.faults,

@@ -60,6 +60,9 @@ static inline bool golden_element(const struct golden *g, uint64_t at, uint32_t 
 }
 
 size_t golden_launch_of(const struct golden *g, size_t position);
+/* Memory as before the CTA becomes memory as after it, and back. */
+void log_redo(const struct cta_log *log, uint8_t *memory);
+void log_undo(const struct cta_log *log, uint8_t *memory);
 
 /* Makes ranges from single accesses: a bitmap of bytes with a summary above. */
 struct footprint {
@@ -83,8 +86,8 @@ struct concurrent;
 struct concurrent *concurrent_new(const struct simt_program *p, const struct golden *g,
                                   struct simt *simt, struct replay *replay, const uint64_t *limits);
 void concurrent_free(struct concurrent *c);
-/* Whether the kernel of a launch has only what the engine knows. */
-bool concurrent_supports(const struct concurrent *c, size_t launch);
+/* Whether it carries faults of this kind through this kernel; replay does all. */
+bool concurrent_supports(const struct fault_kind *k, const struct ptx_kernel *kernel);
 /* Faults of the CTA at a position, ascending by site. each is called once for every i. */
 void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,
                     uint32_t n,

@@ -67,6 +67,9 @@ static void write_log(uint8_t *memory, const struct cta_log *log, const uint8_t 
     }
 }
 
+void log_redo(const struct cta_log *log, uint8_t *memory) { write_log(memory, log, log->after); }
+void log_undo(const struct cta_log *log, uint8_t *memory) { write_log(memory, log, log->before); }
+
 static void move_to(struct replay *r, size_t position)
 {
     for (; r->position < position; r->position++) {
@@ -283,16 +286,8 @@ void replay_run(struct replay *r, const struct fault *f, struct experiment_resul
 
 /* ---- For the concurrent engine ------------------------------------------------------------------- */
 
-struct simt_mem *replay_memory(struct replay *r, bool bad) { return bad ? r->bad_mem : r->good_mem; }
+const struct simt_mem *replay_golden(const struct replay *r) { return r->good_mem; }
 void replay_move_to(struct replay *r, size_t position) { move_to(r, position); }
-
-/* The fault-free CTA ran on the bad memory. */
-void replay_moved(struct replay *r)
-{
-    const struct cta_log *log = &r->golden->cta[r->position++];
-    write_log(r->good, log, log->after);
-    simt_mem_forget(r->bad_mem);
-}
 
 static bool seen_later(const struct replay *r, const struct machine_word *words, size_t n)
 {

@@ -7,7 +7,8 @@ void words_init(struct words *w, uint64_t bytes)
 {
     *w = (struct words){.n_pages = (size_t)(bytes / 4 / WORDS_PER_PAGE) + 1};
     w->page = calloc(w->n_pages, sizeof *w->page);
-    if (!w->page)
+    w->full = calloc((size_t)(bytes / 256) + 2, sizeof *w->full);
+    if (!w->page || !w->full)
         abort();
 }
 
@@ -19,6 +20,7 @@ void words_fini(struct words *w)
         free(w->page[p]);
     }
     free(w->page);
+    free(w->full);
     free(w->dirty);
     *w = (struct words){0};
 }
@@ -29,8 +31,23 @@ void words_clear(struct words *w)
         struct cell *x = words_at(w, w->dirty[i]);
         x->n = 0;
         x->listed = false;
+        w->full[w->dirty[i] / 64] = 0;
     }
-    w->n_dirty = 0;
+    w->n_dirty = w->n_full = 0;
+}
+
+static void resize(struct words *w, struct cell *x, uint32_t index, uint32_t n)
+{
+    if (!x->n != !n) {
+        w->full[index / 64] ^= 1ull << index % 64;
+        w->n_full += n ? 1 : -(size_t)1;
+    }
+    x->n = n;
+}
+
+void words_keep(struct words *w, uint32_t index, uint32_t n)
+{
+    resize(w, words_at(w, index), index, n);
 }
 
 /* The word's list with room for one more, made if there is none. */
@@ -86,14 +103,27 @@ void words_set(struct words *w, uint32_t index, uint32_t machine, uint32_t value
     uint32_t at = x ? find(x, machine) : 0;
     bool there = x && at < x->n && x->v[at].machine == machine;
     if (value == golden) {
-        if (there)
-            memmove(&x->v[at], &x->v[at + 1], (--x->n - at) * sizeof *x->v);
+        if (there) {
+            memmove(&x->v[at], &x->v[at + 1], (x->n - 1 - at) * sizeof *x->v);
+            resize(w, x, index, x->n - 1);
+        }
         return;
     }
     x = open_word(w, index, (x ? x->n : 0) + 1);
-    if (!there)
-        memmove(&x->v[at + 1], &x->v[at], (x->n++ - at) * sizeof *x->v);
+    if (!there) {
+        memmove(&x->v[at + 1], &x->v[at], (x->n - at) * sizeof *x->v);
+        resize(w, x, index, x->n + 1);
+    }
     x->v[at] = (struct machine_word){machine, value};
+}
+
+void words_push(struct words *w, uint32_t index, uint32_t machine, uint32_t value)
+{
+    struct cell *x = words_at(w, index);
+    if (!x || !x->listed || x->n == x->room)
+        x = open_word(w, index, (x ? x->n : 0) + 1);
+    x->v[x->n] = (struct machine_word){machine, value};
+    resize(w, x, index, x->n + 1);
 }
 
 void words_replace(struct words *w, uint32_t index, const struct machine_word *v, uint32_t n)
@@ -101,10 +131,10 @@ void words_replace(struct words *w, uint32_t index, const struct machine_word *v
     struct cell *x = words_at(w, index);
     if (n == 0) {
         if (x)
-            x->n = 0;
+            resize(w, x, index, 0);
         return;
     }
     x = open_word(w, index, n);
     memcpy(x->v, v, n * sizeof *v);
-    x->n = n;
+    resize(w, x, index, n);
 }

@@ -25,7 +25,8 @@ struct lowering {
     size_t n_constants, max_constants;
     struct code *code; /* being written */
     size_t n_code, max_code;
-    bool hooked;
+    enum code_variant variant;
+    bool hooked; /* some hook is called: control instructions all return to the scheduler */
     uint32_t insn;
     uint32_t n_symbols; /* of this instruction, in temporaries of their own */
     uint32_t addresses;                 /* slot of the first struct address */
@@ -116,7 +117,7 @@ static void place_registers(struct lowering *x)
     x->temps = p->file_bytes;
     for (int i = 0; i < N_TEMPS; i++)
         take(p, 64);
-    x->carry = take(p, 1);
+    x->carry = p->carry = take(p, 1);
     p->file_bytes = (p->file_bytes + 63) / 64 * 64;
     x->addresses = p->file_bytes;
     p->file_bytes += N_ADDRESSES * (uint32_t)sizeof(struct address);
@@ -397,7 +398,7 @@ static simt_step_fn *memory_step(struct lowering *x, const struct ptx_insn *i, i
 {
     const struct lanes *t = x->lanes;
     bool fast = have == i->mem_bits && have >= 32;
-    bool at = fast && !x->hooked &&
+    bool at = fast && x->variant != CODE_HOOKED &&
               (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_SHARED);
     *prepared = at;
     if (!fast)
@@ -749,14 +750,14 @@ static void lower_insn(struct lowering *x, const struct ptx_insn *i)
         c->a = x->p->slot[i->guard];
         c->x = i->guard_negated;
     }
-    if (x->hooked && touches_global(i)) {
+    if (x->variant == CODE_HOOKED && touches_global(i)) {
         uint32_t base = lower_base(x, i);
         struct code *c = emit(x, access_step);
         c->a = base;
         c->add = i->offset;
     }
     lower_plain(x, i);
-    if (x->hooked)
+    if (x->variant == CODE_HOOKED)
         emit(x, hook_step);
     if (i->guard >= 0) {
         emit(x, x->lanes->guard_end);
@@ -850,31 +851,32 @@ static void find_fma_blocks(struct lowering *x, const size_t *entry)
     }
 }
 
-static void lower_kernel(struct lowering *x, bool hooked)
+static void lower_kernel(struct lowering *x, enum code_variant variant)
 {
     struct program *p = x->p;
     size_t n = x->k->n_insns, *entry = arena_array(&x->scratch, n, sizeof *entry);
     size_t *arrival = arena_array(&x->scratch, n, sizeof *arrival);
-    x->hooked = hooked;
+    x->variant = variant;
+    x->hooked = variant != CODE_PLAIN;
     x->code = NULL;
     x->n_code = x->max_code = 0;
-    p->entry[hooked] = arena_array(&p->arena, n + 1, sizeof *p->entry[hooked]);
+    p->entry[variant] = arena_array(&p->arena, n + 1, sizeof *p->entry[variant]);
     for (x->insn = 0; x->insn < n; x->insn++) {
         arrival[x->insn] = lower_start(x);
         entry[x->insn] = x->n_code;
         lower_insn(x, &x->k->insns[x->insn]);
         forget_addresses(x, &x->k->insns[x->insn]);
     }
-    if (!hooked)
+    if (variant == CODE_PLAIN)
         find_fma_blocks(x, entry);
-    p->code[hooked] = arena_array(&p->arena, x->n_code, sizeof *p->code[hooked]);
-    memcpy(p->code[hooked], x->code, x->n_code * sizeof *x->code);
+    p->code[variant] = arena_array(&p->arena, x->n_code, sizeof *p->code[variant]);
+    memcpy(p->code[variant], x->code, x->n_code * sizeof *x->code);
     for (size_t i = 0; i < n; i++)
-        p->entry[hooked][i] = p->code[hooked] + entry[i];
+        p->entry[variant][i] = p->code[variant] + entry[i];
     for (size_t i = 0; i < n; i++)
         if (stop_kind(&x->k->insns[i]) == STOP_BRANCH) {
-            struct code *c = &p->code[hooked][entry[i]];
-            c->target = p->code[hooked] + arrival[c->b];
+            struct code *c = &p->code[variant][entry[i]];
+            c->target = p->code[variant] + arrival[c->b];
         }
 }
 
@@ -923,9 +925,9 @@ struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes
     p->base_bits = arena_array(&p->arena, k->n_insns + 1, sizeof *p->base_bits);
     place_registers(&x);
     find_segments(&x);
-    lower_kernel(&x, false);
-    lower_kernel(&x, true);
-    x.hooked = true; /* no step that relies on one before */
+    for (int v = 0; v < CODE_VARIANTS; v++)
+        lower_kernel(&x, (enum code_variant)v);
+    x.variant = CODE_HOOKED; /* no step that relies on one before */
     lower_solo(&x);
     fill_image(&x);
     arena_fini(&x.scratch);

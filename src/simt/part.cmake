@@ -2,7 +2,7 @@
 set(lanes_flags -fno-strict-aliasing -fno-math-errno -fno-trapping-math -Wno-psabi -Wno-pass-failed)
 function(simt_lanes name)
   add_library(simt_lanes_${name} OBJECT ${CMAKE_SOURCE_DIR}/src/simt/lanes/exec.c
-              ${CMAKE_SOURCE_DIR}/src/simt/lanes/rows.c)
+              ${CMAKE_SOURCE_DIR}/src/simt/lanes/rows.c ${CMAKE_SOURCE_DIR}/src/simt/lanes/lists.c)
   target_include_directories(simt_lanes_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_compile_definitions(simt_lanes_${name} PRIVATE SIMT_LANES_NAME=${name})
   target_compile_options(simt_lanes_${name} PRIVATE ${lanes_flags} ${ARGN})

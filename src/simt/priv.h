@@ -133,6 +133,28 @@ struct warp {
     struct path paths[SIMT_MAX_PATHS];
     uint32_t started_at; /* instruction at which the present run of code began */
     struct frames *frames; /* of kernels with calls */
+    uint32_t running;    /* slot of the path that runs */
+};
+
+/* Lists of lanes: low five bits of a key are the lane of a row (a register's lanes). Values are 64 bits
+ * wide for 64-bit registers, else 32. Lists may be read, and written where they are results, up to
+ * SIMT_LIST_SLACK entries beyond their end. */
+enum { SIMT_LIST_SLACK = 16 };
+struct list_fma;
+struct lists {
+    /* to, a row: for each of n <= 32 keys, row's value in its lane. */
+    void (*spread)(uint8_t *to, const uint8_t *row, int bits, const uint32_t *key, uint32_t n);
+    /* Keep the entries that differ from row; returns how many. */
+    uint32_t (*differing)(uint32_t *key, void *value, uint32_t n, const uint8_t *row, int bits);
+    /* fma.rn.f32 of the rows in the key's lane, but the list's value in the place of operand `which`; golden:
+     * of all lanes of the rows. Returns how many are in out, which may be the list itself. */
+    uint32_t (*fma)(const struct list_fma *x, float golden[SIMT_LANES]);
+};
+struct list_fma {
+    uint32_t n, *key, *value, *out_key, *out_value;
+    const uint8_t *rows[3];
+    int which;
+    bool keep_all; /* otherwise only what differs from golden */
 };
 
 /* The steps for one kind of processor: src/simt/lanes compiled for it. */
@@ -151,20 +173,22 @@ struct lanes {
     simt_step_fn *small, *clock, *match, *redux, *isspacep, *copy;
     simt_step_fn *guard, *guard_end, *stop, *end, *jump, *branch, *join, *count;
     void (*set_lanes)(struct warp *w, uint32_t mask); /* lanes16.. for a partial mask */
+    const struct lists *lists;
 };
 /* A simulator that uses these steps, for comparing them; simt_new chooses the best the processor has. */
 struct simt *simt_new_for(const struct lanes *lanes);
 bool simt_lanes_usable(const struct lanes *lanes);
 extern const struct lanes simt_lanes_avx512, simt_lanes_avx2, simt_lanes_portable;
 
-/* A kernel as threaded code: plain, and with a hook step after each instruction. */
+/* A kernel as threaded code: plain, with steps for all hooks, and with the watch step alone. */
+enum code_variant { CODE_PLAIN, CODE_HOOKED, CODE_WATCHED, CODE_VARIANTS };
 struct program {
     struct arena arena;
     uint64_t hash[2];
     size_t n_insns;
     uint32_t file_bytes; /* register file of one warp */
-    struct code *code[2];                /* [hooked] */
-    const struct code **entry[2];        /* instruction -> its first step, after joins */
+    struct code *code[CODE_VARIANTS];
+    const struct code **entry[CODE_VARIANTS]; /* instruction -> its first step, after joins */
     uint32_t *segment;                   /* instruction -> first one of its segment */
     const struct code **solo;            /* instruction alone, without its guard, for any registers */
     uint32_t *slot;                      /* register -> offset */
@@ -173,6 +197,7 @@ struct program {
     struct {
         uint32_t at, bytes;
     } *frame;                            /* function -> where its registers lie */
+    uint32_t carry;                      /* offset of the carry bits */
     uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
     uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
     size_t n_zeroed;                     /* registers that may be read before they are written: zeroed */
@@ -193,7 +218,7 @@ struct cta {
     uint32_t live;                       /* threads that have not ended */
     uint32_t arrived[SIMT_BARRIERS], expected[SIMT_BARRIERS]; /* threads; expected 0: all live */
     uint32_t said_yes[SIMT_BARRIERS]; /* bar.red: threads with a true predicate */
-    bool hooked;   /* runs code with hook steps */
+    enum code_variant variant;
     bool detached; /* the hook wants no more: plain code from the next control step on */
     struct simt_trap trap;
 };
@@ -222,6 +247,22 @@ void simt_return(struct warp *w, struct path *p, uint32_t lanes);
 void simt_call_hook(struct warp *w, uint32_t insn, uint32_t mask);
 void simt_call_access(struct warp *w, const struct code *step, uint32_t mask);
 void simt_call_watch(struct warp *w, uint32_t insn);
+
+const struct lists *simt_lists(const struct simt *s);
+
+/* Make `to` run on as c would: a copy of all its state, at instruction insn of w, before which the watch
+ * hook is, on memory m, and without a hook. to->warps are the copies. */
+void simt_fork(struct cta *copy, struct simt *to, const struct cta *c, const struct warp *w, uint32_t insn,
+               struct simt_mem *m);
+struct warp *simt_warp(struct simt *s, uint32_t index);
+/* Run a fork from there to the end of the CTA, or a trap. */
+void simt_run_on(struct cta *copy, uint32_t warp, struct simt_counts *counts);
+
+/* Lanes that have nothing to do with each other, as a warp of its own that stores nothing: each runs until
+ * path 0, where they wait, has no children left. count: warp instructions that each lane took part in;
+ * what takes part in more than limit is in *hung and stops. False after a trap. */
+bool simt_run_lanes(struct cta *c, struct warp *w, const uint64_t limit[SIMT_LANES],
+                    uint64_t count[SIMT_LANES], uint32_t *hung);
 
 /* Run w alone and unhooked, c being a copy of its CTA made for it, until path 0 has no children left
  * (true), or a barrier or a trap comes (false), or w ends (true). */

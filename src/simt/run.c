@@ -47,7 +47,10 @@ struct simt *simt_new_for(const struct lanes *lanes)
     return s;
 }
 
-struct simt *simt_new(void) { return simt_new_for(best_lanes()); }
+struct simt *simt_new(void)
+{
+    return simt_new_for(best_lanes());
+}
 
 void simt_free(struct simt *s)
 {
@@ -64,7 +67,8 @@ void simt_free(struct simt *s)
     free(s);
 }
 
-/* ---- Launches ------------------------------------------------------------------------------------------ */
+/* ---- Launches
+ * ------------------------------------------------------------------------------------------ */
 uint64_t simt_n_ctas(const struct simt_launch *l)
 {
     return (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
@@ -79,15 +83,18 @@ int simt_check_launch(const struct simt_launch *l, struct diag *d)
 {
     const struct ptx_kernel *k = l->kernel;
     for (int i = 0; i < 3; i++)
-        if (l->grid[i] == 0 || l->grid[i] > 0x7fffffffu || l->block[i] == 0 || l->block[i] > MAX_THREADS)
-            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                             "kernel '%s': grid %u,%u,%u of blocks %u,%u,%u: sizes must be positive, a "
-                             "block's at most %d",
-                             k->name, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1],
-                             l->block[2], MAX_THREADS);
+        if (l->grid[i] == 0 || l->grid[i] > 0x7fffffffu || l->block[i] == 0 ||
+            l->block[i] > MAX_THREADS)
+            return diag_fail(
+                d, ERR_INPUT, DIAG_NOWHERE,
+                "kernel '%s': grid %u,%u,%u of blocks %u,%u,%u: sizes must be positive, a "
+                "block's at most %d",
+                k->name, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2],
+                MAX_THREADS);
     if (n_threads(l) > MAX_THREADS)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel '%s': blocks of %llu threads, at most %d",
-                         k->name, (unsigned long long)n_threads(l), MAX_THREADS);
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "kernel '%s': blocks of %llu threads, at most %d", k->name,
+                         (unsigned long long)n_threads(l), MAX_THREADS);
     if (k->max_threads && n_threads(l) > k->max_threads)
         return diag_fail(d, ERR_INPUT, k->at, "kernel '%s': blocks of %llu threads, it allows %u",
                          k->name, (unsigned long long)n_threads(l), k->max_threads);
@@ -102,11 +109,13 @@ int simt_check_launch(const struct simt_launch *l, struct diag *d)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
                          "kernel '%s': its module's variables have no place in memory", k->name);
     if (k->params_bytes && !l->params)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel '%s': parameters are missing", k->name);
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel '%s': parameters are missing",
+                         k->name);
     return OK;
 }
 
-/* ---- Preparation --------------------------------------------------------------------------------------- */
+/* ---- Preparation
+ * --------------------------------------------------------------------------------------- */
 static const struct program *program_for(struct simt *s, const struct ptx_kernel *k)
 {
     struct program *found = NULL;
@@ -137,6 +146,19 @@ static void reserve(uint8_t **p, size_t *have, size_t bytes)
     memset(*p, 0, *have);
 }
 
+static void reserve_warps(struct simt *s, uint32_t n)
+{
+    if (s->n_warps >= n)
+        return;
+    free(s->warps);
+    simt_free_frames(s->frames, s->n_warps);
+    s->warps = aligned_alloc(64, (n * sizeof *s->warps + 63) / 64 * 64);
+    s->frames = calloc(n, sizeof *s->frames);
+    if (!s->warps || !s->frames)
+        abort();
+    s->n_warps = n;
+}
+
 static void set_all(uint8_t *regs, uint32_t slot, uint32_t value)
 {
     for (uint32_t l = 0; slot && l < SIMT_LANES; l++)
@@ -150,7 +172,8 @@ static void set_lane(uint8_t *regs, uint32_t slot, uint32_t l, uint32_t value)
 }
 
 /* Special registers that do not change from CTA to CTA. */
-static void set_fixed(const struct program *p, const struct simt_launch *l, uint32_t warp, uint8_t *r)
+static void set_fixed(const struct program *p, const struct simt_launch *l, uint32_t warp,
+                      uint8_t *r)
 {
     const uint32_t *s = p->special;
     uint64_t threads = n_threads(l);
@@ -192,7 +215,8 @@ static void prepare_warp(struct cta *c, struct simt_mem *m, uint32_t index)
     w->global = (struct window){m->data, simt_mem_view(m).base, m->size};
     w->shared = (struct window){s->shared, 0, k->shared_bytes + c->launch->dynamic_shared};
     w->local_stride = k->local_bytes;
-    w->local = (struct window){s->local + (size_t)index * SIMT_LANES * k->local_bytes, 0, k->local_bytes};
+    w->local =
+        (struct window){s->local + (size_t)index * SIMT_LANES * k->local_bytes, 0, k->local_bytes};
     w->param = (struct window){(uint8_t *)(uintptr_t)c->launch->params, 0, k->params_bytes};
     w->constant = (struct window){s->constants, 0, k->constant_bytes};
     w->frames = k->n_functions > 1 ? &s->frames[index] : NULL;
@@ -201,16 +225,22 @@ static void prepare_warp(struct cta *c, struct simt_mem *m, uint32_t index)
     set_fixed(c->program, c->launch, index, w->regs);
 }
 
-static uint64_t pointee_address(const struct ptx_kernel *k, const struct ptx_relocation *r, uint64_t globals)
+static uint64_t pointee_address(const struct ptx_kernel *k, const struct ptx_relocation *r,
+                                uint64_t globals)
 {
     const struct ptx_symbol *s = &k->symbols[r->symbol];
     uint64_t at = s->address + r->add;
     switch (s->kind) {
-    case PTX_SYM_GLOBAL: return globals + at;
-    case PTX_SYM_CONST: return SIMT_CONST_WINDOW + at;
-    case PTX_SYM_SHARED: return SIMT_SHARED_WINDOW + at;
-    case PTX_SYM_FUNCTION: return PTX_CODE_WINDOW + 16 * s->address + r->add;
-    default: return at;
+    case PTX_SYM_GLOBAL:
+        return globals + at;
+    case PTX_SYM_CONST:
+        return SIMT_CONST_WINDOW + at;
+    case PTX_SYM_SHARED:
+        return SIMT_SHARED_WINDOW + at;
+    case PTX_SYM_FUNCTION:
+        return PTX_CODE_WINDOW + 16 * s->address + r->add;
+    default:
+        return at;
     }
 }
 
@@ -227,7 +257,8 @@ static void prepare_constants(struct simt *s, const struct ptx_kernel *k, uint64
     }
 }
 
-int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *address, struct diag *d)
+int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *address,
+                      struct diag *d)
 {
     *address = 0;
     if (!k->global_bytes)
@@ -236,7 +267,8 @@ int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *
         return d ? d->code : ERR_INPUT;
     for (size_t i = 0; i < k->n_symbols; i++)
         if (k->symbols[i].init)
-            simt_mem_write(m, *address + k->symbols[i].address, k->symbols[i].init, k->symbols[i].bytes);
+            simt_mem_write(m, *address + k->symbols[i].address, k->symbols[i].init,
+                           k->symbols[i].bytes);
     for (uint32_t i = 0; i < k->n_relocations; i++) {
         uint64_t v = pointee_address(k, &k->relocations[i], *address);
         if (!k->relocations[i].constant)
@@ -254,15 +286,7 @@ static void prepare(struct cta *c, struct simt_mem *m)
     reserve(&s->regs, &s->regs_bytes, (size_t)c->n_warps * c->program->file_bytes);
     reserve(&s->shared, &s->shared_bytes, (size_t)k->shared_bytes + c->launch->dynamic_shared);
     reserve(&s->local, &s->local_bytes, (size_t)c->n_warps * SIMT_LANES * k->local_bytes);
-    if (s->n_warps < c->n_warps) {
-        free(s->warps);
-        simt_free_frames(s->frames, s->n_warps);
-        s->warps = aligned_alloc(64, (c->n_warps * sizeof *s->warps + 63) / 64 * 64);
-        s->frames = calloc(c->n_warps, sizeof *s->frames);
-        if (!s->warps || !s->frames)
-            abort();
-        s->n_warps = c->n_warps;
-    }
+    reserve_warps(s, c->n_warps);
     prepare_constants(s, k, c->launch->globals);
     for (uint32_t i = 0; i < c->n_warps; i++)
         prepare_warp(c, m, i);
@@ -278,7 +302,10 @@ static void begin_cta(struct cta *c, uint64_t number)
     c->number = number;
     c->issued = 0;
     c->live = c->n_threads;
-    c->hooked = c->hook && (c->hook->step || c->hook->access || c->hook->watch);
+    c->variant = !c->hook                           ? CODE_PLAIN
+                 : c->hook->step || c->hook->access ? CODE_HOOKED
+                 : c->hook->watch                   ? CODE_WATCHED
+                                                    : CODE_PLAIN;
     c->detached = false;
     memset(c->arrived, 0, sizeof c->arrived);
     memset(c->expected, 0, sizeof c->expected);
@@ -290,7 +317,8 @@ static void begin_cta(struct cta *c, uint64_t number)
         uint32_t left = c->n_threads - i * SIMT_LANES;
         w->live = left >= SIMT_LANES ? SIMT_FULL_MASK : (1u << left) - 1;
         w->used_paths = 1;
-        w->paths[0] = (struct path){.reconverge = PTX_NOWHERE, .mask = w->live, .parent = -1, .barrier = -1};
+        w->paths[0] =
+            (struct path){.reconverge = PTX_NOWHERE, .mask = w->live, .parent = -1, .barrier = -1};
         for (size_t n = 0; n < p->n_zeroed; n++)
             memset(w->regs + p->zeroed[n], 0, p->zeroed_bytes[n]);
         for (uint32_t n = 0; n < 3; n++)
@@ -302,7 +330,8 @@ static void begin_cta(struct cta *c, uint64_t number)
     }
 }
 
-/* ---- Barriers ---------------------------------------------------------------------------------------------- */
+/* ---- Barriers
+ * ---------------------------------------------------------------------------------------------- */
 /* What a bar.red gives to the lanes of p that wait at it. */
 static void write_reduction(struct cta *c, struct warp *w, const struct path *p, int barrier)
 {
@@ -312,13 +341,14 @@ static void write_reduction(struct cta *c, struct warp *w, const struct path *p,
     if (!i->n_dst)
         return;
     if (i->dst[0] >= 0) {
-        struct simt_reg to = {c->kernel->regs[i->dst[0]].bits, w->regs + c->program->slot[i->dst[0]]};
+        struct simt_reg to = {c->kernel->regs[i->dst[0]].bits,
+                              w->regs + c->program->slot[i->dst[0]]};
         uint64_t v = i->what == PTX_BAR_POPC ? yes : i->what == PTX_BAR_AND ? yes == all : yes > 0;
         for (uint32_t m = p->mask; m; m &= m - 1)
             simt_lane_set(&to, __builtin_ctz(m), v);
     }
     w->started_at = p->pc;
-    if (c->hooked)
+    if (c->variant == CODE_HOOKED)
         simt_call_hook(w, insn, p->mask);
 }
 
@@ -346,18 +376,22 @@ static void check_barriers(struct cta *c)
 }
 
 /* Each lane's value of an operand of a control instruction. */
-static void operand_values(const struct cta *c, const struct warp *w, const struct ptx_operand *o, uint64_t *out)
+static void operand_values(const struct cta *c, const struct warp *w, const struct ptx_operand *o,
+                           uint64_t *out)
 {
     struct simt_reg reg = {0};
     if (o->kind == PTX_REG)
-        reg = (struct simt_reg){c->kernel->regs[o->index].bits, w->regs + c->program->slot[o->index]};
+        reg =
+            (struct simt_reg){c->kernel->regs[o->index].bits, w->regs + c->program->slot[o->index]};
     else if (o->kind == PTX_SPECIAL && c->program->special[o->index])
-        reg = (struct simt_reg){ptx_special_bits(o->index), w->regs + c->program->special[o->index]};
+        reg =
+            (struct simt_reg){ptx_special_bits(o->index), w->regs + c->program->special[o->index]};
     for (int l = 0; l < SIMT_LANES; l++)
         out[l] = reg.lanes ? simt_lane_get(&reg, l) ^ o->negated : o->value;
 }
 
-static uint32_t operand_value(const struct cta *c, const struct warp *w, const struct ptx_operand *o)
+static uint32_t operand_value(const struct cta *c, const struct warp *w,
+                              const struct ptx_operand *o)
 {
     uint64_t v[SIMT_LANES];
     operand_values(c, w, o, v);
@@ -365,7 +399,8 @@ static uint32_t operand_value(const struct cta *c, const struct warp *w, const s
 }
 
 /* Lanes of p come to a barrier; p waits there unless it is bar.arrive. */
-static void arrive(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t lanes)
+static void arrive(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i,
+                   uint32_t lanes)
 {
     uint32_t id = operand_value(c, w, &i->src[0]) % SIMT_BARRIERS;
     bool red = i->n_dst > 0, count = i->n_src > (red ? 2 : 1);
@@ -383,14 +418,20 @@ static void arrive(struct cta *c, struct warp *w, struct path *p, const struct p
     check_barriers(c);
 }
 
-/* ---- Hooks ----------------------------------------------------------------------------------------------------- */
+/* ---- Hooks
+ * -----------------------------------------------------------------------------------------------------
+ */
 uint64_t simt_lane_get(const struct simt_reg *r, int lane)
 {
     switch (r->bits) {
-    case 1: return ((const uint32_t *)r->lanes)[0] >> lane & 1;
-    case 16: return ((const uint16_t *)r->lanes)[lane];
-    case 32: return ((const uint32_t *)r->lanes)[lane];
-    default: return ((const uint64_t *)r->lanes)[lane];
+    case 1:
+        return ((const uint32_t *)r->lanes)[0] >> lane & 1;
+    case 16:
+        return ((const uint16_t *)r->lanes)[lane];
+    case 32:
+        return ((const uint32_t *)r->lanes)[lane];
+    default:
+        return ((const uint64_t *)r->lanes)[lane];
     }
 }
 
@@ -402,9 +443,15 @@ void simt_lane_set(const struct simt_reg *r, int lane, uint64_t value)
         *mask = (*mask & ~(1u << lane)) | (uint32_t)(value & 1) << lane;
         break;
     }
-    case 16: ((uint16_t *)r->lanes)[lane] = (uint16_t)value; break;
-    case 32: ((uint32_t *)r->lanes)[lane] = (uint32_t)value; break;
-    default: ((uint64_t *)r->lanes)[lane] = value; break;
+    case 16:
+        ((uint16_t *)r->lanes)[lane] = (uint16_t)value;
+        break;
+    case 32:
+        ((uint32_t *)r->lanes)[lane] = (uint32_t)value;
+        break;
+    default:
+        ((uint64_t *)r->lanes)[lane] = value;
+        break;
     }
 }
 
@@ -460,7 +507,9 @@ void simt_call_access(struct warp *w, const struct code *step, uint32_t mask)
         c->hook->access(c->hook->ctx, &access);
 }
 
-/* ---- The run loop ------------------------------------------------------------------------------------------------ */
+/* ---- The run loop
+ * ------------------------------------------------------------------------------------------------
+ */
 static void trap(struct cta *c, const struct warp *w, enum trap_kind kind, uint32_t insn)
 {
     c->trap.kind = kind;
@@ -468,7 +517,8 @@ static void trap(struct cta *c, const struct warp *w, enum trap_kind kind, uint3
     c->trap.lane = (uint32_t)__builtin_ctz(w->path_mask);
 }
 
-static struct path *branch_table(struct cta *c, struct warp *w, struct path *p, uint32_t insn, uint32_t lanes)
+static struct path *branch_table(struct cta *c, struct warp *w, struct path *p, uint32_t insn,
+                                 uint32_t lanes)
 {
     const struct ptx_insn *i = &c->kernel->insns[insn];
     uint64_t index[SIMT_LANES];
@@ -498,7 +548,8 @@ static void call_runtime(struct warp *w, const struct ptx_call *call, uint32_t l
     }
 }
 
-static struct path *call(struct cta *c, struct warp *w, struct path *p, uint32_t insn, uint32_t lanes)
+static struct path *call(struct cta *c, struct warp *w, struct path *p, uint32_t insn,
+                         uint32_t lanes)
 {
     const struct ptx_insn *i = &c->kernel->insns[insn];
     uint64_t pointer[SIMT_LANES] = {0};
@@ -518,7 +569,8 @@ static struct path *call(struct cta *c, struct warp *w, struct path *p, uint32_t
     return simt_call(w, p, insn, lanes, pointer, &c->trap);
 }
 
-static void return_or_end(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t lanes)
+static void return_or_end(struct cta *c, struct warp *w, struct path *p, const struct ptx_insn *i,
+                          uint32_t lanes)
 {
     if (!lanes)
         return;
@@ -532,12 +584,13 @@ static void return_or_end(struct cta *c, struct warp *w, struct path *p, const s
     check_barriers(c);
 }
 
-/* The control instruction at which path p stopped. Returns the path to go on with, NULL to choose. */
+/* The control instruction at which path p stopped. Returns the path to go on with, NULL to choose.
+ */
 static struct path *control(struct cta *c, struct warp *w, struct path *p, const struct code *stop)
 {
     const struct ptx_insn *i = &c->kernel->insns[stop->insn];
     uint32_t lanes = p->mask;
-    if (c->hooked)
+    if (c->variant != CODE_PLAIN)
         simt_call_watch(w, stop->insn);
     if (i->guard >= 0) {
         uint32_t pred;
@@ -545,7 +598,7 @@ static struct path *control(struct cta *c, struct warp *w, struct path *p, const
         lanes &= i->guard_negated ? ~pred : pred;
         w->masked_off += (uint64_t)__builtin_popcount(p->mask & ~lanes);
     }
-    if (c->hooked && lanes && !i->n_dst) /* a barrier's result comes later */
+    if (c->variant == CODE_HOOKED && lanes && !i->n_dst) /* a barrier's result comes later */
         simt_call_hook(w, stop->insn, lanes);
     p->pc = stop->insn + 1;
     switch ((enum stop_kind)stop->kind) {
@@ -555,10 +608,13 @@ static struct path *control(struct cta *c, struct warp *w, struct path *p, const
         if (lanes)
             p->pc = i->target;
         return p;
-    case STOP_TABLE: return lanes ? branch_table(c, w, p, stop->insn, lanes) : p;
-    case STOP_CALL: return lanes ? call(c, w, p, stop->insn, lanes) : p;
+    case STOP_TABLE:
+        return lanes ? branch_table(c, w, p, stop->insn, lanes) : p;
+    case STOP_CALL:
+        return lanes ? call(c, w, p, stop->insn, lanes) : p;
     case STOP_BARRIER:
-        if (lanes && lanes != p->mask && i->what != PTX_BAR_ARRIVE) { /* the others go on: a path of their own */
+        if (lanes && lanes != p->mask &&
+            i->what != PTX_BAR_ARRIVE) { /* the others go on: a path of their own */
             struct path rest = *p;
             rest.mask = p->mask & ~lanes;
             p->mask = lanes;
@@ -567,25 +623,30 @@ static struct path *control(struct cta *c, struct warp *w, struct path *p, const
         if (lanes)
             arrive(c, w, p, i, lanes);
         break;
-    case STOP_RETURN: return_or_end(c, w, p, i, lanes); break;
+    case STOP_RETURN:
+        return_or_end(c, w, p, i, lanes);
+        break;
     case STOP_TRAP:
         if (lanes)
             trap(c, w, TRAP_INVALID_PC, stop->insn);
         break;
     case STOP_JOIN:
-    case STOP_NOT: break;
+    case STOP_NOT:
+        break;
     }
     return NULL;
 }
 
-/* Count what ran since the path was entered. Hooked code is counted here, plain code counts itself. */
+/* Count what ran since the path was entered. Hooked code is counted here, plain code counts itself.
+ */
 static void account(struct cta *c, struct warp *w, struct simt_counts *n, const struct code *stop)
 {
     uint64_t issued = c->limit - (uint64_t)w->left - c->issued;
     if (!stop) { /* a trap in the middle of a segment; its instruction is not counted */
-        uint32_t start = c->hooked ? w->started_at : c->program->segment[c->trap.insn];
+        uint32_t start =
+            c->variant != CODE_PLAIN ? w->started_at : c->program->segment[c->trap.insn];
         issued += c->trap.insn - start;
-    } else if (c->hooked) {
+    } else if (c->variant != CODE_PLAIN) {
         issued += stop->insn - w->started_at + (stop->kind != STOP_JOIN);
     }
     c->issued += issued;
@@ -596,20 +657,22 @@ static void account(struct cta *c, struct warp *w, struct simt_counts *n, const 
 
 static const struct code *run_path(struct cta *c, struct warp *w, const struct path *p)
 {
-    const struct code *start = c->program->entry[c->hooked][p->pc];
+    const struct code *start = c->program->entry[c->variant][p->pc];
     w->path_mask = p->mask;
     w->path_lanes = (uint32_t)__builtin_popcount(p->mask);
     w->path_reconverge = p->reconverge;
     w->started_at = p->pc;
+    w->running = (uint32_t)(p - w->paths);
     w->left = (int64_t)(c->limit - c->issued);
     if (p->mask != SIMT_FULL_MASK && p->mask != w->mask_of_lanes)
         c->s->lanes->set_lanes(w, p->mask);
     return start->fn(w, start, w->regs, p->mask);
 }
 
-/* Run path p until it has to stop. Returns the path to go on with; NULL after a trap, or if there is
- * none that is ready. */
-static struct path *advance(struct cta *c, struct warp *w, struct path *p, struct simt_counts *counts)
+/* Run path p until it has to stop. Returns the path to go on with; NULL after a trap, or if there
+ * is none that is ready. */
+static struct path *advance(struct cta *c, struct warp *w, struct path *p,
+                            struct simt_counts *counts)
 {
     if (p->reconverge == p->pc) {
         simt_end_path(w, p);
@@ -618,13 +681,14 @@ static struct path *advance(struct cta *c, struct warp *w, struct path *p, struc
     const struct code *stop = run_path(c, w, p);
     account(c, w, counts, stop);
     if (!stop)
-        return NULL; /* the step filled in the trap */
+        return NULL;                /* the step filled in the trap */
     w->started_at = stop->insn + 1; /* what a hook hears of the control instruction */
     if (stop->kind == STOP_JOIN)
         p->pc = stop->insn;
     else
         p = control(c, w, p, stop);
-    c->hooked &= !c->detached;
+    if (c->detached)
+        c->variant = CODE_PLAIN;
     if (c->trap.kind == TRAP_NONE && c->issued > c->limit)
         trap(c, w, TRAP_HANG, stop->insn);
     if (c->trap.kind != TRAP_NONE)
@@ -649,6 +713,114 @@ bool simt_run_alone(struct cta *c, struct warp *w)
         waits |= w->paths[__builtin_ctzll(used)].barrier >= 0;
     c->trap.warp = w->index;
     return c->trap.kind == TRAP_NONE && !waits;
+}
+
+/* Lanes beyond their limit leave all their paths. */
+static void drop_lanes(struct warp *w, uint32_t lanes)
+{
+    w->live &= ~lanes;
+    for (uint64_t used = w->used_paths & ~1ull; used;) {
+        int slot = 63 - __builtin_clzll(used);
+        struct path *p = &w->paths[slot];
+        used &= ~(1ull << slot);
+        if (p->children)
+            continue;
+        p->mask &= ~lanes;
+        if (!p->mask) {
+            simt_end_path(w, p);
+            used = w->used_paths & ~1ull;
+        }
+    }
+}
+
+bool simt_run_lanes(struct cta *c, struct warp *w, const uint64_t limit[SIMT_LANES],
+                    uint64_t count[SIMT_LANES], uint32_t *hung)
+{
+    struct simt_counts counts = {0};
+    *hung = 0;
+    memset(count, 0, SIMT_LANES * sizeof *count);
+    for (struct path *p = simt_ready_path(w); p && p != w->paths;) {
+        uint32_t mask = p->mask;
+        uint64_t most = 0, before = c->issued;
+        for (uint32_t m = mask; m; m &= m - 1) {
+            int l = __builtin_ctz(m);
+            most = limit[l] > count[l] && limit[l] - count[l] > most ? limit[l] - count[l] : most;
+        }
+        c->limit = before + most;
+        p = advance(c, w, p, &counts);
+        for (uint32_t m = mask; m; m &= m - 1)
+            count[__builtin_ctz(m)] += c->issued - before;
+        if (c->trap.kind == TRAP_HANG) {
+            c->trap = (struct simt_trap){0};
+            *hung |= mask;
+            drop_lanes(w, mask);
+            p = simt_ready_path(w);
+        } else if (c->trap.kind != TRAP_NONE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Forks
+ * -------------------------------------------------------------------------------------------------------
+ */
+const struct lists *simt_lists(const struct simt *s)
+{
+    return s->lanes->lists;
+}
+struct warp *simt_warp(struct simt *s, uint32_t index)
+{
+    return &s->warps[index];
+}
+
+void simt_fork(struct cta *copy, struct simt *to, const struct cta *c, const struct warp *w,
+               uint32_t insn, struct simt_mem *m)
+{
+    const struct simt *from = c->s;
+    size_t regs = (size_t)c->n_warps * c->program->file_bytes;
+    size_t shared = (size_t)c->kernel->shared_bytes + c->launch->dynamic_shared;
+    size_t local = (size_t)c->n_warps * SIMT_LANES * c->kernel->local_bytes;
+    reserve(&to->regs, &to->regs_bytes, regs);
+    reserve(&to->shared, &to->shared_bytes, shared);
+    reserve(&to->local, &to->local_bytes, local);
+    reserve_warps(to, c->n_warps);
+    memcpy(to->regs, from->regs, regs);
+    memcpy(to->shared, from->shared, shared);
+    memcpy(to->local, from->local, local);
+    memcpy(to->warps, from->warps, c->n_warps * sizeof *to->warps);
+    *copy = *c;
+    copy->s = to;
+    copy->hook = NULL;
+    copy->variant = CODE_PLAIN;
+    copy->issued = c->issued + insn - (uint64_t)w->started_at;
+    for (uint32_t i = 0; i < c->n_warps; i++) {
+        struct warp *x = &to->warps[i];
+        x->cta = copy;
+        x->trap = &copy->trap;
+        x->regs = to->regs + (size_t)i * c->program->file_bytes;
+        x->shared.data = to->shared;
+        x->local.data = to->local + (size_t)i * SIMT_LANES * c->kernel->local_bytes;
+        x->global.data = m->data;
+        x->written = m->written;
+    }
+    to->warps[w->index].paths[w->running].pc = insn;
+}
+
+static void run_cta(struct cta *c, struct simt_counts *counts);
+
+void simt_run_on(struct cta *c, uint32_t warp, struct simt_counts *counts)
+{
+    for (uint32_t i = warp; i < c->n_warps && c->trap.kind == TRAP_NONE; i++) {
+        run_warp(c, &c->s->warps[i], counts);
+        c->trap.warp = i;
+    }
+    if (c->trap.kind == TRAP_NONE)
+        run_cta(c, counts);
+    if (c->trap.kind != TRAP_NONE) {
+        c->trap.cta = c->number;
+        c->trap.at = c->kernel->insns[c->trap.insn].at;
+    }
 }
 
 static bool any_ready(struct cta *c)

@@ -386,4 +386,5 @@ const struct lanes SIMT_TABLE = {
     .join = step_join,
     .count = step_count,
     .set_lanes = set_lanes,
+    .lists = &SIMT_LISTS,
 };

@@ -24,6 +24,8 @@
 #define SIMT_ROWS JOIN(simt_rows_, SIMT_LANES_NAME)
 #define SIMT_TABLE JOIN(simt_lanes_, SIMT_LANES_NAME)
 extern simt_step_fn *const SIMT_ROWS[PTX_N_OPS];
+#define SIMT_LISTS JOIN(simt_lists_, SIMT_LANES_NAME)
+extern const struct lists SIMT_LISTS;
 
 /* The write seam: under a partial mask results are made in tmp and blended in here; under a full one
  * they are made in place. */
