@@ -768,8 +768,10 @@ static int parse_isspacep(struct parser *p, struct ptx_insn *i, const struct mod
 static int skip_operands(struct parser *p, struct ptx_insn *i)
 {
     const char *start = p->x.token.text, *end = start;
+    int depth = 0;
     for (; !parse_punct(p, ';'); lex_next(&p->x)) {
-        if (p->x.token.kind == TOKEN_END || p->x.token.kind == TOKEN_BAD || parse_punct(p, '}'))
+        depth += parse_punct(p, '{') - parse_punct(p, '}');
+        if (p->x.token.kind == TOKEN_END || p->x.token.kind == TOKEN_BAD || depth < 0)
             return parse_fail(p, "';' was expected after '%s'", i->mnemonic);
         end = p->x.token.text + p->x.token.len;
     }

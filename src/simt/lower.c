@@ -96,8 +96,10 @@ static void place_width(struct lowering *x, const struct ptx_liveness *live, con
 static void find_undefined(struct lowering *x, const struct ptx_liveness *live)
 {
     struct program *p = x->p;
-    p->zeroed = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->zeroed);
-    p->zeroed_bytes = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->zeroed_bytes);
+    p->zeroed = arena_array(&p->arena, x->k->n_regs + 2, sizeof *p->zeroed);
+    p->zeroed_bytes = arena_array(&p->arena, x->k->n_regs + 2, sizeof *p->zeroed_bytes);
+    p->zeroed_bytes[p->n_zeroed] = slot_bytes(1); /* no CTA sees the carry of the one before */
+    p->zeroed[p->n_zeroed++] = x->carry;
     for (size_t i = 0; i < x->k->n_regs; i++)
         if (live->range[i].at_entry) {
             p->zeroed_bytes[p->n_zeroed] = slot_bytes(x->k->regs[i].bits);
@@ -264,6 +266,18 @@ static bool is_small(enum ptx_type t)
     return t == PTX_T_h || t == PTX_T_h2 || t == PTX_T_bf || t == PTX_T_bf2;
 }
 
+/* f32, also where it is moved as bits. */
+static bool flushes_single(const struct ptx_row *row, enum ptx_type t)
+{
+    return t == PTX_T_f32 || (t == PTX_T_u32 && row->group == GROUP_FP32);
+}
+
+/* In a conversion .ftz is about the f32 alone. */
+static bool flushes_small(const struct ptx_row *row, enum ptx_type t)
+{
+    return is_small(t) && (row->group == GROUP_FP32 || row->out == PTX_T_p);
+}
+
 /* Halves, alone or in pairs: denormals to zero (x: 1), into 0 to 1 (x: 2). */
 static void emit_small(struct lowering *x, enum ptx_type t, int what, uint32_t d, uint32_t a)
 {
@@ -285,12 +299,12 @@ static uint32_t lower_operand(struct lowering *x, const struct ptx_insn *i, int 
         emit_convert(x, bits, have, false, temp(x, n), slot);
         slot = temp(x, n);
     }
-    if (i->mods & PTX_MOD_FTZ && bits == 32 && (is_float(type) || ptx_rows[i->op].group == GROUP_FP32)) {
+    if (i->mods & PTX_MOD_FTZ && flushes_single(&ptx_rows[i->op], type)) {
         struct code *c = emit(x, x->lanes->ftz);
         c->a = slot;
         c->d = slot = temp(x, n);
     }
-    if (i->mods & PTX_MOD_FTZ && is_small(type)) {
+    if (i->mods & PTX_MOD_FTZ && flushes_small(&ptx_rows[i->op], type)) {
         emit_small(x, type, 1, temp(x, n), slot);
         slot = temp(x, n);
     }
@@ -318,12 +332,11 @@ static void lower_row(struct lowering *x, const struct ptx_insn *i)
     c->c = in[2];
     if (i->mods & PTX_MOD_ROUND)
         emit_round(x, 0);
-    if (i->mods & PTX_MOD_FTZ && row->out != PTX_T_p && bits == 32 &&
-        (is_float(row->out) || row->group == GROUP_FP32)) {
+    if (i->mods & PTX_MOD_FTZ && flushes_single(row, row->out)) {
         c = emit(x, x->lanes->ftz);
         c->d = c->a = d;
     }
-    if (i->mods & PTX_MOD_FTZ && is_small(row->out))
+    if (i->mods & PTX_MOD_FTZ && flushes_small(row, row->out))
         emit_small(x, row->out, 1, d, d);
     if (i->mods & PTX_MOD_SAT && is_small(row->out))
         emit_small(x, row->out, 2, d, d);

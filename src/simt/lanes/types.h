@@ -241,8 +241,15 @@ static inline f32 half_to_f32(u16 half)
     return v;
 }
 
+/* rint in the rounding mode that is set; compilers may make rint for the usual one. */
+static inline f64 rint_now(f64 v)
+{
+    f64 big = copysign(0x1p52, v);
+    return fabs(v) < 0x1p52 ? (v + big) - big : v;
+}
+
 /* A double as a float of `mant` explicit bits of fraction and least exponent `low`, in the rounding mode
- * that is set: the fraction becomes an integer, which rint rounds. */
+ * that is set: the fraction becomes an integer, which is rounded. */
 static inline u32 narrow_f64(f64 v, int mant, int low, u32 infinity)
 {
     u64 bits;
@@ -253,7 +260,7 @@ static inline u32 narrow_f64(f64 v, int mant, int low, u32 infinity)
     u64 scale_bits = (u64)(1023 + mant - e) << 52;
     f64 scale;
     memcpy(&scale, &scale_bits, sizeof scale);
-    f64 whole = fabs(rint(v * scale));
+    f64 whole = fabs(rint_now(v * scale));
     out = (u32)(e - low) << mant;
     out += (u32)(s32)(whole < 1e9 ? whole : 1e9);
     f32 over = (f32)(v * 0x1p200); /* infinite, or the greatest there is: as the mode says */
