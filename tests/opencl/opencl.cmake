@@ -1,0 +1,30 @@
+# The same OpenCL C for the simulator (clang, libclc) and for PoCL.
+set(opencl_ptx_flags -x cl -cl-std=CL1.2 -target nvptx64-nvidia-nvcl -O2 -ffp-contract=off -w -Xclang
+    -mlink-bitcode-file -Xclang ${LIBCLC_BITCODE} -Xclang -target-cpu -Xclang sm_70 -Xclang -target-feature
+    -Xclang +ptx63)
+set(opencl_ptx "")
+function(opencl_ptx name source)
+  set(ptx ${CMAKE_CURRENT_BINARY_DIR}/opencl-${name}.ptx)
+  add_custom_command(OUTPUT ${ptx} COMMAND ${OPENCL_CLANG} ${opencl_ptx_flags} ${ARGN} -S
+                     ${CMAKE_CURRENT_SOURCE_DIR}/opencl/${source} -o ${ptx}
+                     DEPENDS opencl/${source} opencl/builtins.def VERBATIM COMMENT "PTX opencl-${name}")
+  set(opencl_ptx ${opencl_ptx} ${ptx} PARENT_SCOPE)
+endfunction()
+opencl_ptx(control control.cl)
+opencl_ptx(float builtins.cl -DT=float -DS=int -DU=uint -DFLOATING)
+opencl_ptx(double builtins.cl -DT=double -DS=long -DU=ulong -DFLOATING)
+foreach(size char short int long)
+  opencl_ptx(${size} builtins.cl -DT=${size} -DS=${size} -DU=u${size})
+  opencl_ptx(u${size} builtins.cl -DT=u${size} -DS=${size} -DU=u${size})
+endforeach()
+add_custom_target(test_opencl_ptx DEPENDS ${opencl_ptx})
+add_dependencies(oracle_pocl_builtins test_opencl_ptx)
+find_package(OpenCL QUIET)
+if(OpenCL_FOUND)
+  target_sources(oracle_pocl_builtins PRIVATE opencl/compute.c)
+  target_link_libraries(oracle_pocl_builtins PRIVATE OpenCL::OpenCL test_rig)
+else()
+  target_sources(oracle_pocl_builtins PRIVATE opencl/compute_absent.c)
+  target_link_libraries(oracle_pocl_builtins PRIVATE test_rig)
+endif()
+target_include_directories(oracle_pocl_builtins PRIVATE opencl)
