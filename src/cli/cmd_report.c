@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "cli/again.h"
 #include "cli/cli.h"
 #include "report/report.h"
 #include "study/study.h"
@@ -42,12 +43,19 @@ const struct cli_command cmd_report = {
 struct known_sources {
     struct report_sources own;
     const char *name, *text;
+    struct arena *a;
 };
 
 static const char *ptx_of(void *ctx, const struct store_campaign *c, size_t launch)
 {
     const struct known_sources *s = ctx;
     return s->own.ptx(s->own.ctx, c, launch);
+}
+
+static const char *command_of(void *ctx, const struct store_campaign *c)
+{
+    const struct known_sources *s = ctx;
+    return again_inject(s->a, c);
 }
 
 static const char *base_name(const char *path)
@@ -67,7 +75,7 @@ static const char *source_of(void *ctx, const char *name)
 static int read_source(struct known_sources *s, struct cli *cli, const char *path)
 {
     struct text text;
-    *s = (struct known_sources){.own = study_sources(&cli->arena), .name = path};
+    *s = (struct known_sources){.own = study_sources(&cli->arena), .name = path, .a = &cli->arena};
     int rc = path ? file_read(&text, &cli->arena, path, 16u << 20, &cli->diag) : OK;
     if (path && rc == OK)
         s->text = text.ptr;
@@ -92,7 +100,7 @@ int run_report(struct cli *cli, void *args)
     struct report_args *o = args;
     const char *what = cli->operands[0];
     struct known_sources known;
-    const struct report_sources sources = {&known, ptx_of, source_of};
+    const struct report_sources sources = {&known, ptx_of, source_of, command_of};
     struct stat st;
     json_t *doc;
     int rc = read_source(&known, cli, o->source);

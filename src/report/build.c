@@ -94,8 +94,10 @@ static json_t *texts(const char *const *list)
 
 static json_t *head(const struct report_input *in, double confidence)
 {
-    return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-                     "sievert-report", "version", 1, "sievert", SIEVERT_VERSION, "title",
+    return json_pack("{s:s, s:i, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
+                     "sievert-report", "version", 1, "sievert", SIEVERT_VERSION, "versions",
+                     "compiler", SIEVERT_COMPILER, "kernels", SIEVERT_KERNEL_COMPILER, "onednn",
+                     SIEVERT_ONEDNN, "title",
                      json_text(in->title ? in->title : "Sievert report"), "network", in->network ? json_text(in->network) : json_null(), "dataset",
                      in->dataset ? json_text(in->dataset) : json_null(), "golden_accuracy",
                      json_number(in->golden_accuracy), "confidence", json_number(confidence),
@@ -136,10 +138,25 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d)
     return rc;
 }
 
+/* What makes a campaign's store again, for the document's cell_commands, or NULL. */
+static const char *campaign_command(const char *path, struct arena *a, const struct report_sources *from)
+{
+    struct store *s;
+    struct diag ignored = {0};
+    if (!from || !from->command || store_open(&s, path, false, &ignored) != OK)
+        return NULL; /* building the report will say why */
+    const struct store_campaign *c = store_campaign(s);
+    const char *command = c ? from->command(from->ctx, c) : NULL;
+    command = command ? arena_printf(a, "%s -o {store}", command) : NULL;
+    store_close(s, &ignored);
+    return command;
+}
+
 int report_campaign(json_t **out, const char *store, double confidence,
                     const struct report_sources *sources, struct diag *d)
 {
     struct arena a = {0};
+    const char *each[] = {campaign_command(store, &a, sources), NULL};
     struct report_cell cell = {.campaign = store};
     const char *commands[] = {arena_printf(&a, "sievert report %s", report_shell_word(&a, store)), NULL};
     struct report_input in = {
@@ -147,6 +164,7 @@ int report_campaign(json_t **out, const char *store, double confidence,
         .golden_accuracy = NAN,
         .confidence = confidence,
         .commands = commands,
+        .cell_commands = each,
         .n_cells = 1,
         .cells = &cell,
         .sources = sources,

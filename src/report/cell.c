@@ -188,8 +188,9 @@ static json_t *provenance(const struct tally *t)
     char seed[24], hash[24];
     snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
     snprintf(hash, sizeof hash, "%016" PRIx64, c->kernels_hash);
-    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "store",
-                     json_text(t->cell.campaign), "fault", json_text(c->fault), "seed", seed,
+    return json_pack("{s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "store",
+                     json_text(t->cell.campaign), "stopping", "a number fixed before the first injection",
+                     "first", integer(c->first), "fault", json_text(c->fault), "seed", seed,
                      "planned", integer(c->planned), "injections", integer(t->n), "hang_factor",
                      (int)c->hang_factor, "kernels_hash", hash, "population_kind",
                      json_text(c->population_kind), "model",

@@ -11,4 +11,13 @@ add_custom_command(
   DEPENDS ${page_files} ${page}/embed.cmake
   VERBATIM COMMENT "Embedding the report page")
 target_sources(sv_report PRIVATE ${page_c})
-target_compile_definitions(sv_report PRIVATE SIEVERT_VERSION="${PROJECT_VERSION}")
+# The versions that a report names.
+file(STRINGS ${DNNL_VERSION_H} dnnl_version REGEX "DNNL_VERSION_(MAJOR|MINOR|PATCH) +[0-9]+")
+list(TRANSFORM dnnl_version REPLACE "[^0-9]" "")
+list(JOIN dnnl_version "." dnnl_version)
+execute_process(COMMAND ${OPENCL_CLANG} --version OUTPUT_VARIABLE kernel_compiler)
+string(REGEX MATCH "clang version [0-9.]+" kernel_compiler "${kernel_compiler}")
+string(REPLACE " version" "" kernel_compiler "${kernel_compiler}")
+target_compile_definitions(sv_report PRIVATE SIEVERT_VERSION="${PROJECT_VERSION}"
+  SIEVERT_COMPILER="${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}"
+  SIEVERT_KERNEL_COMPILER="${kernel_compiler}" SIEVERT_ONEDNN="${dnnl_version}")

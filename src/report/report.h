@@ -28,6 +28,8 @@ struct report_sources {
     const char *(*ptx)(void *ctx, const struct store_campaign *c, size_t launch);
     /* A source file, by the name it has in that PTX. */
     const char *(*file)(void *ctx, const char *name);
+    /* The command, without its -o, that makes a campaign again; may be NULL. */
+    const char *(*command)(void *ctx, const struct store_campaign *c);
 };
 
 /* A layer that an implementation could not compute, with the reason. */

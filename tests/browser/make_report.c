@@ -82,7 +82,7 @@ int main(int argc, char **argv)
         "sievert model build {store} -o {model}",
         "sievert simulate --layer {layer} --campaign {store} -o {sim_direct}",
         "sievert simulate --layer {layer} --model {model} -o {sim_model}", NULL};
-    const struct report_sources sources = {make_ptx(), ptx, source};
+    const struct report_sources sources = {.ctx = make_ptx(), .ptx = ptx, .file = source};
     struct report_input in = {
         .sources = &sources, .cell_commands = each,
         .title = "</script><script>console.error('broken out')</script><b>Synthetic</b> & 'study'",

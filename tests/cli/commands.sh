@@ -48,5 +48,40 @@ for picture in cell["pictures"]:
     assert picture["command"] == f"sievert replay '{old['store']}' {picture['injection']}"
 again = subprocess.run(report["commands"][1] + " --json", shell=True, capture_output=True, check=True)
 assert json.loads(again.stdout) == report
+
+# A campaign by itself: of a convolution, and of a user's kernel.
+shape = ["--impl", "implicit-gemm", "--shape", "1x3x6x6:4x3x3:p1", "-n", "60", "--seed", "9"]
+with open("a kernel.ptx", "w") as f:
+    f.write(""".version 6.3
+.target sm_70
+.address_size 64
+.visible .entry twice(.param .u64 x)
+{
+    .loc 1 7 0
+    .reg .b32 %r<2>; .reg .b64 %rd<4>; .reg .f32 %f<3>;
+    ld.param.u64 %rd1, [x]; mov.u32 %r1, %tid.x;
+    mul.wide.s32 %rd2, %r1, 4; add.s64 %rd3, %rd1, %rd2;
+    ld.global.f32 %f1, [%rd3]; add.rn.f32 %f2, %f1, %f1; st.global.f32 [%rd3], %f2;
+    ret;
+}
+""")
+kernel = ["a kernel.ptx", "--block", "32", "fill:32:1.5=y.npy", "-n", "60", "--fault", "reg:single-bit:thread"]
+for what in (shape, kernel, [*kernel, "--kernel", "twice", "--line", "1-9"]):
+    for f in ("first.db", "second.db"):
+        subprocess.run(["rm", "-f", f], check=True)
+    subprocess.run(["sievert", "inject", *what, "-q", "-o", "first.db"], check=True, capture_output=True)
+    said = subprocess.run(["sievert", "report", "first.db", "--json"], check=True, capture_output=True)
+    lone = json.loads(said.stdout)
+    assert len(lone["cell_commands"]) == 1, lone["cell_commands"]
+    line = lone["cell_commands"][0].replace("{store}", "second.db")
+    done = subprocess.run(line + " -q", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0, (line, done.stderr)
+    assert open("first.db", "rb").read() == open("second.db", "rb").read(), line
+# Other tensors than the usual have names that nobody wrote down: no command rather than a wrong one.
+subprocess.run(["rm", "-f", "first.db"], check=True)
+subprocess.run(["sievert", "inject", *shape, "--data-seed", "2", "-q", "-o", "first.db"], check=True,
+               capture_output=True)
+said = subprocess.run(["sievert", "report", "first.db", "--json"], check=True, capture_output=True)
+assert json.loads(said.stdout)["cell_commands"] == []
 print("commands of a report:", len(report["cell_commands"]), "and", len(cell["pictures"]), "replays: passed")
 PY

@@ -678,10 +678,11 @@ function provenance() {
     soft("One injection, by its number: ", el("code", {}, "sievert replay STORE N"),
       "; each picture above carries its own command."),
     table("Campaigns", ["Layer", "Implementation", "Tile", "Store", "Fault", "Population", "Sites", "Seed",
-      "Injections", "Planned", "Kernels"],
+      "Injections", "Planned", "Stopped after", "Hang beyond", "Kernels"],
       cells.map(c => { const p = c.provenance; return [text(c.layer), implName(c.impl), text(c.tile || "–"),
         text(p.store), text(p.fault), text(p.population_kind), number(c.population), text(p.seed),
-        number(p.injections), number(p.planned), text(p.kernels_hash)]; })),
+        number(p.injections), number(p.planned), text(p.stopping), number(p.hang_factor, x => x + " × fault-free"),
+        text(p.kernels_hash)]; })),
     table("Errors tried in the network", ["Layer", "Implementation", "Errors", "Store", "Seed", "Images", "Trials",
       "Planned", "Masked", "Tolerable", "Critical"],
       cells.flatMap(c => ["direct", "model"].filter(s => c.critical[s]).map(s => { const t = c.critical[s];
@@ -726,7 +727,8 @@ main.append(
   el("header", {}, el("h1", {}, report.title), soft(facts.filter(Boolean).join(" · ")),
     el("nav", {"aria-label": "Sections"}, el("a", {href: "#summary"}, "Summary"),
       ...sections.map(([id, title]) => el("a", {href: "#" + id}, title)))),
-  ...parts.filter(Boolean), el("footer", {}, soft(`Made by Sievert ${report.sievert}.`)));
+  ...parts.filter(Boolean), el("footer", {}, soft(`Made by Sievert ${report.sievert}, compiled by ${report.versions.compiler}; kernels compiled by ` +
+    `${report.versions.kernels}; networks computed by oneDNN ${report.versions.onednn}.`)));
 drawVisible();
 document.documentElement.dataset.ready = "yes";
 
