@@ -186,7 +186,10 @@ static void models(struct sink *s, const json_t *report)
         n += isfinite(p) ? 1 : 0;
         differ += isfinite(p) && p <= alpha;
     }
-    if (n > 0)
+    if (n > 0 && differ == 0)
+        say(s, "Models: errors drawn from them change the answer as often as the injections' own errors; no "
+               "significant difference in any of %zu cases.", n);
+    else if (n > 0)
         say(s, "Models: errors drawn from them change the answer significantly more or less often than the "
                "injections' own errors in %zu of %zu cases.", differ, n);
 }

@@ -707,8 +707,8 @@ function words() {
       "errors too small or too rare to be in the model count as not critical, and the model itself is taken as exact. ",
       "Sums over layers are bounded by the MOVER method. An implementation's rank is one more than the number of those ",
       "significantly safer, by pairwise tests with Holm's correction; “=” marks those that cannot be told apart."),
-    el("p", {}, "What is struck is the result of an instruction of the simulated program; caches, control logic and ",
-      "error-correcting codes are not modelled, nor is time: critical failures per inference are in relative units ",
+    el("p", {}, "What is struck is what the simulated program sees (results of instructions, or registers, addresses and memory where ",
+      "the fault says so); caches, control logic and error-correcting codes are not modelled, nor is time: critical failures per inference are in relative units ",
       "(fault sites × probability), good for comparing implementations, not for absolute failure rates."),
     el("h3", {}, "Outcomes"), list(w.outcomes), list(w.effects),
     el("h3", {}, "Spatial patterns"), list(w.patterns), el("h3", {}, "Value classes"), list(w.values));
