@@ -117,7 +117,7 @@ def check_copying():
 
 def check_made_again():
     """Every part with figures says how to make them, from the document's commands."""
-    without = browser.js("""[...document.querySelectorAll("#summary, #trade-off, .layer > div, #models")].filter(
+    without = browser.js("""[...document.querySelectorAll("#summary, #trade-off, #overview, .layer > div, #models")].filter(
         part => part.querySelector("table, canvas") && !part.querySelector(".again, .command")).length""")
     check(without == 0, f"{without} parts do not say how their figures are made")
     shown = browser.js("""(() => {

@@ -124,7 +124,8 @@ function table(caption, heads, rows, {first = () => false, sortable = true} = {}
     return th;
   });
   const line = (row, i) => el("tr", {class: first(i) ? "first" : ""}, ...row.map((c, column) => {
-    const td = el(column === 0 ? "th" : "td", {class: (c.left ? "text" : "") + (c.wrap ? " wrap" : ""),
+    const td = el(column === 0 ? "th" : "td", {class: (c.left ? "text" : "") + (c.wrap ? " wrap" : "") +
+      (c.part === undefined ? "" : " shade"), style: c.part === undefined ? null : `--part:${(70 * c.part).toFixed(0)}%`,
       scope: column === 0 ? "row" : null, "data-value": c.sort});
     td.append(...(Array.isArray(c.show) ? c.show : [c.show]));
     return td;
@@ -577,10 +578,12 @@ function listing(cell, file, struck) {
   }
   const name = source ? source.name : "lines of sources that are not known here";
   const here = struck.reduce((s, l) => s + l[3], 0);
-  return el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": name},
+  const tsv = () => ["Line\tSource\tMasked\tSDC\tDUE\tCritical", ...struck.map(l => [l[1], lines[l[1] - 1] || "", ...l.slice(2)]
+    .join("\t"))].join("\n");
+  return el("div", {}, el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": name},
     el("table", {class: "listing"}, el("caption", {}, `${name}: ${percent(total ? here / total : 0)} of the SDCs`),
       el("thead", {}, el("tr", {}, ...["Line", "Source", "Faults", "SDC", "DUE", "Critical"].map(h => el("th", {scope: "col"}, h)))),
-      el("tbody", {}, ...rows)));
+      el("tbody", {}, ...rows))), el("div", {class: "tools"}, copyButton(tsv, "listing")));
 }
 function sourceOf(cells) {
   const struck = cells.filter(c => c.lines.length && c.lines.some(l => l[1] > 0));
@@ -610,9 +613,39 @@ function layerPart(layer, i) {
     outcomesOf(layer, cells), criticalOf(layer, cells), patternsOf(layer, cells), picturesOf(cells),
     sourceOf(cells));
 }
+/* Layers down, implementations across, one figure in each cell, darker where it is larger. */
+function overview() {
+  if (layers.length < 2) return null;
+  const cellOf = (l, i) => report.cells.find(c => c.layer === l && c.impl === i), box = el("div");
+  const entry = (l, i) => {
+    const entries = (ranking.layers.find(r => r.layer === l) || {entries: []}).entries;
+    const e = entries.find(x => x.impl === i);
+    return e && {share: e.value / unit(entries), format: relative(entries)};
+  };
+  const basis = ranking.basis === "critical-model" ? "model" : "direct";
+  const measures = [[what + ", relative to the layer's safest", entry],
+    ["Silent data corruptions, share of faults", (l, i) => cellOf(l, i)?.outcomes.SDC],
+    ["Detected errors (DUE), share of faults", (l, i) => cellOf(l, i)?.outcomes.DUE]];
+  if (critical) measures.push(["Critical, share of SDCs", (l, i) => {
+    const e = cellOf(l, i)?.critical[basis]?.given_sdc;
+    return e && {share: e.value};
+  }]);
+  const show = at => {
+    const [title, of] = measures[at], all = layers.flatMap(l => impls.map(i => of(l, i)?.share)).filter(known);
+    const most = Math.max(...all, 0) || 1;
+    box.replaceChildren(table(title, ["Layer", ...impls], layers.map(l => [text(l), ...impls.map(i => {
+      const e = of(l, i);
+      return e && known(e.share) ? {show: (e.format || percent)(e.share), sort: e.share, part: e.share / most}
+        : {show: "–", sort: null};
+    })])));
+  };
+  show(0);
+  return el("div", {id: "overview"}, el("label", {}, "Overview of ", el("select", {onchange: e => show(+e.target.value)},
+    ...measures.map(([title], i) => el("option", {value: i}, title)))), box, again());
+}
 function layersPart() {
   const epsilons = report.cells.reduce((m, c) => c.epsilons.length > m.length ? c.epsilons : m, []);
-  return section("layers", layers.length > 1 ? "Layer by layer" : "The layer",
+  return section("layers", layers.length > 1 ? "Layer by layer" : "The layer", overview(),
     el("div", {class: "controls"}, el("label", {}, "A value counts as corrupted if it ", el("select", {onchange: e => {
       epsilonIndex = +e.target.value;
       redoPatterns.forEach(f => f());
