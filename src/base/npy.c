@@ -113,10 +113,13 @@ static size_t fortran_index(const struct header *h, size_t i)
 int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag *d)
 {
     struct text t;
-    struct loc at = {.file = path};
     int rc = file_read(&t, a, path, MAX_BYTES, d);
-    if (rc != OK)
-        return rc;
+    return rc == OK ? npy_parse(out, a, t, d) : rc;
+}
+
+int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d)
+{
+    struct loc at = {.file = t.name};
     const unsigned char *p = (const unsigned char *)t.ptr;
     if (t.len < 10 || memcmp(p, MAGIC, sizeof MAGIC) != 0)
         return diag_fail(d, ERR_INPUT, at, "not a .npy file");

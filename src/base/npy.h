@@ -6,8 +6,11 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/tensor.h"
 
+/* t, the bytes of a file, must live as long as the tensor, which may be part of them if they are aligned. */
+int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d);
 int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag *d);
 int npy_write(const char *path, const struct tensor *t, struct diag *d);
 

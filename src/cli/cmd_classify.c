@@ -207,7 +207,7 @@ static void record(struct session *s, const struct verdict *v)
         for (int i = 0; i < N_VALUES; i++)
             s->values[i] += i == VALUE_SAME ? 0 : v->c.value_count[i];
         global_report_add(&s->report, v);
-        model_add_error(s->builder, &v->c, v->dim, v->diffs, v->n_diffs);
+        model_add_error(s->builder, &v->c, v->dim, v->diffs, v->n_diffs, MODEL_NO_STRATUM);
     }
 }
 

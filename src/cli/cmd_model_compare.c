@@ -8,6 +8,7 @@
 #include "model/model.h"
 #include "stats/stats.h"
 #include "store/store.h"
+#include "study/study.h"
 
 enum { PERMUTATIONS = 4999 };
 
@@ -289,6 +290,8 @@ int run_model_check(struct cli *cli, void *args)
     v.range = characterise_range(v.campaign->golden, v.campaign->golden_floats);
     v.diffs = arena_array(&cli->arena, v.campaign->golden_floats, sizeof *v.diffs);
     rc = store_each(s, true, collect, &(struct collector){&v, &cli->arena}, &cli->diag);
+    if (rc == OK)
+        rc = study_retarget(m, &cli->arena, v.campaign, &cli->diag);
     if (rc == OK && v.sample[1].n == 0)
         rc = diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = cli->operands[1]},
                        "no corrupted tensors to compare with");

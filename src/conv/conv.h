@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/tensor.h"
+#include "base/tiling.h"
 #include "simt/simt.h"
 
 /* One convolution (cross-correlation, as in all CNN libraries), float32. The layout is that of the
@@ -90,6 +91,13 @@ int conv_prepare(struct conv_program *out, struct arena *a, const struct conv_pr
                  const struct conv_impl *impl, const char *tile, const float *input,
                  const float *filter, struct diag *d);
 void conv_program_fini(struct conv_program *p);
+
+/* The coordinates in which p's implementation computes its output, of one image. ERR_UNSUPPORTED: it has not
+ * said. */
+int conv_tiling(struct tiling *out, const struct conv_program *p);
+/* Whether the launch of that label makes something that all thread groups of later launches read: a fault
+ * in it is not confined to a tile of the output. */
+bool conv_launch_prepares(const char *label);
 
 /* What one launch costs without a fault. Bytes are those that threads ask for, whatever a cache serves. */
 struct conv_cost {

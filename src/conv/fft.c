@@ -4,11 +4,11 @@
 enum { LARGEST_PLANE = 64, TILE_SIZE = 32 };
 
 /* The side of the smallest plane that holds the padded map. */
-static int plane_size(const struct conv_problem *p)
+size_t fft_plane_size(const struct conv_problem *p)
 {
     const int h = p->h + p->pad_top + p->pad_bottom, w = p->w + p->pad_left + p->pad_right;
-    int size = 16;
-    while (size < h || size < w)
+    size_t size = 16;
+    while (size < (size_t)h || size < (size_t)w)
         size *= 2;
     return size;
 }
@@ -140,7 +140,7 @@ static int plan_lines(struct conv_plan *plan, const struct conv_problem *p, int 
 
 int fft_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
 {
-    const int size = plane_size(p);
+    const int size = (int)fft_plane_size(p);
     return size > LARGEST_PLANE ? plan_lines(plan, p, size, tile, d)
                                 : plan_planes(plan, p, size, tile, d);
 }

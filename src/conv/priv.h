@@ -61,6 +61,7 @@ enum tile_kind { TILE_PLAIN, TILE_SPECIAL, TILE_WIDE, TILE_COMPLEX };
 struct tile {
     const char *name;
     int bm, bn, bk, tm, tn;
+    int subm, subn, um, un; /* a thread's sub-tiles, and the unit they are spread over */
     enum tile_kind kind;
 };
 #define TILE_THREADS(t) ((uint64_t)((t)->bm / (t)->tm) * (uint64_t)((t)->bn / (t)->tn))
@@ -68,6 +69,9 @@ struct tile {
  * wide ones can be named in the place of plain ones. */
 int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m, uint64_t n,
                 uint64_t batch, struct diag *d);
+
+/* The side of the planes that the Fourier transforms of p take. */
+size_t fft_plane_size(const struct conv_problem *p);
 
 /* ERR_INPUT: there is no tile of that name. */
 int no_tile(const char *name, struct diag *d);

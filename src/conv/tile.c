@@ -3,11 +3,10 @@
 
 #include <string.h>
 
-#define ROW(kind, name, bm, bn, bk, tm, tn, ...) {name, bm, bn, bk, tm, tn, kind},
-#define TILE(...) ROW(TILE_PLAIN, __VA_ARGS__)
-#define SPECIAL_TILE(...) ROW(TILE_SPECIAL, __VA_ARGS__)
-#define WIDE_TILE(...) ROW(TILE_WIDE, __VA_ARGS__)
-#define COMPLEX_TILE(...) ROW(TILE_COMPLEX, __VA_ARGS__)
+#define TILE(...) {__VA_ARGS__, TILE_PLAIN},
+#define SPECIAL_TILE(...) {__VA_ARGS__, TILE_SPECIAL},
+#define WIDE_TILE(...) {__VA_ARGS__, TILE_WIDE},
+#define COMPLEX_TILE(...) {__VA_ARGS__, TILE_COMPLEX},
 static const struct tile tiles[] = {
 #include "common/tiles.def"
 };
@@ -15,7 +14,6 @@ static const struct tile tiles[] = {
 #undef SPECIAL_TILE
 #undef WIDE_TILE
 #undef COMPLEX_TILE
-#undef ROW
 enum { N_TILES = sizeof tiles / sizeof *tiles };
 
 /* Time for the product in arbitrary units, as the heuristics of libraries estimate it: waves of thread

@@ -45,6 +45,8 @@ struct model_builder {
     bool compat, mixed; /* mixed: not all were characterised alike */
     double epsilon;
     size_t n_patterns;
+    bool has_origin;
+    struct model_origin origin;
     struct raw_entry entry[N_PATTERNS];
 };
 
@@ -204,7 +206,8 @@ static void keep_exponents(struct exponents *e, const struct magnitudes *m)
 
 /* Keep a uniform sample of the pattern's errors (Vitter's algorithm R). */
 static void add_footprint(struct model_builder *b, struct native *n, const struct characterisation *c,
-                          const size_t dim[4], const struct difference *diffs, size_t n_diffs)
+                          const size_t dim[4], const struct difference *diffs, size_t n_diffs,
+                          size_t stratum)
 {
     struct run runs[MAX_RUNS];
     size_t at = n->n;
@@ -219,7 +222,7 @@ static void add_footprint(struct model_builder *b, struct native *n, const struc
     }
     struct footprint *f = &n->footprints[at];
     footprint_free(f);
-    *f = (struct footprint){.n_runs = n_runs, .runs = must(reallocarray(NULL, n_runs, sizeof *runs))};
+    *f = (struct footprint){.stratum = stratum, .n_runs = n_runs, .runs = must(reallocarray(NULL, n_runs, sizeof *runs))};
     memcpy(f->runs, runs, n_runs * sizeof *runs);
     keep_exponents(&f->size[0], &c->in_range);
     keep_exponents(&f->size[1], &c->out_of_range);
@@ -228,7 +231,7 @@ static void add_footprint(struct model_builder *b, struct native *n, const struc
 }
 
 void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
-                     const struct difference *diffs, size_t n)
+                     const struct difference *diffs, size_t n, size_t stratum)
 {
     const struct char_options *o = &c->options;
     if (c->corrupted == 0)
@@ -253,12 +256,35 @@ void model_add_error(struct model_builder *b, const struct characterisation *c, 
     for (int v = 0; v < N_VALUES; v++)
         e->values[v] += v == VALUE_SAME ? 0 : c->value_count[v];
     if (diffs && !b->many_shapes)
-        add_footprint(b, &e->native, c, dim, diffs, n);
+        add_footprint(b, &e->native, c, dim, diffs, n, stratum);
 }
 
 void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4])
 {
-    model_add_error(b, c, dim, NULL, 0);
+    model_add_error(b, c, dim, NULL, 0, MODEL_NO_STRATUM);
+}
+
+void model_set_origin(struct model_builder *b, const struct model_origin *o)
+{
+    b->has_origin = true;
+    b->origin = *o;
+}
+
+static struct model_origin origin_copy(struct arena *a, const struct model_origin *from)
+{
+    struct model_origin o = *from;
+    struct model_stratum *strata = arena_array(a, o.n_strata, sizeof *strata);
+    o.impl = arena_strdup(a, o.impl);
+    o.shape = arena_strdup(a, o.shape);
+    o.tile = arena_strdup(a, o.tile);
+    o.fault = arena_strdup(a, o.fault);
+    for (size_t i = 0; i < o.n_strata; i++) {
+        strata[i] = from->strata[i];
+        strata[i].launch = arena_strdup(a, strata[i].launch);
+        strata[i].mnemonic = arena_strdup(a, strata[i].mnemonic);
+    }
+    o.strata = strata;
+    return o;
 }
 
 /* ---- From counts to the model ---------------------------------------------------------------------- */
@@ -437,6 +463,9 @@ int model_build(struct model **out, struct arena *a, const struct model_builder 
     }
     if (any)
         memcpy(m->chw, b->chw, sizeof m->chw);
+    m->has_origin = b->has_origin;
+    if (b->has_origin)
+        m->origin = origin_copy(a, &b->origin);
     m->rejected = 1 - (double)m->n_tensors / (double)b->n;
     *out = m;
     return OK;
@@ -464,6 +493,8 @@ void model_pattern_counts(const struct model *m, uint64_t out[static N_PATTERNS]
     for (size_t i = 0; i < m->n && measured == 0; i++)
         out[m->entries[i].pattern] = m->entries[i].count;
 }
+
+const struct model_origin *model_origin(const struct model *m) { return m->has_origin ? &m->origin : NULL; }
 
 struct char_options model_options(const struct model *m)
 {

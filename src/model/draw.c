@@ -161,9 +161,11 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
     to.cell = arena_array(&a, to.max, sizeof *to.cell);
     enum pattern asked = N_PATTERNS, is;
     struct wish *wish;
-    const struct footprint *f = model_footprint(&to, m, &asked);
+    const struct footprint *moved = model_transferred(&to, m, &asked);
+    const struct footprint *f = moved ? moved : model_footprint(&to, m, &asked);
     if (f) {
-        is = asked;
+        sort_unique(&to);
+        is = moved ? characterise_pattern(to.cell, to.n, dim, to.compat) : asked;
         wish = model_footprint_wishes(&to, f);
     } else {
         const struct entry *e = asked < N_PATTERNS ? entry_of(m, asked) : NULL;

@@ -86,20 +86,35 @@ static size_t add_wishes(struct wish *wish, size_t room, enum value_class class,
     return n;
 }
 
-struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f)
+size_t footprint_cells(const struct footprint *f)
 {
-    struct wish *wish = arena_array(to->a, to->n, sizeof *wish);
     size_t n = 0;
-    for (int v = 0; v < N_VALUES; v++)
-        n += add_wishes(wish + n, to->n - n, (enum value_class)v, f->value_count[v],
-                        v == VALUE_IN_RANGE ? &f->size[0] : v == VALUE_OUT_OF_RANGE ? &f->size[1] : NULL);
-    add_wishes(wish + n, to->n - n, VALUE_IN_RANGE, to->n - n, NULL);
-    for (size_t i = 0; i + 1 < to->n; i++) {
-        size_t j = i + (size_t)rng_below(to->r, to->n - i);
+    for (size_t i = 0; i < f->n_runs; i++)
+        n += f->runs[i].last - f->runs[i].first + 1;
+    return n;
+}
+
+static void shuffle(struct wish *wish, size_t n, struct rng *r)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        size_t j = i + (size_t)rng_below(r, n - i);
         struct wish t = wish[i];
         wish[i] = wish[j];
         wish[j] = t;
     }
+}
+
+struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f)
+{
+    size_t n = 0, had = footprint_cells(f), most = had > to->n ? had : to->n;
+    struct wish *wish = arena_array(to->a, most, sizeof *wish);
+    for (int v = 0; v < N_VALUES; v++)
+        n += add_wishes(wish + n, had - n, (enum value_class)v, f->value_count[v],
+                        v == VALUE_IN_RANGE ? &f->size[0] : v == VALUE_OUT_OF_RANGE ? &f->size[1] : NULL);
+    add_wishes(wish + n, had - n, VALUE_IN_RANGE, had - n, NULL);
+    shuffle(wish, had, to->r); /* and if there are more cells now, in the same proportions */
+    for (size_t i = had; i < to->n; i++)
+        wish[i] = wish[i - had];
     return wish;
 }
 

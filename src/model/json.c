@@ -144,12 +144,59 @@ static json_t *footprints_json(const struct native *n)
             if (f->size[k].n)
                 json_object_set_new(sizes, size_names[k],
                                     json_string(model_exponents_text(&a, &f->size[k])));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "cells",
-                                              model_runs_text(&a, f->runs, f->n_runs), "values",
-                                              counts_json(f->value_count), "sizes", sizes));
+        json_t *o = json_pack("{s:s, s:o, s:o}", "cells", model_runs_text(&a, f->runs, f->n_runs),
+                              "values", counts_json(f->value_count), "sizes", sizes);
+        if (f->stratum != MODEL_NO_STRATUM)
+            json_object_set_new(o, "stratum", count(f->stratum));
+        json_array_append_new(list, o);
     }
     arena_fini(&a);
     return list;
+}
+
+/* Numbers of one axis, in the order in which they are written and read. */
+enum { AXIS_NUMBERS = 5 };
+static size_t *axis_number(struct tiling_axis *x, int i)
+{
+    size_t *const number[AXIS_NUMBERS] = {&x->size, &x->thread, &x->step, &x->reach, &x->tile};
+    return number[i];
+}
+static const char *const axis_names[AXIS_NUMBERS] = {"size", "thread", "step", "reach", "tile"};
+
+static json_t *tiling_json(const struct tiling *t)
+{
+    json_t *axes = json_array();
+    for (int i = 0; i < t->n_axes; i++) {
+        struct tiling_axis x = t->axis[i];
+        json_t *o = json_pack("{s:s}", "axis", x.name);
+        for (int k = 0; k < AXIS_NUMBERS; k++)
+            json_object_set_new(o, axis_names[k], count(*axis_number(&x, k)));
+        json_array_append_new(axes, o);
+    }
+    return json_pack("{s:[o, o], s:o}", "unit", count(t->unit_h), count(t->unit_w), "axes", axes);
+}
+
+/* Where the errors come from. */
+static json_t *origin_json(const struct model_origin *o)
+{
+    json_t *strata = json_array();
+    for (size_t i = 0; i < o->n_strata; i++) {
+        const struct model_stratum *s = &o->strata[i];
+        json_array_append_new(strata, json_pack("{s:s, s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "launch",
+                                                s->launch, "line", s->line, "instruction", s->mnemonic,
+                                                "shared", s->shared, "population", count(s->population),
+                                                "injections", count(s->injections), "sdc", count(s->sdc),
+                                                "due", count(s->due)));
+    }
+    json_t *to = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "implementation", o->impl,
+                           "problem", o->shape, "tile", o->tile, "fault", o->fault, "seed",
+                           json_sprintf("%llu", (unsigned long long)o->seed), "population",
+                           count(o->population), "injections", count(o->injections), "masked",
+                           count(o->masked), "sdc", count(o->sdc), "due", count(o->due));
+    if (o->tiling.n_axes)
+        json_object_set_new(to, "tiling", tiling_json(&o->tiling));
+    json_object_set_new(to, "strata", strata);
+    return to;
 }
 
 static json_t *own_json(const struct model *m)
@@ -176,6 +223,8 @@ static json_t *own_json(const struct model *m)
     if (m->chw[0])
         json_object_set_new(own, "shape", json_pack("[I, I, I]", (json_int_t)m->chw[0],
                                                     (json_int_t)m->chw[1], (json_int_t)m->chw[2]));
+    if (m->has_origin)
+        json_object_set_new(own, "origin", origin_json(&m->origin));
     return own;
 }
 
@@ -409,6 +458,9 @@ static int read_footprint(struct footprint *f, const struct reader *r, json_t *v
     json_t *n;
     if (!cells || model_runs_parse(&f->runs, &f->n_runs, r->a, cells, chw) != 0)
         return bad(r, "_sievert: an error's 'cells' are not places in the tensor, ascending");
+    n = json_object_get(v, "stratum");
+    f->stratum = json_is_integer(n) && json_integer_value(n) >= 0 ? (size_t)json_integer_value(n)
+                                                                  : MODEL_NO_STRATUM;
     json_object_foreach(json_object_get(v, "values"), name, n) {
         int class = value_class(name);
         if (class < 0)
@@ -468,6 +520,104 @@ static int read_shape(size_t chw[3], const struct reader *r, const json_t *v)
     return OK;
 }
 
+static const char *const tiling_words[] = {"channel", "pixel", "unit", "row", "column"};
+
+static int read_axis(struct tiling_axis *x, const struct reader *r, const json_t *v)
+{
+    const char *name = json_string_value(json_object_get(v, "axis"));
+    for (size_t i = 0; name && i < sizeof tiling_words / sizeof *tiling_words; i++)
+        if (strcmp(name, tiling_words[i]) == 0)
+            x->name = tiling_words[i];
+    for (int i = 0; i < AXIS_NUMBERS; i++) {
+        const json_int_t n = json_integer_value(json_object_get(v, axis_names[i]));
+        if (n < 1 || n > UINT32_MAX)
+            return bad(r, "_sievert: an axis of 'tiling' has a size that is not a positive number");
+        *axis_number(x, i) = (size_t)n;
+    }
+    if (!x->name || x->step > x->thread || x->thread > x->tile || x->tile % x->step != 0)
+        return bad(r, "_sievert: an axis of 'tiling' makes no sense");
+    return OK;
+}
+
+/* The sizes follow from the tensor's: what the file says of them must agree. */
+static int read_tiling(struct model *m, const struct reader *r, const json_t *v)
+{
+    struct tiling t = {0};
+    const json_t *axes = json_object_get(v, "axes"), *unit = json_object_get(v, "unit");
+    const json_int_t unit_h = json_integer_value(json_array_get(unit, 0));
+    const json_int_t unit_w = json_integer_value(json_array_get(unit, 1));
+    if (!v || m->chw[0] == 0)
+        return OK;
+    t.n_axes = (int)json_array_size(axes);
+    if (t.n_axes < 2 || t.n_axes > TILING_AXES || unit_h < 1 || unit_w < 1 || unit_h > UINT32_MAX ||
+        unit_w > UINT32_MAX)
+        return bad(r, "_sievert: 'tiling' needs a 'unit' and two or three 'axes'");
+    t.unit_h = (size_t)unit_h;
+    t.unit_w = (size_t)unit_w;
+    for (int i = 0; i < t.n_axes; i++) {
+        int rc = read_axis(&t.axis[i], r, json_array_get(axes, (size_t)i));
+        if (rc != OK)
+            return rc;
+    }
+    m->origin.tiling = t;
+    t = model_tiling_for(m, m->chw);
+    for (int i = 0; i < t.n_axes; i++)
+        if (t.axis[i].size != m->origin.tiling.axis[i].size)
+            return bad(r, "_sievert: 'tiling' is not of the tensor's 'shape'");
+    m->origin.tiling = t;
+    return OK;
+}
+
+static const char *text_of(const struct reader *r, const json_t *v, const char *key)
+{
+    const char *text = json_string_value(json_object_get(v, key));
+    return arena_strdup(r->a, text ? text : "");
+}
+
+static int read_stratum(struct model_stratum *s, const struct reader *r, const json_t *v)
+{
+    s->launch = text_of(r, v, "launch");
+    s->mnemonic = text_of(r, v, "instruction");
+    s->line = (int)json_integer_value(json_object_get(v, "line"));
+    s->shared = json_is_true(json_object_get(v, "shared"));
+    int rc = read_count(&s->population, r, json_object_get(v, "population"), "_sievert: a stratum has no valid 'population'");
+    if (rc == OK)
+        rc = read_count(&s->injections, r, json_object_get(v, "injections"), "_sievert: a stratum has no valid 'injections'");
+    if (rc == OK)
+        rc = read_count(&s->sdc, r, json_object_get(v, "sdc"), "_sievert: a stratum has no valid 'sdc'");
+    if (rc == OK)
+        rc = read_count(&s->due, r, json_object_get(v, "due"), "_sievert: a stratum has no valid 'due'");
+    return rc;
+}
+
+static int read_origin(struct model *m, const struct reader *r, const json_t *v)
+{
+    struct model_origin *o = &m->origin;
+    const json_t *strata = json_object_get(v, "strata");
+    struct {
+        const char *name;
+        uint64_t *to;
+    } counts[] = {{"population", &o->population}, {"injections", &o->injections}, {"masked", &o->masked},
+                  {"sdc", &o->sdc}, {"due", &o->due}};
+    int rc = OK;
+    if (!v)
+        return OK;
+    m->has_origin = true;
+    o->impl = text_of(r, v, "implementation");
+    o->shape = text_of(r, v, "problem");
+    o->tile = text_of(r, v, "tile");
+    o->fault = text_of(r, v, "fault");
+    o->seed = strtoull(text_of(r, v, "seed"), NULL, 10);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts && rc == OK; i++)
+        rc = read_count(counts[i].to, r, json_object_get(v, counts[i].name),
+                        "_sievert: 'origin' lacks a count");
+    struct model_stratum *list = arena_array(r->a, json_array_size(strata), sizeof *list);
+    o->strata = list;
+    for (size_t i = 0; i < json_array_size(strata) && rc == OK; i++)
+        rc = read_stratum(&list[o->n_strata++], r, json_array_get(strata, i));
+    return rc == OK ? read_tiling(m, r, json_object_get(v, "tiling")) : rc;
+}
+
 static int read_own(struct model *m, struct reader *r, const json_t *own)
 {
     const json_t *epsilon = json_object_get(own, "epsilon");
@@ -484,7 +634,8 @@ static int read_own(struct model *m, struct reader *r, const json_t *own)
         const json_t *v = json_object_get(json_object_get(own, "patterns"), r->pattern);
         rc = v ? read_native(&m->native[p], r, v, m->chw) : OK;
     }
-    return rc;
+    r->pattern = NULL;
+    return rc == OK ? read_origin(m, r, json_object_get(own, "origin")) : rc;
 }
 
 static int read_model(struct model *m, struct reader *r, json_t *root)
@@ -527,16 +678,19 @@ static int read_model(struct model *m, struct reader *r, json_t *root)
 int model_load(struct model **out, struct arena *a, const char *path, struct diag *d)
 {
     struct text t;
-    json_error_t e;
-    struct reader r = {.a = a, .path = path, .d = d};
     int rc = file_read(&t, a, path, MAX_BYTES, d);
-    if (rc != OK)
-        return rc;
+    return rc == OK ? model_parse(out, a, t, d) : rc;
+}
+
+int model_parse(struct model **out, struct arena *a, struct text t, struct diag *d)
+{
+    json_error_t e;
+    struct reader r = {.a = a, .path = t.name, .d = d};
     json_t *root = json_loadb(t.ptr, t.len, JSON_REJECT_DUPLICATES, &e);
     if (!root)
-        return diag_fail(d, ERR_INPUT, (struct loc){path, e.line, e.column}, "%s", e.text);
+        return diag_fail(d, ERR_INPUT, (struct loc){t.name, e.line, e.column}, "%s", e.text);
     struct model *m = ARENA_NEW(a, struct model);
-    rc = read_model(m, &r, root);
+    int rc = read_model(m, &r, root);
     json_decref(root);
     if (rc == OK)
         *out = m;

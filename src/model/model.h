@@ -8,7 +8,9 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/rng.h"
+#include "base/tiling.h"
 #include "characterise/characterise.h"
 
 struct model; /* counts per pattern, its parameters and its domains; immutable once built */
@@ -20,14 +22,50 @@ void model_builder_free(struct model_builder *b);
 /* One error; dim is its tensor's N, C, H, W. Nothing is kept of c. */
 void model_add(struct model_builder *b, const struct characterisation *c, const size_t dim[4]);
 /* The same with the differences that c was made from: the model then keeps a sample of the errors' places,
- * and draws for tensors of this shape take one of them, moved. */
+ * and draws for tensors of this shape take one of them, moved. stratum: of the origin's, or MODEL_NO_STRATUM. */
+#define MODEL_NO_STRATUM SIZE_MAX
 void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
-                     const struct difference *diffs, size_t n);
+                     const struct difference *diffs, size_t n, size_t stratum);
+
+/* Where faults struck: instructions of one kind on one line of one launch's kernel. */
+struct model_stratum {
+    const char *launch, *mnemonic; /* "" for all */
+    int line;
+    bool shared;         /* the launch makes what all thread groups of later ones read */
+    uint64_t population; /* fault sites */
+    uint64_t injections, sdc, due;
+};
+/* The campaign that a model comes from. Strings and arrays must live as long as what is built. */
+struct model_origin {
+    const char *impl, *shape, *tile, *fault;
+    uint64_t seed, population, injections, masked, sdc, due;
+    struct tiling tiling; /* n_axes 0: unknown */
+    size_t n_strata;
+    const struct model_stratum *strata;
+};
+void model_set_origin(struct model_builder *b, const struct model_origin *o);
+/* NULL: the model does not say. */
+const struct model_origin *model_origin(const struct model *m);
 /* ERR_INPUT if no pattern has enough tensors. The model belongs to a. */
 int model_build(struct model **out, struct arena *a, const struct model_builder *b, struct diag *d);
 
+/* Make draws for tensors of another shape put the measured errors through that shape's tiling. Of the
+ * strata only the names and the populations count; without any, sites are taken to grow as the tiles do.
+ * What it needs is in a. ERR_UNSUPPORTED: the model does not know its own tiling or has no errors of its
+ * own, or the other has other coordinates; such draws go by the CLASSES form then. */
+struct model_target {
+    struct tiling tiling;
+    size_t n_strata;
+    const struct model_stratum *strata;
+};
+int model_retarget(struct model *m, struct arena *a, const struct model_target *t);
+/* The model's own tiling of a tensor chw: the same tiles, more or fewer. */
+struct tiling model_tiling_for(const struct model *m, const size_t chw[3]);
+
 /* Files. Reads published CLASSES models as well as ours. */
 int model_load(struct model **out, struct arena *a, const char *path, struct diag *d);
+/* The text of a file; t.name is for messages. */
+int model_parse(struct model **out, struct arena *a, struct text t, struct diag *d);
 int model_save(const struct model *m, const char *path, struct diag *d);
 
 /* What is in it, for `model show`. */

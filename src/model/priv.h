@@ -60,6 +60,7 @@ struct exponents {
 
 /* One measured error: where it was, how many of its values were of which class, how large they were. */
 struct footprint {
+    size_t stratum; /* of the origin's, or MODEL_NO_STRATUM */
     size_t n_runs;
     struct run *runs;
     uint64_t value_count[N_VALUES];
@@ -84,6 +85,9 @@ struct model {
     struct entry *entries;
     size_t chw[3]; /* of the tensors with footprints; 0: there are none */
     struct native native[N_PATTERNS];
+    bool has_origin;
+    struct model_origin origin;
+    struct transfer *transfer; /* to another shape, NULL: not asked for */
 };
 
 /* An integer of [0, n) with these weights; their sum must not be zero. */
@@ -136,6 +140,9 @@ void model_values(struct rng *r, const struct model *m, enum pattern pattern,
  * which is given in *pattern. */
 const struct footprint *model_footprint(struct canvas *to, const struct model *m,
                                         enum pattern *pattern);
+/* The same for the shape that m was retargeted to. NULL: it is another. */
+const struct footprint *model_transferred(struct canvas *to, const struct model *m, enum pattern *was);
+size_t footprint_cells(const struct footprint *f);
 /* As many cells of each class and size as the footprint had, in any order. */
 struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f);
 /* Cells as text, "channel:first-last,position;channel:...", and back: -1 if it is not that. */

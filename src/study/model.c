@@ -11,12 +11,37 @@ struct collector {
     struct value_range range;
     struct char_options options;
     struct difference *diffs; /* room for a whole tensor */
+    struct study_strata strata;
+    struct model_origin origin;
 };
+
+static size_t stratum_of(const struct collector *c, const struct store_injection *i)
+{
+    const char *launch = i->launch < c->campaign->n_launches ? c->campaign->launches[i->launch].label : "";
+    return c->strata.by_instruction ? study_stratum(&c->strata, launch, i->source_line, i->mnemonic)
+                                    : study_stratum(&c->strata, launch, 0, "");
+}
+
+static void count(struct collector *c, const struct store_injection *i, size_t stratum)
+{
+    const bool sdc = i->outcome == OUTCOME_SDC, due = !sdc && i->outcome != OUTCOME_MASKED;
+    c->origin.injections++;
+    c->origin.sdc += sdc;
+    c->origin.due += due;
+    c->origin.masked += i->outcome == OUTCOME_MASKED;
+    if (stratum == MODEL_NO_STRATUM)
+        return;
+    c->strata.list[stratum].injections++;
+    c->strata.list[stratum].sdc += sdc;
+    c->strata.list[stratum].due += due;
+}
 
 static int collect(void *ctx, const struct store_injection *i)
 {
     struct collector *c = ctx;
     struct characterisation what;
+    const size_t stratum = stratum_of(c, i);
+    count(c, i, stratum);
     if (i->outcome != OUTCOME_SDC || !i->diffs)
         return 0;
     for (size_t k = 0; k < i->n_diffs; k++) {
@@ -26,8 +51,24 @@ static int collect(void *ctx, const struct store_injection *i)
     }
     characterise(&what, c->diffs, i->n_diffs, c->campaign->dim, c->range, &c->options);
     if (what.corrupted > 0)
-        model_add_error(c->builder, &what, c->campaign->dim, c->diffs, i->n_diffs);
+        model_add_error(c->builder, &what, c->campaign->dim, c->diffs, i->n_diffs, stratum);
     return 0;
+}
+
+static void set_origin(struct collector *c)
+{
+    const struct store_campaign *k = c->campaign;
+    struct model_origin *o = &c->origin;
+    o->impl = k->impl;
+    o->shape = k->shape;
+    o->tile = k->tile;
+    o->fault = k->fault;
+    o->seed = k->seed;
+    o->population = k->population;
+    o->tiling = c->strata.tiling;
+    o->n_strata = c->strata.n;
+    o->strata = c->strata.list;
+    model_set_origin(c->builder, o);
 }
 
 int study_model(struct model **out, struct arena *a, const char *path, double epsilon, bool compat,
@@ -45,11 +86,29 @@ int study_model(struct model **out, struct arena *a, const char *path, double ep
     };
     c.range = characterise_range(c.campaign->golden, c.campaign->golden_floats);
     c.diffs = arena_array(&scratch, c.campaign->golden_floats, sizeof *c.diffs);
-    rc = store_each(s, true, collect, &c, d);
+    rc = study_strata(&c.strata, &scratch, c.campaign, d);
     if (rc == OK)
+        rc = store_each(s, true, collect, &c, d);
+    if (rc == OK) {
+        set_origin(&c);
         rc = model_build(out, a, c.builder, d);
+    }
     model_builder_free(c.builder);
     arena_fini(&scratch);
     int closed = store_close(s, d);
     return rc != OK ? rc : closed;
+}
+
+int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c, struct diag *d)
+{
+    struct study_strata strata;
+    const struct model_origin *o = model_origin(m);
+    if (!o || strcmp(o->impl, c->impl) != 0 ||
+        (strcmp(o->shape, c->shape) == 0 && strcmp(o->tile, c->tile) == 0))
+        return OK;
+    int rc = study_strata(&strata, a, c, d);
+    if (rc != OK)
+        return rc;
+    (void)model_retarget(m, a, &(struct model_target){strata.tiling, strata.n, strata.list});
+    return OK; /* by the CLASSES form, if the model knows no more */
 }

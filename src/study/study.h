@@ -13,6 +13,7 @@
 #include "model/model.h"
 #include "report/report.h"
 #include "simulate/simulate.h"
+#include "store/store.h"
 
 struct study_progress {
     const char *step;             /* "conv1 direct: injections" */
@@ -58,6 +59,21 @@ struct study_layer {
 };
 int study_layer(struct study_layer *out, struct arena *a, const char *network, const char *dataset,
                 const char *layer, uint64_t image, struct diag *d);
+
+/* What a campaign's faults can strike, by launch, source line and instruction (cells: by launch), with the
+ * number of sites, from a fault-free run; and the tiling. Empty for a user's kernel. In a. */
+struct study_strata {
+    struct tiling tiling; /* n_axes 0: unknown */
+    bool by_instruction;
+    size_t n, room;
+    struct model_stratum *list;
+};
+int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c, struct diag *d);
+/* Which stratum, or MODEL_NO_STRATUM. */
+size_t study_stratum(const struct study_strata *s, const char *launch, int line, const char *mnemonic);
+
+/* Make m draw for the tensor, implementation and faults of another campaign. What it needs is in a. */
+int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c, struct diag *d);
 
 /* The error model of a campaign's SDCs, characterised at epsilon. In a. */
 int study_model(struct model **out, struct arena *a, const char *path, double epsilon, bool compat,

@@ -203,7 +203,7 @@ static void building_gives_back_what_was_put_in(void **state)
         struct model_draw drawn = model_draw(m, &r, s, golden, range, d, elems);
         characterise(&c, d, drawn.n, dim, range, &o);
         put[c.pattern]++;
-        model_add_error(b, &c, dim, d, drawn.n);
+        model_add_error(b, &c, dim, d, drawn.n, MODEL_NO_STRATUM);
     }
     assert_int_equal(model_build(&built, &a, b, &diag), OK);
     model_builder_free(b);
@@ -274,7 +274,7 @@ static void native_models_give_back_what_was_measured(void **state)
                 for (int v = 1; v < N_VALUES; v++)
                     values[0][v] += (double)c.value_count[v];
                 corrupted[0] += (double)c.corrupted;
-                model_add_error(b, &c, dim, d, got);
+                model_add_error(b, &c, dim, d, got, MODEL_NO_STRATUM);
             }
             assert_int_equal(model_build(&m, &a, b, &diag), OK);
             model_builder_free(b);
@@ -334,7 +334,7 @@ static void sizes_are_given_back(void **state)
             }
             characterise(&c, d, n, dim, range, &o);
             if (pass == 0)
-                model_add_error(b, &c, dim, d, n);
+                model_add_error(b, &c, dim, d, n, MODEL_NO_STRATUM);
             for (int k = 0; k < CHAR_BINS; k++) {
                 (pass ? &in2 : &in)->bin[k] += c.in_range.bin[k];
                 (pass ? &out2 : &out)->bin[k] += c.out_of_range.bin[k];
@@ -450,7 +450,7 @@ static char *native_text(struct arena *a)
         struct value_range range = characterise_range(golden, ELEMS);
         size_t n = model_draw(m, &r, s, golden, range, d, ELEMS).n;
         characterise(&c, d, n, dim, range, &o);
-        model_add_error(b, &c, dim, d, n);
+        model_add_error(b, &c, dim, d, n, MODEL_NO_STRATUM);
     }
     assert_int_equal(model_build(&m, a, b, &diag), OK);
     model_builder_free(b);

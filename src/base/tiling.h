@@ -1,0 +1,27 @@
+/* How an implementation cuts an output into the parts that its threads and thread groups compute: plain
+ * data that conv/ states and that characterise/ and model/ use without knowing implementations. */
+#ifndef BASE_TILING_H
+#define BASE_TILING_H
+
+#include <stddef.h>
+
+/* One axis of the implementation's own coordinates. A thread computes `thread` of its coordinates, runs of
+ * `step` neighbours within `reach`; a thread group `tile` neighbours, the last group perhaps fewer. */
+struct tiling_axis {
+    const char *name; /* static: "channel", "pixel", "row", "column", "unit" */
+    size_t size;      /* coordinates there are */
+    size_t thread, step, reach, tile;
+};
+
+/* The output, C x H x W, as channels and units of unit_h x unit_w pixels (1 x 1; Winograd's and Fourier's
+ * tiles). Axis 0 is the channel. flat: axis 1 numbers the units row by row; else axes 1 and 2 are the
+ * units' rows and columns. n_axes 0: unknown. */
+enum { TILING_AXES = 3 };
+struct tiling {
+    int n_axes;
+    struct tiling_axis axis[TILING_AXES];
+    size_t unit_h, unit_w;
+    size_t h, w;
+};
+
+#endif

@@ -1,0 +1,137 @@
+/* In which coordinates an implementation thinks of its output. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conv/priv.h"
+
+static struct tiling_axis axis(const char *name, size_t size, size_t thread, size_t tile)
+{
+    return (struct tiling_axis){name, size, thread, thread, thread, tile};
+}
+
+/* An axis of a GEMM-like kernel: a thread's coordinates are sub-tiles, apart within a unit. */
+static struct tiling_axis gemm_axis(const char *name, size_t size, int thread, int sub, int unit, int tile)
+{
+    const size_t parts = (size_t)(thread / sub), apart = (size_t)(unit * sub / thread);
+    return (struct tiling_axis){name, size, (size_t)thread, (size_t)sub,
+                                (parts - 1) * apart + (size_t)sub, (size_t)tile};
+}
+
+static void set_units(struct tiling *t, size_t unit_h, size_t unit_w)
+{
+    t->unit_h = unit_h;
+    t->unit_w = unit_w;
+}
+
+static size_t units(size_t n, size_t unit) { return (n + unit - 1) / unit; }
+
+static int gemm_axes(struct tiling *t, const struct conv_program *p, const char *unit, bool complex)
+{
+    const struct tile *tile;
+    int rc = tile_choose(&tile, p->tile, complex, 1, 1, 1, NULL);
+    if (rc != OK)
+        return rc;
+    const size_t n = units(t->h, t->unit_h) * units(t->w, t->unit_w);
+    t->n_axes = 2;
+    t->axis[0] = gemm_axis("channel", t->axis[0].size, tile->tm, tile->subm, tile->um, tile->bm);
+    t->axis[1] = gemm_axis(unit, n, tile->tn, tile->subn, tile->un, tile->bn);
+    return OK;
+}
+
+static void square_axes(struct tiling *t, size_t channels, size_t per_thread, size_t h_thread, size_t h_tile,
+                        size_t w_thread, size_t w_tile)
+{
+    t->n_axes = 3;
+    t->axis[0] = axis("channel", t->axis[0].size, per_thread, channels);
+    t->axis[1] = axis("row", units(t->h, t->unit_h), h_thread, h_tile);
+    t->axis[2] = axis("column", units(t->w, t->unit_w), w_thread, w_tile);
+}
+
+static int direct_axes(struct tiling *t, const struct conv_program *p)
+{
+    t->n_axes = 2;
+    t->axis[0] = axis("channel", t->axis[0].size, 1, 1);
+    t->axis[1] = axis("pixel", t->h * t->w, 1, 128);
+    (void)p;
+    return OK;
+}
+
+static int direct_tiled_axes(struct tiling *t, const struct conv_program *p)
+{
+    const size_t edge = strtoul(p->tile, NULL, 10), thread = edge > 8 ? 2 : 1;
+    square_axes(t, 8, 8, thread, edge, thread, edge);
+    return OK;
+}
+
+static int direct_1x1_axes(struct tiling *t, const struct conv_program *p)
+{
+    const size_t channels = strtoul(p->tile, NULL, 10), wide = (size_t)(p->tile[3] - '0');
+    t->n_axes = 2;
+    t->axis[0] = axis("channel", t->axis[0].size, channels, channels);
+    t->axis[1] = (struct tiling_axis){"pixel", t->h * t->w, wide, 1, 64 * (wide - 1) + 1, 64 * wide};
+    return OK;
+}
+
+static int direct_depthwise_axes(struct tiling *t, const struct conv_program *p)
+{
+    (void)p;
+    square_axes(t, 16, 8, 1, 8, 1, 8);
+    t->axis[0].step = 1;
+    t->axis[0].reach = 15;
+    return OK;
+}
+
+static int pixel_gemm_axes(struct tiling *t, const struct conv_program *p)
+{
+    return gemm_axes(t, p, "pixel", false);
+}
+
+static int winograd_axes(struct tiling *t, const struct conv_program *p)
+{
+    const size_t out = strstr(p->impl->name, "4x4") ? 4 : 2;
+    set_units(t, out, out);
+    if (strstr(p->impl->name, "nonfused"))
+        return gemm_axes(t, p, "unit", false);
+    const bool one = p->problem.n == 1; /* else the 32 tiles are of several images */
+    square_axes(t, 32, 8, 1, one ? 4 : 1, 8, one ? 8 : 1);
+    return OK;
+}
+
+static int fft_axes(struct tiling *t, const struct conv_program *p)
+{
+    const struct conv_problem *q = &p->problem;
+    size_t size = 32; /* fft-tiling's planes */
+    if (strcmp(p->impl->name, "fft") == 0)
+        size = fft_plane_size(q);
+    set_units(t, size - (size_t)q->r + 1, size - (size_t)q->s + 1);
+    return gemm_axes(t, p, "unit", true);
+}
+
+static const struct {
+    const char *family; /* beginning of the implementations' names: the longest first */
+    int (*axes)(struct tiling *t, const struct conv_program *p);
+} families[] = {{"direct-tiled", direct_tiled_axes}, {"direct-1x1", direct_1x1_axes},
+                {"direct-depthwise", direct_depthwise_axes}, {"direct", direct_axes},
+                {"gemm", pixel_gemm_axes}, {"implicit-", pixel_gemm_axes}, {"winograd-", winograd_axes},
+                {"fft", fft_axes}};
+
+int conv_tiling(struct tiling *out, const struct conv_program *p)
+{
+    *out = (struct tiling){.unit_h = 1, .unit_w = 1, .h = (size_t)conv_out_h(&p->problem),
+                           .w = (size_t)conv_out_w(&p->problem)};
+    out->axis[0].size = (size_t)p->problem.k;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strncmp(p->impl->name, families[i].family, strlen(families[i].family)) == 0)
+            return families[i].axes(out, p);
+    return ERR_UNSUPPORTED;
+}
+
+bool conv_launch_prepares(const char *label)
+{
+    static const char *const begins[] = {"im2col", "index-table", "filter-transform", "input-transform",
+                                         "fft-input", "fft-filter"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(label, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}

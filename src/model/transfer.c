@@ -1,0 +1,264 @@
+/* Measured errors put into a tensor of another shape through the implementation's own tiling. On each axis
+ * an error is a thread's (it moves to another thread), a tile's (it fills another tile as it filled its own)
+ * or everything's. How often each kind of error occurs there follows from how many sites each struck
+ * instruction has there, and from the share of threads that have something to compute. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "characterise/geometry.h"
+#include "model/priv.h"
+
+enum { ATTEMPTS = 1000, LARGEST = 1 << 26 /* elements of the measured tensor */ };
+
+/* A footprint as it is drawn for the target. */
+struct moved {
+    enum pattern pattern;
+    const struct footprint *f;
+    struct geometry at;
+    double until; /* sum of the weights up to it */
+};
+
+struct transfer {
+    struct tiling from, to;
+    size_t n;
+    struct moved *list;
+};
+
+static size_t tiles_of(const struct tiling_axis *x) { return (x->size + x->tile - 1) / x->tile; }
+
+/* ---- How often --------------------------------------------------------------------------------------- */
+
+/* Sites on the target for each site measured, for a stratum: of the same instruction, else of its line, else
+ * of its launch, else as many. */
+static double growth(const struct model *m, size_t stratum, const struct model_target *t)
+{
+    const struct model_stratum *s = &m->origin.strata[stratum];
+    for (int like = 0; like < 3; like++) {
+        uint64_t before = 0, after = 0;
+        for (size_t i = 0; i < m->origin.n_strata + t->n_strata; i++) {
+            const struct model_stratum *x = i < m->origin.n_strata ? &m->origin.strata[i] : &t->strata[i - m->origin.n_strata];
+            if (strcmp(x->launch, s->launch) != 0 || (like < 2 && x->line != s->line) ||
+                (like < 1 && strcmp(x->mnemonic, s->mnemonic) != 0))
+                continue;
+            *(i < m->origin.n_strata ? &before : &after) += x->population;
+        }
+        if (before > 0 && after > 0)
+            return (double)after / (double)before;
+    }
+    return 1;
+}
+
+/* Of the places where a thread's error could have been, the part that the measured shape has. */
+static double room(const struct geometry *g, const struct tiling *t)
+{
+    double share = 1;
+    for (int i = 0; i < g->n_axes; i++)
+        if (g->axis[i].level == LEVEL_THREAD || g->axis[i].level == LEVEL_SOME)
+            share *= (double)t->axis[i].size / (double)(tiles_of(&t->axis[i]) * t->axis[i].tile);
+    return share;
+}
+
+static void unpack(uint32_t *index, const struct footprint *f, size_t hw)
+{
+    for (size_t i = 0; i < f->n_runs; i++)
+        for (uint32_t at = f->runs[i].first; at <= f->runs[i].last; at++)
+            *index++ = f->runs[i].channel * (uint32_t)hw + at;
+}
+
+int model_retarget(struct model *m, struct arena *a, const struct model_target *t)
+{
+    const bool known = m->origin.tiling.n_axes > 0 && t->tiling.n_axes == m->origin.tiling.n_axes;
+    struct arena scratch = {0}, one = {0}; /* of one footprint */
+    size_t n = 0, hw = m->chw[1] * m->chw[2];
+    m->transfer = NULL;
+    if (!known || m->chw[0] * hw > LARGEST)
+        return ERR_UNSUPPORTED;
+    for (int p = 0; p < N_PATTERNS; p++)
+        n += m->native[p].n;
+    if (n == 0)
+        return ERR_UNSUPPORTED;
+    struct transfer *x = ARENA_NEW(a, struct transfer);
+    x->from = m->origin.tiling;
+    x->to = t->tiling;
+    x->list = arena_array(a, n, sizeof *x->list);
+    uint32_t *index = arena_array(&scratch, m->chw[0] * hw, sizeof *index);
+    double *grown = arena_array(&scratch, m->origin.n_strata + 1, sizeof *grown), sum = 0;
+    for (size_t i = 0; i < m->origin.n_strata; i++)
+        grown[i] = growth(m, i, t);
+    for (int p = 0; p < N_PATTERNS; p++)
+        for (size_t i = 0; i < m->native[p].n; i++) {
+            const struct native *of = &m->native[p];
+            const struct footprint *f = &of->footprints[i];
+            const bool stated = f->stratum < m->origin.n_strata;
+            struct moved *moved = &x->list[x->n++];
+            *moved = (struct moved){.pattern = (enum pattern)p, .f = f};
+            unpack(index, f, hw);
+            arena_reset(&one);
+            characterise_geometry(&moved->at, &one, index, footprint_cells(f), &m->origin.tiling,
+                                  stated && m->origin.strata[f->stratum].shared);
+            sum += (double)of->count / (double)of->n * (stated ? grown[f->stratum] : 1) /
+                   room(&moved->at, &m->origin.tiling);
+            moved->until = sum;
+        }
+    arena_fini(&one);
+    arena_fini(&scratch);
+    m->transfer = x;
+    return OK;
+}
+
+/* ---- Where ------------------------------------------------------------------------------------------- */
+
+/* On one axis: which coordinate of the target shows what was at which measured one. */
+struct image {
+    size_t n;
+    struct pair {
+        uint32_t to, from;
+    } *list;
+};
+
+static void add(struct image *x, size_t to, size_t from)
+{
+    x->list[x->n++] = (struct pair){(uint32_t)to, (uint32_t)from};
+}
+
+static struct image image_of(struct canvas *c, const struct geometry_axis *g, const struct tiling_axis *from,
+                             const struct tiling_axis *to)
+{
+    struct image x = {0, arena_array(c->a, to->size + g->extent, sizeof *x.list)};
+    if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME) { /* moved by whole steps of a thread */
+        const size_t steps = tiles_of(to) * to->tile / to->step;
+        const size_t base = (size_t)rng_below(c->r, steps) * to->step + g->first % from->step % to->step;
+        for (size_t i = 0; i < g->extent && base + i < to->size; i++)
+            add(&x, base + i, g->first + i);
+    } else if (g->level == LEVEL_TILE) {
+        const size_t tile = (size_t)rng_below(c->r, tiles_of(to)) * to->tile;
+        const size_t was = g->first / from->tile * from->tile, left = from->size - was;
+        const size_t there = left < from->tile ? left : from->tile;
+        for (size_t i = 0; i < to->tile && tile + i < to->size; i++)
+            add(&x, tile + i, was + i % there);
+    } else {
+        for (size_t i = 0; i < to->size; i++)
+            add(&x, i, i % from->size);
+    }
+    return x;
+}
+
+/* A unit's pixels show the same pixels, again and again if it is larger now. */
+static struct image of_unit(struct canvas *c, size_t unit_from, size_t size_from, size_t unit_to, size_t size_to)
+{
+    const size_t from = unit_from < size_from ? unit_from : size_from;
+    const size_t to = unit_to < size_to ? unit_to : size_to;
+    struct image x = {0, arena_array(c->a, to, sizeof *x.list)};
+    for (size_t i = 0; i < to; i++)
+        add(&x, i, i % from);
+    return x;
+}
+
+static size_t units_wide(const struct tiling *t) { return (t->w + t->unit_w - 1) / t->unit_w; }
+
+/* The target's cells that show corrupted ones. */
+static void project(struct canvas *c, const struct transfer *x, const struct image *on, const bool *hit)
+{
+    const struct tiling *from = &x->from, *to = &x->to;
+    const struct image h = of_unit(c, from->unit_h, from->h, to->unit_h, to->h);
+    const struct image w = of_unit(c, from->unit_w, from->w, to->unit_w, to->w);
+    const bool flat = to->n_axes == 2;
+    const struct image one = {1, &(struct pair){0, 0}}, *rows = &on[1], *columns = flat ? &one : &on[2];
+    for (size_t k = 0; k < on[0].n; k++)
+        for (size_t i = 0; i < rows->n; i++)
+            for (size_t j = 0; j < columns->n; j++) {
+                const struct pair u = rows->list[i], v = columns->list[j];
+                const size_t wide_to = units_wide(to), wide_from = units_wide(from);
+                const size_t p_to = flat ? u.to / wide_to : u.to, q_to = flat ? u.to % wide_to : v.to;
+                const size_t p_from = flat ? u.from / wide_from : u.from;
+                const size_t q_from = flat ? u.from % wide_from : v.from;
+                for (size_t y = 0; y < h.n; y++)
+                    for (size_t z = 0; z < w.n; z++) {
+                        const size_t p = p_to * to->unit_h + h.list[y].to, q = q_to * to->unit_w + w.list[z].to;
+                        const size_t pf = p_from * from->unit_h + h.list[y].from;
+                        const size_t qf = q_from * from->unit_w + w.list[z].from;
+                        if (p < to->h && q < to->w && pf < from->h && qf < from->w && c->n < c->max &&
+                            hit[(on[0].list[k].from * from->h + pf) * from->w + qf])
+                            c->cell[c->n++] = (uint32_t)((on[0].list[k].to * to->h + p) * to->w + q);
+                    }
+            }
+}
+
+/* An error without a rule: a wrong address. Its cells keep their distances in memory. */
+static void scatter(struct canvas *c, const uint32_t *index, size_t n)
+{
+    const size_t elems = c->c * c->hw, base = (size_t)rng_below(c->r, elems) / 4 * 4 + index[0] % 4;
+    for (size_t i = 0; i < n; i++)
+        if (base + (index[i] - index[0]) < elems)
+            c->cell[c->n++] = (uint32_t)(base + (index[i] - index[0]));
+}
+
+static void place(struct canvas *c, const struct transfer *x, const struct moved *moved)
+{
+    const struct tiling *from = &x->from;
+    const size_t n = footprint_cells(moved->f), elems = from->axis[0].size * from->h * from->w;
+    uint32_t *index = arena_array(c->a, n, sizeof *index);
+    bool some = false, *hit = arena_array(c->a, elems, sizeof *hit);
+    struct image on[TILING_AXES];
+    unpack(index, moved->f, from->h * from->w);
+    for (int i = 0; i < from->n_axes; i++)
+        some |= moved->at.axis[i].level == LEVEL_SOME;
+    c->n = 0;
+    if (some) {
+        scatter(c, index, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        hit[index[i]] = true;
+    for (int i = 0; i < from->n_axes; i++)
+        on[i] = image_of(c, &moved->at.axis[i], &from->axis[i], &x->to.axis[i]);
+    project(c, x, on, hit);
+}
+
+static const struct moved *pick(const struct transfer *x, struct rng *r)
+{
+    const double at = rng_unit(r) * x->list[x->n - 1].until;
+    size_t lo = 0, hi = x->n - 1;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (x->list[mid].until > at)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return &x->list[lo];
+}
+
+const struct footprint *model_transferred(struct canvas *to, const struct model *m, enum pattern *was)
+{
+    const struct transfer *x = m->transfer;
+    if (!x || to->c != x->to.axis[0].size || to->h != x->to.h || to->w != x->to.w)
+        return NULL;
+    struct arena scratch = {0}, *own = to->a;
+    const struct moved *moved = NULL;
+    to->a = &scratch;
+    to->n = 0;
+    for (int i = 0; i < ATTEMPTS && to->n == 0; i++) { /* nothing left of it: such a fault is masked there */
+        arena_reset(&scratch);
+        moved = pick(x, to->r);
+        place(to, x, moved);
+    }
+    arena_fini(&scratch);
+    to->a = own;
+    if (to->n == 0)
+        return NULL;
+    *was = moved->pattern;
+    return moved->f;
+}
+
+struct tiling model_tiling_for(const struct model *m, const size_t chw[3])
+{
+    struct tiling t = m->origin.tiling;
+    t.h = chw[1];
+    t.w = chw[2];
+    const size_t h = t.unit_h ? (t.h + t.unit_h - 1) / t.unit_h : 0, w = t.unit_w ? units_wide(&t) : 0;
+    t.axis[0].size = chw[0];
+    t.axis[1].size = t.n_axes == 2 ? h * w : h;
+    t.axis[2].size = w;
+    return t;
+}
