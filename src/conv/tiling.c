@@ -33,8 +33,13 @@ static int gemm_axes(struct tiling *t, const struct conv_program *p, const char 
         return rc;
     const size_t n = units(t->h, t->unit_h) * units(t->w, t->unit_w);
     t->n_axes = 2;
-    t->axis[0] = gemm_axis("channel", t->axis[0].size, tile->tm, tile->subm, tile->um, tile->bm);
-    t->axis[1] = gemm_axis(unit, n, tile->tn, tile->subn, tile->un, tile->bn);
+    const bool nhwc = p->problem.layout == LAYOUT_NHWC; /* then pixels are the rows of the product */
+    const struct tiling_axis rows = gemm_axis(nhwc ? unit : "channel", nhwc ? n : t->axis[0].size,
+                                              tile->tm, tile->subm, tile->um, tile->bm);
+    const struct tiling_axis columns = gemm_axis(nhwc ? "channel" : unit, nhwc ? t->axis[0].size : n,
+                                                 tile->tn, tile->subn, tile->un, tile->bn);
+    t->axis[0] = nhwc ? columns : rows;
+    t->axis[1] = nhwc ? rows : columns;
     return OK;
 }
 
@@ -49,10 +54,18 @@ static void square_axes(struct tiling *t, size_t channels, size_t per_thread, si
 
 static int direct_axes(struct tiling *t, const struct conv_program *p)
 {
+    enum { BLOCK = 128 }; /* a thread takes every so-manieth output of its group's */
+    const size_t channels = t->axis[0].size, pixels = t->h * t->w, many = units(pixels, BLOCK);
+    if (p->problem.layout == LAYOUT_NHWC) {
+        const size_t wide = units(t->w * channels, BLOCK);
+        square_axes(t, channels, 1, 1, 1, wide < t->w ? wide : t->w, t->w);
+        t->axis[2].step = 1;
+        t->axis[2].reach = t->w;
+        return OK;
+    }
     t->n_axes = 2;
-    t->axis[0] = axis("channel", t->axis[0].size, 1, 1);
-    t->axis[1] = axis("pixel", t->h * t->w, 1, 128);
-    (void)p;
+    t->axis[0] = axis("channel", channels, 1, 1);
+    t->axis[1] = (struct tiling_axis){"pixel", pixels, many, 1, (many - 1) * BLOCK + 1, pixels};
     return OK;
 }
 
