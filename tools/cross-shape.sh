@@ -1,23 +1,22 @@
 #!/usr/bin/env bash
-# How well does an error model carry over to another shape? For each implementation: a campaign on shape A
-# and one on shape B, a model of each, and how far what the models draw is from what was measured.
-# Usage: cross-shape.sh SIEVERT SHAPE-A SHAPE-B INJECTIONS IMPLEMENTATION...   Prints a Markdown table.
+# How well do error models carry over to other shapes? For each implementation: a campaign on SHAPE and a model
+# of it, then a campaign on each OTHER shape, and how far the patterns that the model draws for it are from
+# those measured there: total variation, and what part of the draws keep the pattern they were drawn as.
+# Usage: cross-shape.sh SIEVERT INJECTIONS "SHAPE OTHER..." IMPLEMENTATION...   Prints a Markdown table.
 set -eu
-# shellcheck disable=SC2034 # a and b are read by their names
-sievert=$1 a=$2 b=$3 n=$4; shift 4
+sievert=$1 n=$2; read -ra shapes <<<"$3"; shift 3
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 field() { sed -n "s/^  \"$1\": \([0-9.eE+-]*\),\{0,1\}$/\1/p" | head -1; }
-printf '| implementation | measured on | drawn for | total variation of patterns | p |\n| --- | --- | --- | --- | --- |\n'
+printf '| implementation |'; printf ' %s |' "${shapes[@]}"; printf '\n| --- |'; printf ' --- |%.0s' "${shapes[@]}"; echo
 for impl in "$@"; do
-  for side in a b; do
-    "$sievert" inject --impl "$impl" --shape "${!side}" -n "$n" --seed 1 -q -o "$dir/$side.db" >/dev/null
-    "$sievert" model build "$dir/$side.db" -q -o "$dir/$side.json" >/dev/null
+  printf '| %s |' "$impl"
+  for i in "${!shapes[@]}"; do
+    "$sievert" inject --impl "$impl" --shape "${shapes[i]}" -n "$n" --seed $((i + 1)) --engine concurrent -q \
+      -o "$dir/$i.db" >/dev/null
+    [ "$i" -gt 0 ] || "$sievert" model build "$dir/0.db" -o "$dir/model.json" -q >/dev/null
+    json=$("$sievert" model check "$dir/model.json" "$dir/$i.db" --json)
+    printf ' %.3f, %.1f %% |' "$(field total_variation <<<"$json")" "$(field kept <<<"$json" | awk '{ print 100 * $1 }')"
   done
-  for pair in "a a" "a b" "b b" "b a"; do
-    read -r from to <<<"$pair"
-    json=$("$sievert" model check "$dir/$from.json" "$dir/$to.db" --json)
-    printf '| %s | %s | %s | %.3f | %.4f |\n' "$impl" "${!from}" "${!to}" \
-      "$(field total_variation <<<"$json")" "$(field p <<<"$json")"
-  done
+  echo
   rm -f "$dir"/*
 done

@@ -179,6 +179,7 @@ struct validation {
     struct sample sample[2];
     struct ks_test ks[N_MEASURES];
     struct histogram_test values;
+    uint64_t kept, drawn; /* draws that are classified as what they were drawn as */
 };
 
 static void add(struct validation *v, int side, struct arena *a, const struct characterisation *c)
@@ -236,8 +237,10 @@ static void draw(struct validation *v, struct arena *a, const struct model *m, u
         struct characterisation c;
         struct rng r;
         rng_init(&r, seed, i);
-        size_t got = model_draw(m, &r, dim + 1, v->campaign->golden, v->range, v->diffs, elems).n;
-        characterise(&c, v->diffs, got, one, v->range, &v->options);
+        struct model_draw drawn =
+            model_draw(m, &r, dim + 1, v->campaign->golden, v->range, v->diffs, elems);
+        characterise(&c, v->diffs, drawn.n, one, v->range, &v->options);
+        v->kept += c.corrupted > 0 && c.pattern == drawn.pattern;
         add(v, 0, a, &c);
     }
 }
@@ -249,6 +252,7 @@ static json_t *validation_json(const struct validation *v)
         json_object_set_new(measures, measure_names[i],
                             json_pack("{s:f, s:f}", "kolmogorov_smirnov", v->ks[i].d, "p", v->ks[i].p));
     json_t *o = comparison_json(&v->patterns);
+    json_object_set_new(o, "kept", json_real((double)v->kept / (double)v->drawn));
     json_object_set_new(o, "measures", measures);
     json_object_set_new(o, "value_classes", json_pack("{s:f, s:f}", "total_variation",
                                                       v->values.total_variation, "jensen_shannon",
@@ -268,7 +272,9 @@ static void print_validation(struct cli *cli, const struct validation *v)
     }
     putchar('\n');
     table_print(&t);
-    printf("\nvalue classes of all corrupted values: total variation %.4f\n", v->values.total_variation);
+    printf("\n%.2f %% of the errors drawn are classified as the pattern that they were drawn as\n"
+           "value classes of all corrupted values: total variation %.4f\n",
+           100 * (double)v->kept / (double)v->drawn, v->values.total_variation);
 }
 
 int run_model_check(struct cli *cli, void *args)
@@ -296,6 +302,7 @@ int run_model_check(struct cli *cli, void *args)
         rc = diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = cli->operands[1]},
                        "no corrupted tensors to compare with");
     if (rc == OK) {
+        v.drawn = o->n;
         draw(&v, &cli->arena, m, o->seed, o->n);
         compare(&v.patterns, o->seed);
         rng_init(&r, o->seed, UINT64_MAX);

@@ -54,7 +54,7 @@ static void square_axes(struct tiling *t, size_t channels, size_t per_thread, si
 
 static int direct_axes(struct tiling *t, const struct conv_program *p)
 {
-    enum { BLOCK = 128 }; /* a thread takes every so-manieth output of its group's */
+    enum { BLOCK = 256 }; /* a thread takes every so-manieth output of its group's */
     const size_t channels = t->axis[0].size, pixels = t->h * t->w, many = units(pixels, BLOCK);
     if (p->problem.layout == LAYOUT_NHWC) {
         const size_t wide = units(t->w * channels, BLOCK);
