@@ -28,7 +28,7 @@ static size_t units(size_t n, size_t unit) { return (n + unit - 1) / unit; }
 static int gemm_axes(struct tiling *t, const struct conv_program *p, const char *unit, bool complex)
 {
     const struct tile *tile;
-    int rc = tile_choose(&tile, p->tile, complex, 1, 1, 1, NULL);
+    int rc = tile_choose(&tile, p->tile, complex ? TILE_COMPLEX : TILE_PLAIN, 1, 1, 1, NULL);
     if (rc != OK)
         return rc;
     const size_t n = units(t->h, t->unit_h) * units(t->w, t->unit_w);
