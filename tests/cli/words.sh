@@ -42,6 +42,17 @@ done <<<"$names"
 "$sievert" completion zsh >/tmp/words.$$
 grep -q '^#compdef sievert' /tmp/words.$$ || complain "zsh completion"
 ! command -v zsh >/dev/null || zsh -n /tmp/words.$$ || complain "zsh does not parse its completion"
+# What zsh would offer: the function itself, with the builtins that it calls printing their arguments.
+zsh_offers() {
+  zsh -f -c 'file=$1; shift; compadd() { print -r -- "$@" }; _arguments() { print -rl -- "$@" }; compdef() { :; }
+    eval "$(<$file)"; words=("$@"); CURRENT=$#words; _sievert' zsh /tmp/words.$$ "$@" 2>&1
+}
+if command -v zsh >/dev/null; then
+  [[ " $(zsh_offers sievert "") " == *" inject "* ]] || complain "zsh: no command inject"
+  [[ " $(zsh_offers sievert conv "") " == *" run"* ]] || complain "zsh: no conv run"
+  zsh_offers sievert conv run --i | grep -q -- '^--impl=.*:NAME:(direct ' || complain "zsh: conv run --impl"
+  zsh_offers sievert inject --e | grep -q -- '^--engine=' || complain "zsh: inject --engine"
+fi
 rm -f /tmp/words.$$
 
 # Exit status and suggestions.
