@@ -28,13 +28,14 @@ check-all: configure
 check-asan:
 	@$(MAKE) check BUILD=build-asan CMAKE_FLAGS=-DSIEVERT_SANITIZE=ON
 
+coverage: BUILD := build-coverage
+coverage: CMAKE_FLAGS += -DSIEVERT_COVERAGE=ON -DSIEVERT_WERROR=OFF -DCMAKE_C_FLAGS_RELWITHDEBINFO='-O2 -g'
 coverage: configure
 	@tools/install-deps.sh --dev
-	@$(MAKE) configure BUILD=build-coverage CMAKE_FLAGS="-DSIEVERT_COVERAGE=ON -DSIEVERT_WERROR=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O2 -g'"
-	@cmake --build build-coverage -j $(JOBS) --target sievert libsievert tests
-	@find build-coverage -name '*.gcda' -delete
-	@ctest --test-dir build-coverage --output-on-failure -j $(JOBS) -LE 'slow|no-coverage' --timeout 1200
-	@tools/coverage.sh build-coverage
+	@cmake --build $(BUILD) -j $(JOBS) --target sievert libsievert tests
+	@find $(BUILD) -name '*.gcda' -delete
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -LE slow
+	@tools/coverage.sh $(BUILD)
 
 bench: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target sievert benches
