@@ -319,7 +319,7 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
         return rc;
     progress_begin(&watching.line, cli);
     c->progress = show_progress;
-    c->progress_ctx = &watching;
+    c->progress_ctx = &watching; // cppcheck-suppress autoVariables ; c is not used after this
     cli_catch_interrupts();
     rc = campaign_run_subject(o->store, &t->subject, c, &cli->diag);
     progress_end(&watching.line);

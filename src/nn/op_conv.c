@@ -96,7 +96,7 @@ unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
         hi[k] = c->w.hi[k];
     }
     dnnl_convolution_desc_t desc;
-    const_dnnl_primitive_desc_t pd;
+    const_dnnl_primitive_desc_t pd = NULL;
     unsigned s = dn_plain(&xp, x->rank, x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
             dn_plain(&yp, y->rank, y->dim, NULL) | dn_any(&xa, x->rank, x->dim) |
             dn_any(&wa, wr, wd) | dn_any(&ya, y->rank, y->dim);

@@ -261,7 +261,7 @@ static uint64_t worst_of(const struct alike *x, size_t n)
  * come the worst of each, in the same order, where they are others. Returns how many. */
 static size_t choose(struct choice out[static 2 * N_PATTERNS], const struct tally *t)
 {
-    struct choice worst[N_PATTERNS];
+    struct choice worst[N_PATTERNS] = {0};
     size_t k = 0, w = 0;
     for (size_t i = 0, end; i < t->n_alike; i = end) {
         const struct alike *x = &t->alike[i];
