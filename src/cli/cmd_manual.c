@@ -139,11 +139,16 @@ int run_manual(struct cli *cli, void *args)
     }
     snprintf(name, sizeof name, "%s%s%s", cli->operands[0], cli->n_operands > 1 ? " " : "",
              cli->n_operands > 1 ? cli->operands[1] : "");
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(commands[i]->name, name) == 0) {
+    const char **names = arena_array(&cli->arena, n, sizeof *names);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = commands[i]->name;
+        if (strcmp(names[i], name) == 0) {
             command_page(commands[i]);
             return OK;
         }
+    }
+    const char *near = vocab_nearest(name, names, n);
     return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
-                     "there is no command '%s'; 'sievert --help' lists them", name);
+                     "there is no command '%s'; %s%s%s'sievert --help' lists them", name,
+                     near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
 }

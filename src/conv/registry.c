@@ -93,6 +93,6 @@ int conv_find(const struct conv_impl **out, const char *name, struct diag *d)
     char all[400] = "";
     for (int i = 0, len = 0; i < N_IMPLS && len < (int)sizeof all; i++)
         len += snprintf(all + len, sizeof all - (size_t)len, "%s%s", i ? ", " : "", names[i]);
-    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no implementation '%.60s'%s%s%s; there are %s", name,
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", all);
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no implementation '%.60s'; %s%s%shere are %s", name,
+                     near ? "did you mean '" : "", near ? near : "", near ? "'? T" : "t", all);
 }

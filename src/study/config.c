@@ -89,6 +89,19 @@ static void find_key(struct complaint *c, const char *path)
         fclose(f);
 }
 
+/* For a key that there is not: "; did you mean 'layers'?", or "". */
+static const char *suggestion(struct arena *a, const struct complaint *c)
+{
+    static const char unexpected[] = "Unexpected key: ";
+    const char *names[sizeof fields / sizeof *fields], *near = NULL;
+    size_t n = 0;
+    for (; fields[n].key; n++)
+        names[n] = fields[n].key;
+    if (strncmp(c->message, unexpected, sizeof unexpected - 1) == 0)
+        near = vocab_nearest(c->message + sizeof unexpected - 1, names, n);
+    return near ? arena_printf(a, "; did you mean '%s'?", near) : "";
+}
+
 static char *copy_or(struct arena *a, const char *s, const char *otherwise)
 {
     return arena_strdup(a, s && *s ? s : otherwise);
@@ -171,8 +184,9 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
     cyaml_err_t error = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&read, NULL);
     if (error != CYAML_OK) {
         find_key(&complaint, path);
-        return diag_fail(d, ERR_INPUT, (struct loc){path, complaint.line, complaint.col}, "%s",
-                         complaint.message[0] ? complaint.message : cyaml_strerror(error));
+        return diag_fail(d, ERR_INPUT, (struct loc){path, complaint.line, complaint.col}, "%s%s",
+                         complaint.message[0] ? complaint.message : cyaml_strerror(error),
+                         suggestion(a, &complaint));
     }
     if (!read)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path},

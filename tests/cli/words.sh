@@ -65,4 +65,11 @@ status() { "$sievert" "$@" >/dev/null 2>&1; echo $?; }
 [ "$(status manual nonsense)" = 1 ] || complain "unknown page: exit status"
 "$sievert" injct 2>&1 | grep -q "did you mean 'inject'" || complain "no suggestion for injct"
 "$sievert" inject --enjine full 2>&1 | grep -q "did you mean '--engine'" || complain "no suggestion for --enjine"
+"$sievert" manual injct 2>&1 | grep -q "did you mean 'inject'" || complain "no suggestion by manual"
+"$sievert" conv run --impl drect --shape 1x1x4x4:1x3x3 2>&1 | grep -q "did you mean 'direct'? There are" ||
+  complain "no suggestion for drect"
+printf 'network: x.onnx\nlayer: [a]\n' >"/tmp/words.$$.yaml"
+"$sievert" study "/tmp/words.$$.yaml" 2>&1 | grep -q "2:1: error: .*did you mean 'layers'" ||
+  complain "no suggestion for a study's key"
+rm -f "/tmp/words.$$.yaml"
 exit $fail
