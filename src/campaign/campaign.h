@@ -37,7 +37,10 @@ void experiment_free(struct experiment *e);
 struct experiment_result {
     struct strike strike;
     enum outcome outcome;
-    enum fate fate;
+    enum fate fate;       /* only from the tracer, see life.h */
+    bool has_last;
+    uint32_t last_launch, last_insn;
+    uint64_t last_cta;
     struct simt_trap trap;
     uint32_t trap_launch;
     size_t n_diffs;
@@ -64,6 +67,7 @@ struct campaign_options {
     const uint64_t *tensors; /* keep the differences of a uniform sample of so many SDCs; NULL: of all */
     uint32_t hang_factor; /* 0: 10 */
     int jobs;             /* 0: all processors */
+    bool fates;           /* find out why injections were masked, and where errors last differed: slower */
     size_t n_epsilons;    /* 0: 0, 1e-6, 1e-3 */
     const double *epsilons;
     const char *layer; /* of campaign_run: "" or NULL */
@@ -105,9 +109,24 @@ struct campaign_extent {
 };
 int campaign_extent(struct campaign_extent *out, struct store *s, const char *path, struct diag *d);
 
-/* Run injection `number` of a store again and compare with the row, bit for bit: ERR_INPUT says what
- * differs. The result is as experiment_run's; its diffs are the row's (NCHW) and belong to a. */
-int campaign_replay(struct experiment_result *out, struct arena *a, struct store *s,
-                    uint64_t number, enum engine engine, struct diag *d);
+/* What happened to an error on its way, with names; see life.h. */
+struct replayed_event {
+    enum event event;
+    uint32_t launch, warp, insn, lanes;
+    uint64_t cta, good, bad;
+    size_t words;
+    const char *mnemonic, *reg; /* reg NULL: none */
+    int ptx_line, source_line;
+};
+struct replayed {
+    struct experiment_result result;
+    enum fate fate; /* FATE_UNKNOWN: the CTA is too long to trace, there are no events */
+    uint64_t n_events, n_listed;
+    const struct replayed_event *events; /* n_listed of them */
+};
+/* Run injection `number` of a store again, with the life of its error, and compare with the row, bit for bit:
+ * ERR_INPUT says what differs. What out points to belongs to a; diffs are the row's (NCHW). */
+int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint64_t number,
+                    enum engine engine, struct diag *d);
 
 #endif

@@ -1,7 +1,9 @@
 /* An injection of a store run again, and compared with its row bit for bit. */
 #include <string.h>
 
+#include "campaign/life.h"
 #include "campaign/priv.h"
+#include "ptx/insn.h"
 
 static int kind_of(struct fault_kind *out, const struct store_campaign *c, struct diag *d)
 {
@@ -57,7 +59,55 @@ static int compare(const struct store_injection *a, const struct store_injection
     return OK;
 }
 
-static int run_again(struct experiment_result *out, struct arena *a, const struct golden *g,
+/* The events with the names of what they are about. */
+static const struct replayed_event *named(struct arena *a, const struct golden *g, const struct life *life,
+                                          size_t n)
+{
+    struct replayed_event *out = arena_array(a, n, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        const struct life_event *e = &life->events[i];
+        const struct ptx_kernel *k = g->program->launches[e->launch].kernel;
+        struct ptx_insn_info info = ptx_insn_info(k, e->insn);
+        out[i] = (struct replayed_event){
+            .event = e->event, .launch = e->launch, .warp = e->warp, .insn = e->insn, .lanes = e->lanes,
+            .cta = e->cta, .good = e->good, .bad = e->bad, .words = e->words,
+            .mnemonic = arena_strdup(a, info.mnemonic), .ptx_line = info.at.line,
+            .source_line = info.source_line,
+            .reg = e->reg < 0 ? NULL : arena_strdup(a, ptx_register_name(a, k, (uint32_t)e->reg))};
+    }
+    return out;
+}
+
+/* The tracer must see what the engine saw, and the store what the tracer sees. */
+static int trace_again(struct replayed *out, struct arena *a, const struct golden *g, const struct fault *f,
+                       const struct store_campaign *c, const struct store_injection *stored,
+                       const struct recorder *r, struct diag *d)
+{
+    struct tracer *t = tracer_new(g->program, g, c->hang_factor);
+    struct experiment_result traced;
+    struct store_injection now;
+    struct life life;
+    int rc = OK;
+    if (tracer_run(t, f, true, &life, &traced)) {
+        bool accepted = stored->fate == FATE_ACCEPTED;
+        out->fate = accepted ? FATE_ACCEPTED : life.fate;
+        out->n_events = life.n_events;
+        out->n_listed = life.n_events < LIFE_MOST_EVENTS ? life.n_events : LIFE_MOST_EVENTS;
+        out->events = named(a, g, &life, out->n_listed);
+        record(&now, a, r, stored->number, f, &traced);
+        if (accepted) {
+            now.outcome = OUTCOME_MASKED;
+            now.n_diffs = 0;
+        }
+        rc = compare(stored, &now, d);
+        if (rc == OK && stored->fate != FATE_UNKNOWN && !accepted && stored->fate != life.fate)
+            rc = differs(d, stored->number, "fate", (uint64_t)stored->fate, (uint64_t)life.fate);
+    }
+    tracer_free(t);
+    return rc;
+}
+
+static int run_again(struct replayed *out, struct arena *a, const struct golden *g,
                      const struct store_campaign *c, const struct store_injection *stored,
                      enum engine engine, struct diag *d)
 {
@@ -65,19 +115,21 @@ static int run_again(struct experiment_result *out, struct arena *a, const struc
     struct experiment *e = experiment_new(g->program, g, engine, c->hang_factor);
     struct recorder r = recorder_for(g, c);
     struct store_injection now;
-    experiment_run(e, &f, out);
-    record(&now, a, &r, stored->number, &f, out);
-    out->diffs = now.diffs;
+    *out = (struct replayed){0};
+    experiment_run(e, &f, &out->result);
+    record(&now, a, &r, stored->number, &f, &out->result);
+    out->result.diffs = now.diffs;
     experiment_free(e);
     if (stored->fate == FATE_ACCEPTED && now.outcome == OUTCOME_SDC) {
         now.outcome = OUTCOME_MASKED; /* the user's check took it for good */
         now.n_diffs = 0;
     }
-    return compare(stored, &now, d);
+    int rc = compare(stored, &now, d);
+    return rc == OK ? trace_again(out, a, g, &f, c, stored, &r, d) : rc;
 }
 
-int campaign_replay(struct experiment_result *out, struct arena *a, struct store *s,
-                    uint64_t number, enum engine engine, struct diag *d)
+int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint64_t number,
+                    enum engine engine, struct diag *d)
 {
     const struct store_campaign *c = store_campaign(s);
     struct store_injection stored;

@@ -92,7 +92,8 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
         .before = s->before, .after = s->after, .has_cell = s->has_cell, .cell = s->cell,
         .reg_name = register_name(a, r, f, s), .ptx_line = info.at.line, .source_line = info.source_line,
         .mnemonic = info.mnemonic, .outcome = result->outcome,
-        .fate = result->fate};
+        .fate = result->fate, .has_last = result->has_last, .last_launch = result->last_launch,
+        .last_cta = result->last_cta, .last_insn = result->last_insn};
     if (result->outcome == OUTCOME_DUE) {
         out->trap = result->trap.kind;
         out->trap_launch = result->trap_launch;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "campaign/life.h"
 #include "campaign/priv.h"
 #include "campaign/team.h"
 
@@ -83,6 +84,7 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
 struct in_batch {
     const struct campaign *c;
     struct batch *b;
+    struct tracer *tracer; /* NULL: fates are not asked for */
 };
 
 /* Is the output that these differences make good enough for the user? */
@@ -105,7 +107,10 @@ static bool accepted(const struct campaign *c, const struct experiment_result *r
 static void keep(void *ctx, size_t i, const struct experiment_result *r)
 {
     struct in_batch *x = ctx;
-    struct experiment_result masked;
+    struct experiment_result masked, traced;
+    struct life life;
+    if (x->tracer && tracer_run(x->tracer, &x->b->faults[i], false, &life, &traced))
+        r = &traced;
     if (accepted(x->c, r)) {
         masked = *r;
         masked.outcome = OUTCOME_MASKED;
@@ -116,13 +121,13 @@ static void keep(void *ctx, size_t i, const struct experiment_result *r)
     record(&x->b->rows[i], &x->b->arena, &x->c->recorder, x->b->first + i, &x->b->faults[i], r);
 }
 
-static void run_batch(struct campaign *c, struct experiment *e, struct batch *b)
+static void run_batch(struct campaign *c, struct experiment *e, struct tracer *t, struct batch *b)
 {
     b->rows = arena_array(&b->arena, b->n, sizeof *b->rows);
     b->faults = arena_array(&b->arena, b->n, sizeof *b->faults);
     for (uint64_t i = 0; i < b->n; i++)
         b->faults[i] = campaign_fault(c->golden, c->options->seed, b->first + i);
-    experiment_run_all(e, b->faults, b->n, keep, &(struct in_batch){c, b});
+    experiment_run_all(e, b->faults, b->n, keep, &(struct in_batch){c, b, t});
 }
 
 static void *work(void *ctx)
@@ -130,17 +135,19 @@ static void *work(void *ctx)
     struct campaign *c = ctx;
     struct experiment *e = experiment_new(c->subject->sim, c->golden, c->options->engine,
                                           c->hang_factor);
+    struct tracer *t = c->options->fates ? tracer_new(c->subject->sim, c->golden, c->hang_factor) : NULL;
     uint64_t n = 4;
     for (struct batch *b; (b = take(c, n));) {
         struct timespec began;
         clock_gettime(CLOCK_MONOTONIC, &began);
-        run_batch(c, e, b);
+        run_batch(c, e, t, b);
         n = adapt(b->n, seconds_since(&began));
         pthread_mutex_lock(&c->lock);
         b->done = true;
         pthread_cond_broadcast(&c->changed);
         pthread_mutex_unlock(&c->lock);
     }
+    tracer_free(t);
     experiment_free(e);
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/kernel.h"
+#include "cli/map.h"
 #include "cli/problem.h"
 #include "cli/watch.h"
 #include "report/report.h"
@@ -21,7 +22,7 @@ struct inject_args {
     double margin, confidence;
     struct doubles epsilons;
     int jobs, hang_factor;
-    bool list;
+    bool fates, map, list;
 };
 
 static void defaults(void *args)
@@ -84,6 +85,10 @@ const struct cli_command cmd_inject = {
          offsetof(struct inject_args, engine)},
         {"hang-factor", 0, OPT_INT, "N", "a CTA hangs beyond N x its fault-free instructions (10)",
          offsetof(struct inject_args, hang_factor)},
+        {"fates", 0, OPT_FLAG, NULL, "find out why injections were masked, and where errors last differed: slower",
+         offsetof(struct inject_args, fates)},
+        {"map", 0, OPT_FLAG, NULL, "print outcomes by source line and by register, too",
+         offsetof(struct inject_args, map)},
         {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
          offsetof(struct inject_args, jobs)},
         {"part", 0, OPT_STRING, "K/M", "only the K-th of M parts; `sievert merge` puts them together",
@@ -225,17 +230,26 @@ static int parse_words(struct campaign_options *out, struct arena *a, const stru
     return OK;
 }
 
-static int print_result(struct cli *cli, const char *store, double confidence)
+static int print_result(struct cli *cli, const char *store, const struct inject_args *o)
 {
-    json_t *doc;
-    int rc = report_campaign(&doc, store, confidence, NULL, &cli->diag);
+    json_t *doc, *rows = NULL;
+    int rc = report_campaign(&doc, store, o->confidence, NULL, &cli->diag);
+    if (rc == OK && (o->map || o->fates))
+        rc = report_map(&rows, store, o->confidence, &cli->diag);
     if (rc != OK)
         return rc;
     if (cli->json) {
-        cli_print_json(doc);
-        return OK;
+        if (rows)
+            json_object_set(doc, "map", rows);
+        cli_print_json(json_incref(doc));
+    } else {
+        report_terminal(stdout, doc, cli_colour());
+        if (o->fates)
+            cli_print_fates(cli, rows);
+        if (o->map)
+            cli_print_map(cli, rows);
     }
-    report_terminal(stdout, doc, cli_colour());
+    json_decref(rows);
     json_decref(doc);
     return OK;
 }
@@ -278,20 +292,29 @@ static void target_fini(struct target *t)
         conv_program_fini(&t->conv);
 }
 
-/* The judge is part of what the campaign is: its name goes into the arguments. */
-static int set_check(struct target *t, struct cli *cli, const struct inject_args *o,
-                     struct campaign_options *c, struct check *check)
+/* What judges an output, and whether fates are known, is part of what the campaign is. */
+static void name_extras(struct target *t, struct cli *cli, const struct inject_args *o)
 {
-    if (!o->check)
-        return OK;
-    struct golden *g;
     const char *arguments = t->subject.arguments;
     json_t *doc = json_loads(arguments[0] ? arguments : "{}", 0, NULL);
-    json_object_set_new(doc, "check", json_string(o->check));
+    if (o->check)
+        json_object_set_new(doc, "check", json_string(o->check));
+    if (o->fates)
+        json_object_set_new(doc, "fates", json_true());
     char *text = json_dumps(doc, JSON_COMPACT);
     t->subject.arguments = arena_strdup(&cli->arena, text ? text : "");
     free(text);
     json_decref(doc);
+}
+
+static int set_check(struct target *t, struct cli *cli, const struct inject_args *o,
+                     struct campaign_options *c, struct check *check)
+{
+    struct golden *g;
+    if (o->check || o->fates)
+        name_extras(t, cli, o);
+    if (!o->check)
+        return OK;
     *check = (struct check){o->check, t->subject.sim, t->subject.dim};
     c->accept = check_accept;
     c->accept_ctx = check;
@@ -349,6 +372,7 @@ int run_inject(struct cli *cli, void *args)
         .tensors = o->tensors == STORE_ALL_TENSORS ? NULL : &o->tensors,
         .n_epsilons = o->epsilons.n,
         .epsilons = o->epsilons.v,
+        .fates = o->fates,
         .stop = &cli_stop,
     };
     if (o->list) {
@@ -368,7 +392,7 @@ int run_inject(struct cli *cli, void *args)
     }
     bool speaks = !c.team || team_rank(c.team) == 0; /* one of the ranks is enough */
     if (rc == OK && speaks)
-        rc = print_result(cli, o->store, o->confidence);
+        rc = print_result(cli, o->store, o);
     cli->at_end = c.team ? say_goodbye : NULL;
     cli->at_end_ctx = c.team;
     cli->silent = rc != OK && !speaks && rc != ERR_IO;

@@ -1,4 +1,4 @@
-/* replay: run one injection of a store again and compare it with its row. */
+/* replay: run one injection of a store again, compare it with its row, tell the life of its error. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,17 +10,19 @@
 
 struct replay_args {
     const char *engine, *golden, *faulty;
+    uint64_t events;
 };
 
 static void defaults(void *args)
 {
     struct replay_args *o = args;
     o->engine = vocab_word(&vocab_engines, ENGINE_FULL);
+    o->events = 40;
 }
 
 const struct cli_command cmd_replay = {
     .name = "replay",
-    .summary = "run one injection of a store again, bit for bit, and show it",
+    .summary = "run one injection of a store again, bit for bit, and tell the life of its error",
     .operands = "STORE NUMBER",
     .min_operands = 2,
     .max_operands = 2,
@@ -33,6 +35,8 @@ const struct cli_command cmd_replay = {
          offsetof(struct replay_args, golden)},
         {"faulty", 0, OPT_STRING, "FILE.npy", "write the output with the fault here",
          offsetof(struct replay_args, faulty)},
+        {"events", 0, OPT_U64, "N", "show so many events, first and last ones (40); --json has all",
+         offsetof(struct replay_args, events)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct replay_args),
     .defaults = defaults,
@@ -45,9 +49,36 @@ static float float_of(uint32_t bits)
     return f;
 }
 
-static json_t *document(struct cli *cli, const struct store_campaign *c,
-                        const struct store_injection *i, const struct experiment_result *r)
+static json_t *events_json(struct cli *cli, const struct replayed *p)
 {
+    json_t *list = json_array();
+    for (uint64_t k = 0; k < p->n_listed; k++) {
+        const struct replayed_event *e = &p->events[k];
+        json_t *o = json_pack("{s:s, s:i, s:I, s:i, s:i, s:s, s:i, s:i}", "event",
+                              vocab_word(&vocab_events, (int)e->event), "launch", (int)e->launch, "cta",
+                              (json_int_t)e->cta, "warp", (int)e->warp, "instruction", (int)e->insn,
+                              "mnemonic", e->mnemonic, "ptx_line", e->ptx_line, "source_line",
+                              e->source_line);
+        json_object_set_new(o, "lanes", json_integer((json_int_t)e->lanes));
+        if (e->words)
+            json_object_set_new(o, "words", json_integer((json_int_t)e->words));
+        if (e->reg)
+            json_object_set_new(o, "register", json_string(e->reg));
+        if (e->event == EVENT_STRUCK || e->event == EVENT_CARRIED) {
+            json_object_set_new(o, "good", json_string(arena_printf(&cli->arena, "0x%llx",
+                                                                    (unsigned long long)e->good)));
+            json_object_set_new(o, "bad", json_string(arena_printf(&cli->arena, "0x%llx",
+                                                                   (unsigned long long)e->bad)));
+        }
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *document(struct cli *cli, const struct store_campaign *c,
+                        const struct store_injection *i, const struct replayed *p)
+{
+    const struct experiment_result *r = &p->result;
     json_t *diffs = json_array();
     for (size_t k = 0; k < r->n_diffs; k++) {
         const struct store_diff *e = &r->diffs[k];
@@ -58,7 +89,7 @@ static json_t *document(struct cli *cli, const struct store_campaign *c,
     }
     return json_pack(
         "{s:I, s:s, s:s, s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:o, "
-        "s:b}",
+        "s:b, s:s, s:o}",
         "number", (json_int_t)i->number, "implementation", c->impl, "shape", c->shape, "launch",
         (int)i->launch, "kernel", c->launches[i->launch].kernel, "cta", (json_int_t)i->cta, "warp",
         (int)i->warp, "lane", (int)i->lane, "instruction", (int)i->insn, "register", (int)i->reg,
@@ -66,12 +97,58 @@ static json_t *document(struct cli *cli, const struct store_campaign *c,
         arena_printf(&cli->arena, "0x%llx", (unsigned long long)i->before), "after",
         arena_printf(&cli->arena, "0x%llx", (unsigned long long)i->after), "outcome",
         vocab_word(&vocab_outcomes, (int)r->outcome), "trap",
-        vocab_word(&vocab_traps, (int)r->trap.kind), "differences", diffs, "identical", 1);
+        vocab_word(&vocab_traps, (int)r->trap.kind), "differences", diffs, "identical", 1, "fate",
+        vocab_word(&vocab_fates, (int)p->fate), "life", events_json(cli, p));
 }
 
-static void print(const struct store_campaign *c, const struct store_injection *i,
-                  const struct experiment_result *r)
+static void event_row(struct table *t, const struct replayed_event *e)
 {
+    bool of_cta = e->event == EVENT_LEFT || e->event == EVENT_OVERWRITTEN;
+    bool values = e->event == EVENT_CARRIED || e->event == EVENT_STRUCK;
+    table_cell(t, "%u", e->launch);
+    table_cell(t, "%llu", (unsigned long long)e->cta);
+    table_cell(t, of_cta ? "" : "%u", e->warp);
+    table_cell(t, "%s", vocab_word(&vocab_events, (int)e->event));
+    table_cell(t, of_cta ? "" : "%d", e->ptx_line);
+    table_cell(t, of_cta || !e->source_line ? "" : "%d", e->source_line);
+    table_cell(t, "%s", of_cta ? "" : e->mnemonic);
+    if (e->words)
+        table_cell(t, "%zu word%s", e->words, e->words == 1 ? "" : "s");
+    else
+        table_cell(t, "%d lane%s", __builtin_popcount(e->lanes), __builtin_popcount(e->lanes) == 1 ? "" : "s");
+    table_cell(t, "%s", e->reg ? e->reg : "");
+    if (values)
+        table_cell(t, " 0x%llx -> 0x%llx", (unsigned long long)e->good, (unsigned long long)e->bad);
+    else
+        table_cell(t, "%s", "");
+}
+
+/* Runs of one event at one instruction, as loops make them, are many: the first and the last are shown. */
+static void print_life(struct cli *cli, const struct replayed *p, uint64_t most)
+{
+    struct table t;
+    uint64_t head = most - most / 2, tail = most / 2;
+    if (!p->n_events) {
+        printf("\nits CTA is too long to follow the error\n");
+        return;
+    }
+    table_init(&t, &cli->arena, 10,
+               (const char *const[]){"launch", "CTA", "warp", "event", "PTX", "line", "instruction", "where",
+                                     "register", "fault-free -> faulty"});
+    for (uint64_t k = 0; k < p->n_listed; k++)
+        if (p->n_listed <= most || k < head || k >= p->n_listed - tail)
+            event_row(&t, &p->events[k]);
+    printf("\nlife of the error: %llu events", (unsigned long long)p->n_events);
+    if (p->n_listed > most)
+        printf(", the first %llu and the last %llu", (unsigned long long)head, (unsigned long long)tail);
+    printf("\n");
+    table_print(&t);
+}
+
+static void print(struct cli *cli, const struct store_campaign *c, const struct store_injection *i,
+                  const struct replayed *p, uint64_t events)
+{
+    const struct experiment_result *r = &p->result;
     const struct store_launch *l = &c->launches[i->launch];
     printf("injection %llu of %s %s (%s)\n", (unsigned long long)i->number, c->impl, c->shape,
            c->fault);
@@ -87,7 +164,11 @@ static void print(const struct store_campaign *c, const struct store_injection *
                vocab_word(&vocab_traps, (int)r->trap.kind), r->trap_launch,
                (unsigned long long)r->trap.cta, r->trap.warp, r->trap.lane, r->trap.at.line,
                (unsigned long long)r->trap.address);
+    if (p->fate != FATE_UNKNOWN)
+        printf("\nfate      %s: %s", vocab_word(&vocab_fates, (int)p->fate),
+               vocab_fates.words[p->fate].help);
     printf("\nidentical to the stored row\n");
+    print_life(cli, p, events);
     if (r->n_diffs)
         printf("\n%zu of %zu values differ%s:\n", r->n_diffs, c->golden_floats,
                r->n_diffs > 20 ? "; the first 20" : "");
@@ -135,16 +216,16 @@ int run_replay(struct cli *cli, void *args)
     if (rc != OK)
         return rc;
     struct store_injection row;
-    struct experiment_result result;
+    struct replayed result;
     rc = store_get(s, number, &row, &cli->arena, &cli->diag);
     if (rc == OK)
         rc = campaign_replay(&result, &cli->arena, s, number, (enum engine)engine, &cli->diag);
     if (rc == OK && (o->golden || o->faulty))
-        rc = write_tensors(o, &cli->arena, store_campaign(s), &result, &cli->diag);
+        rc = write_tensors(o, &cli->arena, store_campaign(s), &result.result, &cli->diag);
     if (rc == OK && cli->json)
         cli_print_json(document(cli, store_campaign(s), &row, &result));
     else if (rc == OK)
-        print(store_campaign(s), &row, &result);
+        print(cli, store_campaign(s), &row, &result, o->events);
     store_close(s, &cli->diag);
     return rc;
 }

@@ -108,6 +108,7 @@ static void strike_register(struct injector *j, struct warp *now, uint32_t insn,
         j->strike.has_cell = true;
         j->strike.cell = reg;
     }
+    memset(j->registers, -1, sizeof j->registers);
     for (; lanes; lanes &= lanes - 1) {
         int lane = __builtin_ctz(lanes), h;
         uint32_t r;
@@ -115,6 +116,7 @@ static void strike_register(struct injector *j, struct warp *now, uint32_t insn,
         if (thread_pc(w, lane, now, insn, &pc) && find_register(j, pc, nth, &r, &h)) {
             struct simt_reg row = row_of(j, w, r);
             flip_place(j, &row, h, lane, &before, &after);
+            j->registers[lane] = (int32_t)r;
             if (there && r == reg && h == half)
                 held |= (uint32_t)1 << lane;
         }

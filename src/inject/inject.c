@@ -228,3 +228,4 @@ void injector_before_launch(struct injector *j, const struct simt_program *p, co
 }
 
 const struct strike *injector_strike(const struct injector *j) { return &j->strike; }
+const int32_t *injector_registers(const struct injector *j) { return j->registers; }

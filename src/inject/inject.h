@@ -100,5 +100,7 @@ struct simt_hook injector_arm(struct injector *, const struct simt_program *p, c
 void injector_before_launch(struct injector *, const struct simt_program *p, const struct fault *f,
                             struct simt_mem *m);
 const struct strike *injector_strike(const struct injector *);
+/* Of a strike on register or predicate cells: the register changed in each lane of the struck warp, or -1. */
+const int32_t *injector_registers(const struct injector *);
 
 #endif

@@ -30,6 +30,7 @@ struct injector {
         uint64_t value[SIMT_LANES];
     } restore;
     struct held held;
+    int32_t registers[SIMT_LANES];
 };
 
 /* Lanes that will execute the instruction. */

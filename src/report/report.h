@@ -56,6 +56,10 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d);
 int report_campaign(json_t **out, const char *store, double confidence,
                     const struct report_sources *sources, struct diag *d);
 
+/* Where a campaign's program is vulnerable: {"lines": [...], "registers": [...], "fates": {word: share}}, each row with its kernel, `line` or
+ * `register`, injections `n`, and the outcomes' shares with intervals; most SDCs and DUEs first. */
+int report_map(json_t **out, const char *store, double confidence, struct diag *d);
+
 /* A word for a POSIX shell, quoted if need be. In a. */
 const char *report_shell_word(struct arena *a, const char *s);
 

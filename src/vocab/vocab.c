@@ -16,6 +16,9 @@ static const struct word moment_words[] = {
 static const struct word fate_words[] = {
 #include "vocab/fates.def"
 };
+static const struct word event_words[] = {
+#include "vocab/events.def"
+};
 static const struct word flip_words[] = {
 #include "vocab/flips.def"
 };
@@ -65,6 +68,7 @@ const struct vocab vocab_groups = {"instruction group", N_GROUPS, group_words};
 const struct vocab vocab_roles = {"role", N_ROLES, role_words};
 const struct vocab vocab_wheres = {"target", N_WHERES, where_words};
 const struct vocab vocab_moments = {"moment", N_MOMENTS, moment_words};
+const struct vocab vocab_events = {"event", N_EVENTS, event_words};
 const struct vocab vocab_fates = {"fate", N_FATES, fate_words};
 const struct vocab vocab_flips = {"flip", N_FLIPS, flip_words};
 const struct vocab vocab_scopes = {"scope", N_SCOPES, scope_words};

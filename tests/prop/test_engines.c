@@ -43,6 +43,7 @@ static void engines_agree(void **state)
         for (int e = 0; e < N_ENGINES; e++)
             print_message(" %s %llu", vocab_word(&vocab_engines, e), (unsigned long long)t.cost[e]);
         print_message("\n");
+        print_fates(&t);
         assert_true(t.n > 0 && t.outcomes[OUTCOME_SDC] > 0 && t.outcomes[OUTCOME_MASKED] > 0);
     }
 }
@@ -51,6 +52,7 @@ int main(void)
 {
     const char *given = getenv("SIEVERT_SEED"), *each = getenv("SIEVERT_FAULTS");
     seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    thorough = each != NULL;
     faults_each = each ? (unsigned)atoi(each) : faults_each;
     const struct CMUnitTest tests[] = {cmocka_unit_test(engines_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);

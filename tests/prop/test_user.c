@@ -60,11 +60,12 @@ static void engines_agree(void **state)
     struct user_program p = program(&a);
     struct tally t = {0};
     print_message("SIEVERT_SEED=%llu\n", (unsigned long long)seed);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 20; i++)
         compare_every_kind(&p.sim, "mixed", "", &t);
     print_message("%llu faults: masked %llu, SDC %llu, DUE %llu\n", (unsigned long long)t.n,
                   (unsigned long long)t.outcomes[OUTCOME_MASKED], (unsigned long long)t.outcomes[OUTCOME_SDC],
                   (unsigned long long)t.outcomes[OUTCOME_DUE]);
+    print_fates(&t);
     assert_true(t.outcomes[OUTCOME_MASKED] && t.outcomes[OUTCOME_SDC] && t.outcomes[OUTCOME_DUE]);
     user_program_fini(&p);
     arena_fini(&a);
@@ -120,6 +121,7 @@ int main(void)
 {
     const char *given = getenv("SIEVERT_SEED"), *each = getenv("SIEVERT_FAULTS");
     seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    thorough = each != NULL;
     faults_each = each ? (unsigned)atoi(each) : faults_each;
     const struct CMUnitTest tests[] = {cmocka_unit_test(engines_agree),
                                        cmocka_unit_test(stores_make_it_again)};

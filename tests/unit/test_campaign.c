@@ -379,16 +379,18 @@ static void rows_replay_bit_for_bit(void **state)
         assert_true(t.outcomes[o] > 0);
     for (uint64_t k = 0; k < 400; k += 23) {
         struct arena a = {0};
-        struct experiment_result r;
+        struct replayed r;
         struct store_injection row;
         assert_ok(store_get(s, k, &row, &a, &d), &d);
         assert_ok(campaign_replay(&r, &a, s, k, k % 2 ? ENGINE_FULL : ENGINE_REPLAY, &d), &d);
-        assert_int_equal(r.outcome, row.outcome);
-        assert_int_equal(r.n_diffs, row.n_diffs);
+        assert_int_equal(r.result.outcome, row.outcome);
+        assert_int_equal(r.result.n_diffs, row.n_diffs);
+        assert_true(r.n_events >= 1 && r.events[0].event == EVENT_STRUCK);
+        assert_string_equal(r.events[0].reg, row.reg_name);
         arena_fini(&a);
     }
     struct arena a = {0};
-    struct experiment_result r;
+    struct replayed r;
     assert_int_equal(campaign_replay(&r, &a, s, 400, ENGINE_FULL, &d), ERR_INPUT);
     arena_fini(&a);
     store_close(s, NULL);

@@ -1,0 +1,13 @@
+/* The vulnerability map as tables. */
+#ifndef CLI_MAP_H
+#define CLI_MAP_H
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+
+/* rows: what report_map made. */
+void cli_print_map(struct cli *cli, const json_t *rows);
+void cli_print_fates(struct cli *cli, const json_t *rows);
+
+#endif
