@@ -476,7 +476,7 @@ static void an_nhwc_campaign_is_labelled_as_nchw(void **state)
     assert_ok(store_each(s, true, check_row, &x, &d), &d);
     assert_true(x.sdc > 50 && x.several > 5);
     struct arena a = {0};
-    struct experiment_result r;
+    struct replayed r;
     for (uint64_t k = 0; k < 600; k += 37)
         assert_ok(campaign_replay(&r, &a, s, k, ENGINE_REPLAY, &d), &d);
     arena_fini(&a);
