@@ -1,45 +1,16 @@
-/* Measured errors kept whole: their cells as runs, drawn again elsewhere in a tensor of the same shape. */
+/* Measured errors kept whole: their cells as runs, drawn again in a tensor of the same shape. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/priv.h"
 
-/* How far the cells can move each way without leaving the tensor. */
-struct room {
-    size_t c0, c1, h0, h1, w0, w1; /* the cells' extent */
-};
-
-static struct room extent(const struct canvas *to, const struct footprint *f)
-{
-    struct room x = {SIZE_MAX, 0, SIZE_MAX, 0, SIZE_MAX, 0};
-    for (size_t i = 0; i < f->n_runs; i++) {
-        const struct run *r = &f->runs[i];
-        size_t top = r->first / to->w, bottom = r->last / to->w;
-        size_t left = top == bottom ? r->first % to->w : 0;
-        size_t right = top == bottom ? r->last % to->w : to->w - 1;
-        x.c0 = r->channel < x.c0 ? r->channel : x.c0;
-        x.c1 = r->channel > x.c1 ? r->channel : x.c1;
-        x.h0 = top < x.h0 ? top : x.h0;
-        x.h1 = bottom > x.h1 ? bottom : x.h1;
-        x.w0 = left < x.w0 ? left : x.w0;
-        x.w1 = right > x.w1 ? right : x.w1;
-    }
-    return x;
-}
-
-/* The cells, `move` further on (modulo 2^32: it may be backwards). */
-static void put_runs(struct canvas *to, const struct footprint *f, uint32_t move)
+static void put_runs(struct canvas *to, const struct footprint *f)
 {
     to->n = 0;
     for (size_t i = 0; i < f->n_runs; i++)
         for (uint32_t at = f->runs[i].first; at <= f->runs[i].last && to->n < to->max; at++)
-            to->cell[to->n++] = f->runs[i].channel * (uint32_t)to->hw + at + move;
-}
-
-static uint32_t shift(struct rng *r, size_t first, size_t last, size_t size)
-{
-    return (uint32_t)rng_below(r, size - (last - first)) - (uint32_t)first;
+            to->cell[to->n++] = f->runs[i].channel * (uint32_t)to->hw + at;
 }
 
 const struct footprint *model_footprint(struct canvas *to, const struct model *m,
@@ -57,13 +28,7 @@ const struct footprint *model_footprint(struct canvas *to, const struct model *m
     if (n->n == 0)
         return NULL;
     const struct footprint *f = &n->footprints[rng_below(to->r, n->n)];
-    struct room x = extent(to, f);
-    uint32_t c = shift(to->r, x.c0, x.c1, to->c), h = shift(to->r, x.h0, x.h1, to->h);
-    uint32_t w = shift(to->r, x.w0, x.w1, to->w);
-    put_runs(to, f, c * (uint32_t)to->hw + h * (uint32_t)to->w + w);
-    const size_t dim[4] = {1, to->c, to->h, to->w};
-    if (characterise_pattern(to->cell, to->n, dim, to->compat) != *pattern)
-        put_runs(to, f, 0); /* blocks that are told by their alignment stay where they were */
+    put_runs(to, f); /* where it was: borders, tiles and the objects' places are part of what was measured */
     return f;
 }
 

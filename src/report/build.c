@@ -127,6 +127,8 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d)
         json_object_set_new(*out, "skipped", skipped(in));
         json_object_set(*out, "sources", b.sources);
         json_object_set(*out, "ranking", rank);
+        json_object_set_new(*out, "validation",
+                            in->validation ? json_deep_copy(in->validation) : json_null());
         json_object_set_new(*out, "summary", summarise(*out));
         json_object_set_new(*out, "picture_scale", picture_scale());
         json_object_set_new(*out, "words", words());

@@ -131,6 +131,8 @@ static void ranking_rows(struct csv *c, const char *layer, const json_t *ranking
         c->impl = doc_text(e, "impl");
         row(c, "rank", basis, NAN, doc_number(e, "rank"), doc_number(e, "value"),
             doc_number(e, "lo"), doc_number(e, "hi"));
+        if (doc_at(e, "per_billion_upsets"))
+            estimate(c, "per-billion-upsets", basis, doc_at(e, "per_billion_upsets"));
     }
 }
 
@@ -146,6 +148,12 @@ int report_csv(const char *path, const json_t *report, struct diag *d)
     json_array_foreach (doc_at(report, "ranking.layers"), i, j)
         ranking_rows(&c, doc_text(j, "layer"), j, basis);
     ranking_rows(&c, "", doc_at(report, "ranking.network"), basis);
+    json_array_foreach (doc_at(report, "validation.rows"), i, j) {
+        c.layer = doc_text(j, "layer");
+        c.impl = doc_text(j, "implementation");
+        if (doc_at(j, "agreement"))
+            row(&c, "agreement", doc_text(j, "source"), NAN, NAN, doc_number(j, "agreement"), NAN, NAN);
+    }
     int rc = file_write(path, c.s.p, c.s.len, d);
     sink_free(&c.s);
     return rc;

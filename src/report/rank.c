@@ -20,6 +20,7 @@ static const char *const basis_label[] = {
 struct entry {
     const char *impl;
     struct estimate e; /* per inference: population x probability */
+    double population;
 };
 
 struct pair {
@@ -86,6 +87,11 @@ static json_t *entry_json(const struct entry *e, size_t self, const struct pair 
     json_object_set_new(j, "relative",
                         best > 0 ? json_number(e[self].e.value / best) : json_null());
     json_object_set_new(j, "ties", ties);
+    if (e[self].population > 0) { /* the same per 10^9 upsets that strike a site of it */
+        const double scale = 1e9 / e[self].population;
+        const struct estimate per = {e[self].e.value * scale, e[self].e.lo * scale, e[self].e.hi * scale, 0, 0};
+        json_object_set_new(j, "per_billion_upsets", json_estimate(&per));
+    }
     return j;
 }
 
@@ -116,7 +122,7 @@ static json_t *ranking(struct entry *e, size_t n, double alpha)
 static struct entry layer_entry(const struct contender *c, enum basis b)
 {
     struct estimate e = per_fault(c, b);
-    return (struct entry){c->impl, estimate_sum(&c->population, &e, 1)};
+    return (struct entry){c->impl, estimate_sum(&c->population, &e, 1), c->population};
 }
 
 static json_t *rank_layers(const struct contender *c, size_t n, enum basis basis, double alpha,
@@ -149,18 +155,20 @@ static json_t *rank_network(const struct contender *c, size_t n, size_t n_layers
     json_t *partial = json_array();
     for (size_t i = 0; i < n; i++) {
         size_t m = 0;
+        double total = 0;
         bool first = true;
         for (size_t j = 0; j < n; j++) {
             if (strcmp(c[j].impl, c[i].impl) != 0)
                 continue;
             first = first && j >= i;
+            total += c[j].population;
             w[m] = c[j].population;
             parts[m++] = per_fault(&c[j], basis);
         }
         if (!first)
             continue;
         if (m == n_layers)
-            e[k++] = (struct entry){c[i].impl, estimate_sum(w, parts, m)};
+            e[k++] = (struct entry){c[i].impl, estimate_sum(w, parts, m), total};
         else
             json_array_append_new(partial, json_text(c[i].impl));
     }

@@ -49,6 +49,7 @@ struct report_input {
     size_t n_skipped;
     const struct report_skip *skipped;
     const struct report_sources *sources; /* may be NULL */
+    const json_t *validation; /* models against the injections' own tensors, as study_validate; may be NULL */
 };
 
 int report_build(json_t **out, const struct report_input *in, struct diag *d);

@@ -194,6 +194,23 @@ static void models(struct sink *s, const json_t *report)
                "injections' own errors in %zu of %zu cases.", differ, n);
 }
 
+/* The safest of each layer, where there are several. */
+static void by_layer(struct sink *s, const json_t *report)
+{
+    size_t i;
+    const json_t *layer, *layers = doc_at(report, "ranking.layers");
+    json_array_foreach (layers, i, layer) {
+        const json_t *best = json_array_get(doc_at(layer, "entries"), 0);
+        const bool alone = json_array_size(doc_at(best, "ties")) == 0;
+        if (json_array_size(doc_at(layer, "entries")) < 2)
+            continue;
+        say(s, "%s%s %s%s", s->len ? ", " : "Best by layer: ", doc_text(layer, "layer"), doc_text(best, "impl"),
+            alone ? "" : " (not significantly)");
+    }
+    if (s->len)
+        say(s, ".");
+}
+
 static void partial(struct sink *s, const json_t *report)
 {
     size_t i;
@@ -229,6 +246,8 @@ json_t *summarise(const json_t *report)
     where(&s, report);
     finish(points, &s);
     models(&s, report);
+    finish(points, &s);
+    by_layer(&s, report);
     finish(points, &s);
     partial(&s, report);
     finish(points, &s);

@@ -205,7 +205,11 @@ static void ranking_row(struct table *t, const json_t *e, const char *layer, dou
     else
         put(t, 2, "0");
     put(t, 3, doc_amount(v, doc_number(e, "value")));
-    char *ties = at(t, 4);
+    const json_t *per = doc_at(e, "per_billion_upsets");
+    if (per)
+        snprintf(at(t, 4), FIELD, "%s [%s, %s]", doc_amount(v, doc_number(per, "value")),
+                 doc_amount(lo, doc_number(per, "lo")), doc_amount(hi, doc_number(per, "hi")));
+    char *ties = at(t, 5);
     size_t used = 0;
     json_t *name;
     json_array_foreach ((json_t *)doc_at(e, "ties"), k, name)
@@ -215,7 +219,7 @@ static void ranking_row(struct table *t, const json_t *e, const char *layer, dou
     if (used >= FIELD)
         snprintf(ties, FIELD, "%zu implementations", n);
     else if (n == 0)
-        put(t, 4, "-");
+        put(t, 5, "-");
     t->style[t->n_rows++] = rank == 1 ? GREEN : NULL;
 }
 
@@ -235,8 +239,8 @@ static size_t n_entries(const json_t *ranking)
 
 static void ranking_table(FILE *to, const json_t *report, bool colour)
 {
-    static const char *const head[] = {"where",    "rank", "relative", "absolute",
-                                       "no significant difference from", NULL};
+    static const char *const head[] = {"where",           "rank", "relative", "absolute",
+                                       "per 1e9 upsets", "no significant difference from", NULL};
     const json_t *layer, *layers = doc_at(report, "ranking.layers");
     const json_t *network = doc_at(report, "ranking.network");
     struct table t;
@@ -255,6 +259,43 @@ static void ranking_table(FILE *to, const json_t *report, bool colour)
     table_free(&t);
 }
 
+/* Agreement of each source of errors with the injections' own tensors; rows come cell by cell, truth first. */
+static void validation_table(FILE *to, const json_t *report, bool colour)
+{
+    const char *head[12] = {"layer", "implementation"}, *source;
+    const json_t *row, *mean, *rows = doc_at(report, "validation.rows");
+    const json_t *means = doc_at(report, "validation.mean_agreement");
+    size_t i, n = 2;
+    struct table t;
+    if (!rows)
+        return;
+    json_object_foreach ((json_t *)means, source, mean)
+        if (n + 1 < sizeof head / sizeof *head)
+            head[n++] = source;
+    fprintf(to, "%sAgreement with the injections' own tensors%s\n", colour ? BOLD : "", colour ? PLAIN : "");
+    if (table_new(&t, head, json_array_size(rows) + 1)) {
+        size_t at_row = 0, column = 2;
+        json_array_foreach (rows, i, row) {
+            const bool truth = strcmp(doc_text(row, "source"), "truth") == 0;
+            at_row += truth && i > 0;
+            t.n_rows = at_row;
+            column = truth ? 2 : column;
+            put(&t, 0, doc_text(row, "layer"));
+            put(&t, 1, doc_text(row, "implementation"));
+            for (size_t k = 2; k < n && !truth; k++)
+                if (strcmp(head[k], doc_text(row, "source")) == 0)
+                    snprintf(at(&t, k), FIELD, "%.2f %%", 100 * doc_number(row, "agreement"));
+        }
+        t.n_rows = at_row + 1;
+        put(&t, 0, "mean");
+        for (size_t k = 2; k < n; k++)
+            snprintf(at(&t, k), FIELD, "%.2f %%", 100 * doc_number(means, head[k]));
+        t.n_rows++;
+    }
+    table_print(&t, to, colour);
+    table_free(&t);
+}
+
 void report_terminal(FILE *to, const json_t *report, bool colour)
 {
     size_t i;
@@ -264,6 +305,7 @@ void report_terminal(FILE *to, const json_t *report, bool colour)
     effect_table(to, report, colour);
     if (json_array_size(doc_at(report, "cells")) > 1)
         ranking_table(to, report, colour);
+    validation_table(to, report, colour);
     fprintf(to, "%s%s%s\n", colour ? BOLD : "", doc_text(report, "summary.headline"),
             colour ? PLAIN : "");
     json_array_foreach (doc_at(report, "summary.points"), i, point)

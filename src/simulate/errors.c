@@ -184,13 +184,30 @@ static struct one_error from_model(const struct model *m, struct rng *r,
     return (struct one_error){-1, (int)draw.pattern, draw.n};
 }
 
+/* What the same fault makes of another image's value, before the bias: infinities, what is not a number, and
+ * zero are what they were; where one bit flipped, it flips; other differences are added. */
+static float transferred(float now, float golden, float faulty)
+{
+    uint32_t was, is, bits;
+    memcpy(&was, &golden, sizeof was);
+    memcpy(&is, &faulty, sizeof is);
+    if (!isfinite(faulty) || faulty == 0)
+        return faulty;
+    if (((was ^ is) & ((was ^ is) - 1)) != 0)
+        return changed(now, golden, faulty);
+    memcpy(&bits, &now, sizeof bits);
+    bits ^= was ^ is;
+    memcpy(&now, &bits, sizeof now);
+    return now;
+}
+
 static struct one_error from_campaign(const struct measured *m, const struct layer_output *layer,
                                       struct difference *out)
 {
     for (size_t k = 0; k < m->n; k++) {
         const struct difference *d = &m->diffs[k];
-        float now = layer->golden[d->index];
-        out[k] = (struct difference){d->index, now, changed(now, d->golden, d->faulty)};
+        float now = layer->golden[d->index], bare = layer->bare[d->index];
+        out[k] = (struct difference){d->index, now, changed(now, bare, transferred(bare, d->golden, d->faulty))};
     }
     return (struct one_error){m->injection, m->pattern, m->n};
 }

@@ -37,9 +37,9 @@ struct sim_options {
 };
 /* Trials go to the layers in turn or by exposure. Direct: a layer's error i takes SDC number i mod
  * (number of SDCs), so that in turn every one is used equally often; the image is drawn from
- * Philox(seed, i). The difference measured on the campaign's image is added to the image's own
- * fault-free value (NaN and infinity replace it): on the campaign's own image that is the faulty
- * tensor itself. Model: pattern, place and values drawn from Philox(seed, i) for the layer's
+ * Philox(seed, i). What was measured on the campaign's image is done to the
+ * image's own fault-free value, before the bias: where one bit had flipped it flips, zero, NaN and infinity
+ * replace it, other differences are added; on the campaign's own image that is the faulty tensor itself. Model: pattern, place and values drawn from Philox(seed, i) for the layer's
  * fault-free output before the bias is added, as the implementations compute it and campaigns hold
  * it; the differences drawn are then added likewise. The same seed gives direct and model trials
  * the same images. Trials go to a new store at path, which is removed if they cannot all be made.

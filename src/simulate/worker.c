@@ -56,7 +56,7 @@ static const float *bare_output(struct worker *w, const struct target *t, struct
 {
     int conv = nn_layer(w->net, t->layer)->conv;
     const float *bias = conv >= 0 ? nn_conv(w->net, (size_t)conv)->bias : NULL;
-    if (!bias || !t->errors.model)
+    if (!bias || t->errors.baseline)
         return golden;
     if (!s->bare)
         s->bare = arena_alloc(&w->arena, t->n * sizeof *s->bare);

@@ -35,7 +35,7 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_UINT("images", CYAML_FLAG_OPTIONAL, struct written, c.images),
     CYAML_FIELD_UINT_PTR("seed", OPTIONAL_POINTER, struct written, seed),
     CYAML_FIELD_FLOAT_PTR("epsilon", OPTIONAL_POINTER, struct written, epsilon),
-    CYAML_FIELD_SEQUENCE("layers", CYAML_FLAG_POINTER, struct written, c.layers, &name_schema, 1,
+    CYAML_FIELD_SEQUENCE("layers", OPTIONAL_POINTER, struct written, c.layers, &name_schema, 1,
                          1000),
     CYAML_FIELD_SEQUENCE("implementations", CYAML_FLAG_POINTER, struct written,
                          c.implementations, &name_schema, 1, 100),
@@ -136,7 +136,7 @@ static void complete(struct study_config *out, struct arena *a, const struct wri
     out->errors = in->errors ? in->errors : 10000;
     out->images = in->images ? in->images : 256;
     out->seed = w->seed ? *w->seed : 1;
-    out->epsilon = w->epsilon ? *w->epsilon : 1e-3;
+    out->epsilon = w->epsilon ? *w->epsilon : 0;
 }
 
 static int check_names(const char *what, char *const *names, unsigned n, const char *path,
@@ -194,6 +194,13 @@ int config_load(struct study_config *out, struct arena *a, const char *path, str
     complete(out, a, read, path);
     cyaml_free(&config, &schema, read, 0);
     return check(out, path, d);
+}
+
+void config_epsilons(double out[3], const struct study_config *c)
+{
+    out[0] = 0;
+    out[1] = 1e-6;
+    out[2] = c->epsilon != out[0] && c->epsilon != out[1] ? c->epsilon : 1e-3;
 }
 
 static json_t *names_json(char *const *names, unsigned n)

@@ -18,12 +18,14 @@ struct study_config {
     uint64_t images;     /* that errors are simulated on: the first so many */
     uint64_t seed;
     double epsilon; /* of the characterisation behind the models */
-    char **layers, **implementations;
+    char **layers, **implementations; /* no layers: all convolutions */
     unsigned layers_count, implementations_count;
 };
 
 /* Read and complete with defaults; network becomes relative to the working directory. In a. */
 int config_load(struct study_config *out, struct arena *a, const char *path, struct diag *d);
+/* The epsilons at which campaigns label: 0, 1e-6, and the models' or else 1e-3. */
+void config_epsilons(double out[3], const struct study_config *c);
 /* As JSON, for the study's folder. */
 json_t *config_json(const struct study_config *c);
 /* From that JSON, in a; ERR_INPUT if fields are missing. */

@@ -9,7 +9,8 @@
 #include "study/config.h"
 #include "study/study.h"
 
-/* Share of the images that errors are simulated on which the network gets right without faults. */
+/* Share of the images that errors are simulated on which the network gets right without faults; unknown if its
+ * answer is not one of a list. */
 static int golden_accuracy(double *out, const struct study_config *c, struct diag *d)
 {
     struct arena a = {0};
@@ -23,6 +24,9 @@ static int golden_accuracy(double *out, const struct study_config *c, struct dia
     if (rc == OK) {
         nn_output_dims(net, &shape);
         size_t classes = tensor_elems(&shape);
+        bool list = true;
+        for (int k = 2; k < shape.rank; k++)
+            list = list && shape.dim[k] == 1;
         float *scores = arena_array(&a, classes, sizeof *scores);
         for (size_t i = 0; rc == OK && i < data.n; i++) {
             size_t best = 0;
@@ -31,7 +35,7 @@ static int golden_accuracy(double *out, const struct study_config *c, struct dia
                 best = scores[k] > scores[best] ? k : best;
             right += best == data.labels[i];
         }
-        *out = (double)right / (double)data.n;
+        *out = list ? (double)right / (double)data.n : (double)NAN;
     }
     nn_free(net);
     arena_fini(&a);
@@ -66,6 +70,8 @@ static const char *const *cell_commands(struct arena *a, const struct study_conf
     const char **list = arena_array(a, 5, sizeof *list);
     const char *network = report_shell_word(a, c->network), *data = report_shell_word(a, c->dataset);
     const char *epsilon = decimal(a, c->epsilon);
+    double epsilons[3];
+    config_epsilons(epsilons, c);
     const char *simulate = arena_printf(
         a, "sievert simulate --onnx %s --data %s --layer {layer} -n %llu --images %llu --seed %llu",
         network, data, (unsigned long long)c->errors, (unsigned long long)c->images,
@@ -74,7 +80,7 @@ static const char *const *cell_commands(struct arena *a, const struct study_conf
         a,
         "sievert inject --impl {impl} --onnx %s --data %s --layer {layer} --image %llu --fault %s "
         "--eps 0,1e-6,%s -n %llu --seed %llu -o {store}",
-        network, data, (unsigned long long)c->image, report_shell_word(a, c->fault), epsilon,
+        network, data, (unsigned long long)c->image, report_shell_word(a, c->fault), decimal(a, epsilons[2]),
         (unsigned long long)c->injections, (unsigned long long)c->seed);
     list[1] = arena_printf(a, "sievert model build {store} --eps %s -o {model}", epsilon);
     list[2] = arena_printf(a, "%s --campaign {store} -o {sim_direct}", simulate);
@@ -115,6 +121,7 @@ int study_report(const char *folder, struct diag *d)
 {
     struct arena a = {0};
     struct study_config config;
+    json_t *validation = NULL;
     json_error_t error;
     const char *path = arena_printf(&a, "%s/study.json", folder);
     int rc = OK;
@@ -158,10 +165,13 @@ int study_report(const char *folder, struct diag *d)
     }
     in.cells = cells;
     read_skipped(&in, &a, json_object_get(manifest, "skipped"));
+    validation = json_load_file(arena_printf(&a, "%s/validation.json", folder), 0, NULL);
+    in.validation = validation;
     rc = golden_accuracy(&in.golden_accuracy, &config, d);
     if (rc == OK)
         rc = write_reports(&a, folder, &in, d);
 out:
+    json_decref(validation);
     json_decref(manifest);
     arena_fini(&a);
     return rc;

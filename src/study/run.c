@@ -85,9 +85,8 @@ static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
 {
     struct arena a = {0};
     struct conv_program p;
-    double epsilons[] = {0, 1e-6, 1e-3};
-    if (s->config.epsilon != epsilons[0] && s->config.epsilon != epsilons[1])
-        epsilons[2] = s->config.epsilon; /* the model's is among them */
+    double epsilons[3];
+    config_epsilons(epsilons, &s->config);
     struct campaign_options o = {
         .seed = s->config.seed,
         .n_epsilons = sizeof epsilons / sizeof *epsilons,
@@ -230,10 +229,30 @@ static void plan_cell(struct study *s, const struct study_layer *layer, const st
     c->by_model = cell_file(s, c, ".model.db");
 }
 
+/* The names of all convolutions. */
+static int all_layers(struct study_config *c, struct arena *a, struct diag *d)
+{
+    struct nn *net;
+    int rc = nn_load(&net, c->network, 1, d);
+    if (rc != OK)
+        return rc;
+    c->layers_count = (unsigned)nn_n_convs(net);
+    c->layers = arena_array(a, c->layers_count, sizeof *c->layers);
+    for (unsigned k = 0; k < c->layers_count; k++)
+        c->layers[k] = arena_strdup(a, nn_conv(net, k)->name);
+    if (c->layers_count == 0)
+        rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = c->network}, "the network has no convolution");
+    nn_free(net);
+    return rc;
+}
+
 /* Everything that can be wrong with the configuration is found here, before work begins. */
 static int plan(struct study *s, struct diag *d)
 {
     const struct study_config *c = &s->config;
+    int found = c->layers_count > 0 ? OK : all_layers(&s->config, &s->arena, d);
+    if (found != OK)
+        return found;
     size_t n_layers = c->layers_count, n_impls = c->implementations_count;
     struct study_layer *layers = arena_array(&s->arena, n_layers, sizeof *layers);
     s->cells = arena_array(&s->arena, n_layers * n_impls, sizeof *s->cells);
@@ -316,6 +335,38 @@ static int write_manifest(struct study *s, struct diag *d)
     return rc;
 }
 
+/* The models, and what other injectors do, against the injections' own tensors: where there are any. */
+static int validate_cells(struct study *s, struct diag *d)
+{
+    const char *path = arena_printf(&s->arena, "%s/validation.json", s->options->out_dir);
+    struct sim_options o = {
+        .seed = s->config.seed,
+        .n = s->config.errors,
+        .images = s->config.images,
+        .jobs = s->options->jobs,
+        .progress = on_simulation,
+        .progress_ctx = s,
+        .stop = s->options->stop,
+    };
+    bool any = false;
+    json_t *doc;
+    for (size_t i = 0; i < s->n_cells; i++)
+        any = any || s->cells[i].direct;
+    if (!any || exists(path))
+        return OK;
+    s->progress.step = "models against the injections' own errors";
+    s->step_begin = now_seconds();
+    s->step_work = 0;
+    int rc = study_validate(&doc, s->options->out_dir, &o, d);
+    if (rc != OK)
+        return rc;
+    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    rc = file_write(path, text, strlen(text), d);
+    free(text);
+    json_decref(doc);
+    return rc;
+}
+
 int study_run(const struct study_options *options, struct diag *d)
 {
     struct study s = {.options = options, .skipped = json_array(), .begin = now_seconds()};
@@ -330,6 +381,8 @@ int study_run(const struct study_options *options, struct diag *d)
         rc = run_cell(&s, &s.cells[i], d);
     if (rc == OK)
         rc = write_manifest(&s, d); /* now without the models that could not be made */
+    if (rc == OK)
+        rc = validate_cells(&s, d);
     if (rc == OK)
         rc = study_report(options->out_dir, d);
     json_decref(s.skipped);

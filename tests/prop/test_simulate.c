@@ -249,12 +249,17 @@ static void equals_plain(void **state)
         check(nn_run(net, set.images + image * 784, whole, &d), &d);
         memcpy(layer, nn_layer_output(net, nn_conv_layer(net, conv)), sizeof layer);
         for (size_t k = 0; k < row.n_diffs; k++) {
-            float faulty;
-            uint32_t at = row.diffs[k].index;
+            uint32_t at = row.diffs[k].index, now_bits, was_bits;
+            float was = golden[at], bare = layer[at] - nn_conv(net, conv)->bias[at / (ELEMS / 16)], faulty;
             memcpy(&faulty, &row.diffs[k].faulty_bits, sizeof faulty);
-            layer[at] = isfinite(faulty)
-                            ? (float)((double)layer[at] + ((double)faulty - (double)golden[at]))
-                            : faulty;
+            memcpy(&was_bits, &was, sizeof was_bits);
+            memcpy(&now_bits, &bare, sizeof now_bits);
+            now_bits ^= was_bits ^ row.diffs[k].faulty_bits;
+            if (isfinite(faulty) && faulty != 0 && __builtin_popcount(was_bits ^ row.diffs[k].faulty_bits) == 1)
+                memcpy(&faulty, &now_bits, sizeof faulty); /* one bit: the same one */
+            else if (isfinite(faulty) && faulty != 0)
+                faulty = (float)((double)bare + ((double)faulty - (double)was));
+            layer[at] = isfinite(faulty) ? (float)((double)layer[at] + ((double)faulty - (double)bare)) : faulty;
         }
         check(nn_run_from(net, nn_conv_layer(net, conv), layer, part, &d), &d);
         int best[2] = {0, 0};

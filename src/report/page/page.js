@@ -685,7 +685,21 @@ function modelsPart() {
         return [text(c.layer), implName(c.impl), range(of(c, "direct")), range(of(c, "model")),
           range(d, x => (x > 0 ? "+" : x < 0 ? "−" : "") + percent(Math.abs(x))), number(d.p, pvalue),
           text(d.p > alpha ? "no significant difference" : d.value > 0 ? "model too severe" : "model too mild", true)]; }))),
-    again(null));
+    agreementTable(), again(null));
+}
+
+/* Each source of errors against the injections' own tensors, on the same images. */
+function agreementTable() {
+  const v = report.validation;
+  if (!v) return null;
+  const sources = Object.keys(v.mean_agreement), cells = v.rows.filter(r => r.source === "truth");
+  const agreement = (c, s) => (v.rows.find(r => r.layer === c.layer && r.implementation === c.implementation &&
+    r.source === s) || {}).agreement;
+  const share = x => x === undefined ? text("") : number(x, y => `${(100 * y).toFixed(2)} %`);
+  return table("Agreement: 100 % less the mean absolute difference of the shares of masked, tolerable and critical errors",
+    ["Layer", "Implementation", ...sources.map(s => s[0].toUpperCase() + s.slice(1))],
+    [...cells.map(c => [text(c.layer), implName(c.implementation), ...sources.map(s => share(agreement(c, s)))]),
+      [text("mean"), text(""), ...sources.map(s => share(v.mean_agreement[s]))]]);
 }
 
 /* ---- Where it comes from -------------------------------------------------------------------------------------- */
