@@ -38,7 +38,7 @@ int sql_fail(const struct store *s, struct diag *d, const char *doing)
 
 int sql_damaged(const struct store *s, struct diag *d, const char *what)
 {
-    return diag_fail(d, ERR_INPUT, place(s), "damaged: %s", what);
+    return diag_fail(d, ERR_INPUT, place(s), "damaged: %s; it was left as it is", what);
 }
 
 int sql_exec(const struct store *s, const char *sql, const char *doing, struct diag *d)

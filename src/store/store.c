@@ -291,7 +291,8 @@ static int check_pages(const struct store *s, struct diag *d)
     rc = sql_step(s, q, d);
     if (rc == 1) {
         const char *said = (const char *)sqlite3_column_text(q, 0);
-        rc = said && strcmp(said, "ok") == 0 ? OK : sql_damaged(s, d, said ? said : "unreadable");
+        const char *line = said ? strrchr(said, '\n') : NULL; /* the last says what */
+        rc = said && strcmp(said, "ok") == 0 ? OK : sql_damaged(s, d, line ? line + 1 : "unreadable");
     }
     sqlite3_finalize(q);
     return rc;
@@ -330,27 +331,56 @@ static int load(struct store *s, struct diag *d)
     return rc == OK && s->writable ? sample_trim(s, d) : rc; /* killed while absorbing: too many */
 }
 
-int store_open(struct store **out, const char *path, bool writable, struct diag *d)
+static int open_once(struct store **out, const char *path, bool writable, bool checked, bool *locked_out,
+                     struct diag *d)
 {
-    off_t size;
-    uint32_t version;
     struct store *s;
-    int rc = check_header(path, &size, &version, d);
-    if (rc == OK && version < VERSION)
-        rc = store_migrate(path, version, d);
-    if (rc == OK)
-        rc = open_db(&s, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, d);
+    int rc = open_db(&s, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, d);
+    *locked_out = false;
     if (rc != OK)
         return rc;
-    if (size <= CHECK_BYTES)
+    if (checked)
         rc = check_pages(s, d);
     if (rc == OK)
         rc = load(s, d);
-    if (rc == OK)
+    if (rc == OK) {
         *out = s;
-    else
-        store_free(s);
+        return OK;
+    }
+    *locked_out = (sqlite3_errcode(s->db) & 0xff) == SQLITE_READONLY;
+    store_free(s);
     return rc;
+}
+
+/* Whoever wrote it last was killed, and what it left half done has to be undone, which readers may not. */
+static void recover(const char *path)
+{
+    struct store *s;
+    struct diag ignored = {0};
+    if (open_db(&s, path, SQLITE_OPEN_READWRITE, &ignored) == OK) {
+        sql_exec(s, "SELECT count(*) FROM sqlite_schema", "", &ignored);
+        store_free(s);
+    }
+}
+
+int store_open(struct store **out, const char *path, bool writable, struct diag *d)
+{
+    off_t size = 0;
+    uint32_t version = VERSION;
+    bool locked_out;
+    struct diag first = {0};
+    int rc = check_header(path, &size, &version, d);
+    if (rc == OK && version < VERSION)
+        rc = store_migrate(path, version, d);
+    if (rc != OK)
+        return rc;
+    rc = open_once(out, path, writable, size <= CHECK_BYTES, &locked_out, &first);
+    if (rc != OK && locked_out && !writable) {
+        recover(path);
+        first = (struct diag){0};
+        rc = open_once(out, path, writable, size <= CHECK_BYTES, &locked_out, &first);
+    }
+    return rc == OK ? OK : diag_fail(d, (enum status)rc, file_loc(path), "%s", first.msg);
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */

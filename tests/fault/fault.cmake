@@ -1,0 +1,11 @@
+# A library to be preloaded into the program, which makes its calls fail.
+add_library(fault_shim MODULE EXCLUDE_FROM_ALL ${CMAKE_CURRENT_SOURCE_DIR}/fault/shim.c)
+target_compile_options(fault_shim PRIVATE -Wno-missing-prototypes -Wno-pedantic -fno-sanitize=all)
+target_link_options(fault_shim PRIVATE -fno-sanitize=all)
+set_target_properties(fault_shim PROPERTIES PREFIX "" C_VISIBILITY_PRESET default)
+add_dependencies(tests fault_shim)
+set(survive ${CMAKE_CURRENT_SOURCE_DIR}/fault/survive.sh $<TARGET_FILE:sievert> $<TARGET_FILE:fault_shim>)
+add_test(NAME fault/survive COMMAND ${survive})
+set_tests_properties(fault/survive PROPERTIES TIMEOUT 300)
+add_test(NAME fault/survive-long COMMAND ${survive} slow)
+set_tests_properties(fault/survive-long PROPERTIES TIMEOUT 3600 LABELS slow)
