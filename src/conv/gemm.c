@@ -88,14 +88,40 @@ static bool is_matrix_product(const struct conv_problem *p)
            p->pad_bottom == 0 && p->pad_left == 0 && p->pad_right == 0;
 }
 
+/* MIOpen's im2col: the window under a tile of pixels in shared memory; where all pixels are one small tile,
+ * 4 channels to a thread group. */
+struct staging {
+    uint64_t tile_h, tile_w, channels;
+    const char *file;
+};
+static struct staging staging_for(const struct conv_problem *p)
+{
+    static const struct staging wide = {8, 32, 1, "im2col-8x32"}, small = {8, 8, 4, "im2col-8x8x4"};
+    return conv_out_h(p) <= 8 && conv_out_w(p) <= 8 ? small : wide;
+}
+
+static bool fits(const struct staging *s, const struct conv_problem *p)
+{
+    enum { WINDOW_FLOATS = 6144 }; /* as in kernels/CMakeLists.txt */
+    const uint64_t h = (s->tile_h - 1) * (uint64_t)p->stride_h + (uint64_t)(p->r - 1) * (uint64_t)p->dilation_h + 1;
+    const uint64_t w = (s->tile_w - 1) * (uint64_t)p->stride_w + (uint64_t)(p->s - 1) * (uint64_t)p->dilation_w + 1;
+    return s->channels * h * w <= WINDOW_FLOATS;
+}
+
 static void plan_im2col(struct conv_plan *plan, const struct conv_problem *p, int image, int columns,
                         uint64_t rows, uint64_t pixels)
 {
     enum { BLOCK = 256 };
     const uint64_t groups = (uint64_t)p->groups;
+    const struct staging s = staging_for(p);
+    const bool staged = p->layout == LAYOUT_NCHW && fits(&s, p);
     struct plan_launch *l =
-        plan_launch(plan, "im2col", "im2col", BLOCK, "im2col%s", layout_suffix(p));
-    if (p->layout == LAYOUT_NHWC)
+        staged ? plan_launch(plan, "im2col", "im2col_staged", BLOCK, "%s", s.file)
+               : plan_launch(plan, "im2col", "im2col", BLOCK, "im2col%s", layout_suffix(p));
+    if (staged)
+        plan_grid(l, div_up((uint64_t)conv_out_h(p), s.tile_h) * div_up((uint64_t)conv_out_w(p), s.tile_w),
+                  div_up((uint64_t)p->c, s.channels), 1);
+    else if (p->layout == LAYOUT_NHWC)
         plan_grid(l, div_up(pixels * rows / groups, BLOCK), groups, 1);
     else
         plan_grid(l, div_up(pixels, BLOCK), rows, 1);

@@ -1,6 +1,7 @@
 /* Every implementation, run natively by PoCL from the same OpenCL source as the PTX, against the naive
- * double-precision loop: on every fourth shape of the common grid with the planner's tile, or, with the
- * argument "all", on all shapes with every tile (PoCL takes a second to compile each). */
+ * double-precision loop and against the simulator's bits: on every fourth shape of the common grid with the
+ * planner's tile, or, with the argument "all", on all shapes with every tile (PoCL takes a second to compile
+ * each). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,9 +19,17 @@ struct trial {
     struct conv_data *data;
     const struct conv_impl *impl;
     const char *shape;
-    int n;
+    struct simt *simt;
+    int n, n_same;
     bool all;
 };
+
+/* Each output is one chain of fma() in a fixed order: no compiler may give other bits. Elsewhere a*b + c may
+ * or may not be fused. */
+static bool is_one_chain(const struct conv_impl *impl)
+{
+    return strncmp(impl->name, "direct", 6) == 0 || strstr(impl->name, "gemm");
+}
 
 static void try_tile(const char *tile, void *ctx)
 {
@@ -33,6 +42,16 @@ static void try_tile(const char *tile, void *ctx)
     const double error = conv_data_error(t->data);
     if (!(error <= conv_tolerance(t->impl)))
         fail_msg("%s %s %s: relative error %g", t->impl->name, tile, t->shape, error);
+    float *simulated = arena_array(&t->data->arena, t->data->n_out, sizeof *simulated);
+    struct conv_program program;
+    assert_int_equal(conv_prepare(&program, &t->data->arena, &t->data->problem, t->impl, tile, t->data->in,
+                                  t->data->filter, &d), OK);
+    conv_simulate(t->simt, &program, simulated);
+    conv_program_fini(&program);
+    const bool same = memcmp(simulated, t->data->out, t->data->n_out * sizeof *simulated) == 0;
+    if (!same && is_one_chain(t->impl))
+        fail_msg("%s %s %s: not the bits that the simulator gives", t->impl->name, tile, t->shape);
+    t->n_same += same;
     t->n++;
 }
 
@@ -55,7 +74,7 @@ static void test_grid(void **state)
         }
         conv_data_fini(&data);
     }
-    print_message("%d runs on %s\n", t.n, native_device(t.native));
+    print_message("%d runs on %s, %d bit-identical\n", t.n, native_device(t.native), t.n_same);
 }
 
 int main(int argc, char **argv)
@@ -65,9 +84,10 @@ int main(int argc, char **argv)
         printf("SKIP: no OpenCL CPU device (Debian: pocl-opencl-icd)\n");
         return 77;
     }
-    struct trial t = {.native = native, .all = argc > 1 && strcmp(argv[1], "all") == 0};
+    struct trial t = {.native = native, .simt = simt_new(), .all = argc > 1 && strcmp(argv[1], "all") == 0};
     const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_grid, &t)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    simt_free(t.simt);
     native_close(native);
     return failed;
 }
