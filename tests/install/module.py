@@ -25,6 +25,9 @@ for k in range(3):
                        for c in range(2) for r in range(3) for s in range(3))
             assert abs(run.output[k * 16 + p * 4 + q] - want) < 1e-5
 assert run.thread_instructions > 48 and run.dim == sizes.output_dim
+# Tensors stay NCHW when those in the GPU's memory are not.
+nhwc = sievert.convolve("implicit-gemm", SHAPE + ":nhwc", x, w)
+assert all(abs(a - b) < 1e-5 for a, b in zip(nhwc.output, run.output)) and nhwc.dim == run.dim
 
 folder = tempfile.mkdtemp()
 store = os.path.join(folder, "run.db")

@@ -214,6 +214,40 @@ static void test_limits(void **state)
     }
 }
 
+/* Large tiles where there is enough to do for all processors, small ones where there is not. */
+static void test_planner(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *impl, *shape, *asked, *tile;
+    } c[] = {
+        {"implicit-gemm", "32x256x56x56:256x3x3:p1", "", "128x128x8"},
+        {"implicit-gemm", "32x256x56x56:256x3x3:p1:nhwc", "", "128x128x8"},
+        {"implicit-gemm", "8x64x56x56:64x3x3:p1", "", "64x64x8"},
+        {"implicit-gemm", "1x6x14x14:16x5x5", "", "32x32x8"},
+        {"implicit-gemm", "32x3x112x112:8x3x3:p1", "", "16x64x4"},
+        {"implicit-gemm", "32x3x112x112:8x3x3:p1:nhwc", "", "64x16x4"},
+        {"implicit-gemm", "1x6x14x14:16x5x5", "128x128x8-16x1", "128x128x8-16x1"},
+        {"implicit-gemm-v4r1", "32x256x56x56:256x3x3:p1", "", "128x128x8-wide"},
+        {"implicit-gemm-v4r1", "8x6x14x14:16x5x5", "", "64x64x8-wide"},
+        {"fft", "32x256x14x14:512x3x3:p1", "", "64x32x8"},
+        {"fft", "1x6x14x14:16x5x5", "", "16x16x8"},
+        {"direct-tiled", "1x6x14x14:16x5x5", "", "16x16"},
+        {"direct-1x1", "1x6x14x14:64x1x1", "", "32x2"},
+    };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        const struct conv_problem p = parse(c[i].shape);
+        const struct conv_impl *impl;
+        struct conv_plan plan;
+        struct arena a = {0};
+        assert_int_equal(conv_find(&impl, c[i].impl, NULL), OK);
+        assert_int_equal(conv_make_plan(&plan, &a, &p, impl, c[i].asked, NULL), OK);
+        if (strcmp(plan.tile, c[i].tile) != 0)
+            fail_msg("%s %s: tile %s, not %s", c[i].impl, c[i].shape, plan.tile, c[i].tile);
+        arena_fini(&a);
+    }
+}
+
 /* The words of a limit, and that of no limit. */
 static void test_limits_text(void **state)
 {
@@ -255,7 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse), cmocka_unit_test(test_canonical), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_noise), cmocka_unit_test(test_find),     cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_planner), cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
