@@ -110,6 +110,27 @@ static size_t fortran_index(const struct header *h, size_t i)
     return at;
 }
 
+/* The dictionary of a file, in a, and where its data start. */
+static int read_header(struct text t, struct arena *a, const char **dict, size_t *start, struct diag *d)
+{
+    struct loc at = {.file = t.name};
+    const unsigned char *p = (const unsigned char *)t.ptr;
+    if (t.len < 10 || memcmp(p, MAGIC, sizeof MAGIC) != 0)
+        return diag_fail(d, ERR_INPUT, at, "not a .npy file");
+    int version = p[6];
+    *start = version == 1 ? 10 : 12;
+    if (version < 1 || version > 3 || t.len < *start)
+        return diag_fail(d, ERR_INPUT, at, ".npy version %d: 1 to 3 are known", version);
+    size_t header_len = p[8] | (size_t)p[9] << 8;
+    if (version > 1)
+        header_len |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
+    if (header_len > t.len - *start)
+        return diag_fail(d, ERR_INPUT, at, "truncated: the header says %zu bytes", header_len);
+    *dict = arena_strndup(a, t.ptr + *start, header_len);
+    *start += header_len;
+    return OK;
+}
+
 int npy_read(struct tensor *out, struct arena *a, const char *path, struct diag *d)
 {
     struct text t;
@@ -121,19 +142,11 @@ int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d
 {
     struct loc at = {.file = t.name};
     const unsigned char *p = (const unsigned char *)t.ptr;
-    if (t.len < 10 || memcmp(p, MAGIC, sizeof MAGIC) != 0)
-        return diag_fail(d, ERR_INPUT, at, "not a .npy file");
-    int version = p[6];
-    size_t start = version == 1 ? 10 : 12;
-    if (version < 1 || version > 3 || t.len < start)
-        return diag_fail(d, ERR_INPUT, at, ".npy version %d: 1 to 3 are known", version);
-    size_t header_len = p[8] | (size_t)p[9] << 8;
-    if (version > 1)
-        header_len |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
-    if (header_len > t.len - start)
-        return diag_fail(d, ERR_INPUT, at, "truncated: the header says %zu bytes", header_len);
-
-    const char *dict = arena_strndup(a, t.ptr + start, header_len);
+    const char *dict;
+    size_t start;
+    int rc = read_header(t, a, &dict, &start, d);
+    if (rc != OK)
+        return rc;
     struct header h = {0};
     if (!parse_descr(&h, find_key(dict, "descr")))
         return diag_fail(d, ERR_INPUT, at, "element type is not float16, float32 or float64");
@@ -149,11 +162,11 @@ int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d
     for (int i = 0; i < h.rank; i++)
         if (__builtin_mul_overflow(n, h.dim[i], &n))
             return diag_fail(d, ERR_INPUT, at, "shape overflows");
-    if (__builtin_mul_overflow(n, (size_t)h.bytes, &bytes) || bytes > t.len - start - header_len)
+    if (__builtin_mul_overflow(n, (size_t)h.bytes, &bytes) || bytes > t.len - start)
         return diag_fail(d, ERR_INPUT, at, "truncated: %zu elements of %d bytes expected, %zu bytes there",
-                         n, h.bytes, t.len - start - header_len);
-    const unsigned char *data = p + start + header_len;
-    if (h.bytes == 4 && !h.swap && !h.fortran && (start + header_len) % 64 == 0 && n > 0) {
+                         n, h.bytes, t.len - start);
+    const unsigned char *data = p + start;
+    if (h.bytes == 4 && !h.swap && !h.fortran && start % 64 == 0 && n > 0) {
         *out = (struct tensor){.rank = h.rank, .data = (float *)(uintptr_t)data};
         memcpy(out->dim, h.dim, sizeof out->dim);
         return OK; /* the file's own copy in a serves, as aligned as any tensor */
@@ -166,19 +179,19 @@ int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d
     return OK;
 }
 
-int npy_write(const char *path, const struct tensor *t, struct diag *d)
+/* Header and data -> file. */
+static int write_file(const char *path, const char *type, int rank, const size_t *dim, const void *data, size_t bytes,
+                      struct diag *d)
 {
     struct arena a = {0};
-    size_t n = tensor_elems(t);
     char shape[256] = "", dict[384];
     size_t used = 0;
-    for (int i = 0; i < t->rank; i++)
-        used += (size_t)snprintf(shape + used, sizeof shape - used, "%zu,%s", t->dim[i],
-                                 i + 1 < t->rank ? " " : "");
-    int len = snprintf(dict, sizeof dict, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }",
-                       shape);
+    for (int i = 0; i < rank; i++)
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%zu,%s", dim[i], i + 1 < rank ? " " : "");
+    int len = snprintf(dict, sizeof dict, "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }",
+                       type[1] == '1' ? "|" : "<", type, shape);
     size_t header = (10 + (size_t)len + 1 + 63) / 64 * 64; /* the data starts at a multiple of 64 */
-    unsigned char *p = arena_alloc(&a, header + n * sizeof(float));
+    unsigned char *p = arena_alloc(&a, header + bytes);
     memcpy(p, MAGIC, sizeof MAGIC);
     p[6] = 1;
     p[8] = (unsigned char)(header - 10);
@@ -186,8 +199,97 @@ int npy_write(const char *path, const struct tensor *t, struct diag *d)
     memset(p + 10, ' ', header - 10);
     memcpy(p + 10, dict, (size_t)len);
     p[header - 1] = '\n';
-    memcpy(p + header, t->data, n * sizeof(float));
-    int rc = file_write(path, p, header + n * sizeof(float), d);
+    memcpy(p + header, data, bytes);
+    int rc = file_write(path, p, header + bytes, d);
     arena_fini(&a);
     return rc;
+}
+
+int npy_write(const char *path, const struct tensor *t, struct diag *d)
+{
+    return write_file(path, "f4", t->rank, t->dim, t->data, tensor_elems(t) * sizeof(float), d);
+}
+
+/* ---- Any kind of number ------------------------------------------------------------------------ */
+static size_t element_bytes(const char *type)
+{
+    static const char *const types[] = {"i1", "u1", "b1", "i2", "u2", "f2", "i4", "u4", "f4", "i8", "u8", "f8"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(type, types[i]) == 0)
+            return (size_t)(type[1] - '0');
+    return 0;
+}
+
+bool npy_new_words(struct npy_words *out, struct arena *a, const char *type, size_t n)
+{
+    size_t bytes = element_bytes(type), words = n > SIZE_MAX / 16 ? 0 : (n * bytes + 3) / 4;
+    *out = (struct npy_words){.rank = 1, .dim = {n}};
+    if (!words || words > MAX_BYTES / 4)
+        return false;
+    memcpy(out->type, type, 3);
+    out->words = tensor_new(a, 1, &words);
+    return out->words.data != NULL;
+}
+
+/* "<i4" or "|u1" between quotes. */
+static bool element_type(const char *descr, char type[4])
+{
+    if (!descr || strlen(descr) < 5 || !strchr("<|=", descr[1]))
+        return false;
+    type[0] = descr[2];
+    type[1] = descr[3];
+    type[2] = 0;
+    return descr[4] == descr[0] && element_bytes(type);
+}
+
+int npy_read_words(struct npy_words *out, struct arena *a, const char *path, struct diag *d)
+{
+    struct text t;
+    struct loc at = {.file = path};
+    struct header h = {0};
+    const char *dict;
+    char type[4];
+    size_t start, n = 1;
+    int rc = file_read(&t, a, path, MAX_BYTES, d);
+    if (rc == OK)
+        rc = read_header(t, a, &dict, &start, d);
+    if (rc != OK)
+        return rc;
+    const char *order = find_key(dict, "fortran_order");
+    if (!element_type(find_key(dict, "descr"), type) || !order || strncmp(order, "False", 5) != 0)
+        return diag_fail(d, ERR_INPUT, at, "elements are not little-endian numbers in C order");
+    if (!parse_shape(&h, find_key(dict, "shape")))
+        return diag_fail(d, ERR_INPUT, at, "malformed header (at most %d dimensions)", TENSOR_MAX_RANK);
+    for (int i = 0; i < h.rank; i++)
+        if (__builtin_mul_overflow(n, h.dim[i], &n))
+            return diag_fail(d, ERR_INPUT, at, "shape overflows");
+    if (!npy_new_words(out, a, type, n) || n * element_bytes(type) > t.len - start)
+        return diag_fail(d, ERR_INPUT, at, "truncated or empty: %zu elements expected, %zu bytes there", n,
+                         t.len - start);
+    out->rank = h.rank;
+    memcpy(out->dim, h.dim, sizeof h.dim);
+    memcpy(out->words.data, t.ptr + start, n * element_bytes(type));
+    return OK;
+}
+
+int npy_write_words(const char *path, const struct npy_words *w, struct diag *d)
+{
+    size_t n = 1;
+    for (int i = 0; i < w->rank; i++)
+        n *= w->dim[i];
+    return write_file(path, w->type, w->rank, w->dim, w->words.data, n * element_bytes(w->type), d);
+}
+
+char npy_kind(const char *path)
+{
+    struct arena a = {0};
+    struct text t;
+    const char *dict, *descr = NULL;
+    size_t start;
+    char type[4] = {0};
+    if (file_read(&t, &a, path, MAX_BYTES, NULL) == OK && read_header(t, &a, &dict, &start, NULL) == OK)
+        descr = find_key(dict, "descr");
+    char kind = element_type(descr, type) ? type[0] : 0;
+    arena_fini(&a);
+    return kind;
 }

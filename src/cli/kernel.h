@@ -9,6 +9,7 @@ struct kernel_args {
     const char *kernel;
     struct doubles grid, block;
     int shared;
+    bool lazy;
 };
 
 #define KERNEL_OPTIONS(type, field, letter)                                                        \
@@ -16,7 +17,9 @@ struct kernel_args {
      offsetof(type, field.kernel)},                                                                \
     {"grid", 0, OPT_DOUBLES, "X,Y,Z", "thread blocks [1]", offsetof(type, field.grid)},            \
     {"block", 0, OPT_DOUBLES, "X,Y,Z", "threads of a block [1]", offsetof(type, field.block)},     \
-    {"shared", 0, OPT_INT, "BYTES", "dynamic shared memory", offsetof(type, field.shared)}
+    {"shared", 0, OPT_INT, "BYTES", "dynamic shared memory", offsetof(type, field.shared)},        \
+    {"lazy", 0, OPT_FLAG, NULL, "refuse unsupported instructions only where they are reached",     \
+     offsetof(type, field.lazy)}
 
 void kernel_defaults(struct kernel_args *o);
 /* Of the operands FILE.ptx ARGUMENT...; all belongs to the command's arena, but for user_program_fini. */

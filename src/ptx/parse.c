@@ -873,7 +873,9 @@ static int parse_function(struct parser *p)
         b->params = params;
         b->n_params = n_params;
     }
-    if (parse_punct(p, ';')) {
+    if (parse_punct(p, ';')) { /* the names of a declaration are nobody's */
+        for (size_t i = first_symbol; i < p->symbols.n; i++)
+            symbol_at(p, i)->owner = -2;
         p->body = -1;
         names_forget(&p->names, mark);
         lex_next(&p->x);

@@ -1,5 +1,5 @@
-/* The launch and its arguments as JSON: {"file", "kernel", "grid", "block", "shared", "arguments"}; an argument is a
- * text as on the command line, or {"text", "dim"} where a file was read. */
+/* The launch and its arguments as JSON: {"file", "kernel", "grid", "block", "shared", "arguments"}, and
+ * "lazy" if that is true; an argument is a text as on the command line, or {"text", "dim"} where a file was read. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,8 @@ const char *user_save(struct arena *a, const char *file, const struct user_args 
     json_t *doc = json_pack("{s:s, s:s, s:o, s:o, s:I, s:o}", "file", file, "kernel",
                             ptx_kernel_name(p->kernel), "grid", triple(args->grid), "block",
                             triple(args->block), "shared", (json_int_t)args->shared, "arguments", list);
+    if (args->lazy)
+        json_object_set_new(doc, "lazy", json_true());
     char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     const char *out = arena_strdup(a, text ? text : "{}");
     free(text);
@@ -82,7 +84,8 @@ int user_load(struct user_args *out, struct user_saved *saved, const char **file
     const char *name = json_string_value(json_object_get(doc, "file"));
     const char *kernel = json_string_value(json_object_get(doc, "kernel"));
     json_int_t shared = json_integer_value(json_object_get(doc, "shared"));
-    *out = (struct user_args){.n = json_array_size(list), .shared = (uint32_t)shared};
+    *out = (struct user_args){.n = json_array_size(list), .shared = (uint32_t)shared,
+                              .lazy = json_is_true(json_object_get(doc, "lazy"))};
     bool good = name && kernel && shared >= 0 && shared <= UINT32_MAX &&
                 read_triple(json_object_get(doc, "grid"), out->grid) &&
                 read_triple(json_object_get(doc, "block"), out->block);

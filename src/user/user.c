@@ -1,6 +1,7 @@
 /* Kernel, launch, arguments and memory put together. */
 #include "user/user.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,24 +73,88 @@ static int take_saved(struct job *j, struct user_buffer *b, const struct user_di
     return OK;
 }
 
-/* "zeros:N", "fill:N:X" or a file name. */
+/* A file as it is: integers, and floats where asked for. */
+static int read_others(struct job *j, struct user_buffer *b, const char *path)
+{
+    b->other = ARENA_NEW(j->a, struct npy_words);
+    int rc = npy_read_words(b->other, j->a, path, j->d);
+    b->tensor = b->other->words;
+    return rc;
+}
+
+static int read_file(struct job *j, size_t index, struct user_buffer *b)
+{
+    bool raw = strncmp(b->name, "raw:", 4) == 0;
+    if (j->saved)
+        return take_saved(j, b, &j->saved->dims[index]);
+    if (raw)
+        return read_others(j, b, b->name + 4);
+    char kind = npy_kind(b->name);
+    return kind && kind != 'f' ? read_others(j, b, b->name) : npy_read(&b->tensor, j->a, b->name, j->d);
+}
+
+/* One element of a type, from its text; false if that is no such number. */
+static bool element_of(const char *text, const char *type, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    if (type[0] != 'f') {
+        *out = *text == '-' ? (uint64_t)strtoll(text, &end, 0) : strtoull(text, &end, 0);
+        return end != text && !*end && !errno;
+    }
+    double v = strtod(text, &end);
+    float narrow = (float)v;
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof bits);
+    *out = bits;
+    if (type[1] == '8')
+        memcpy(out, &v, sizeof v);
+    else if (type[1] == '2' && v != 0) /* of halves, zero alone */
+        return false;
+    return end != text && !*end;
+}
+
+/* zeros:N[:TYPE] fill:N:X[:TYPE] */
+static int make_buffer(struct job *j, struct user_buffer *b)
+{
+    static const char *const words[][2] = {{"i8", "i1"},  {"u8", "u1"},  {"i16", "i2"}, {"u16", "u2"},
+                                           {"i32", "i4"}, {"u32", "u4"}, {"i64", "i8"}, {"u64", "u8"},
+                                           {"f16", "f2"}, {"f32", "f4"}, {"f64", "f8"}};
+    bool fill = b->name[0] == 'f';
+    char *end, *part[3] = {0}, *rest = arena_strdup(j->a, strchr(b->name, ':') + 1);
+    int n_parts = 0;
+    const char *type = "f4";
+    for (char *p = rest; p && n_parts < 3; n_parts++) {
+        part[n_parts] = p;
+        p = strchr(p, ':');
+        if (p)
+            *p++ = 0;
+    }
+    bool known = n_parts < 2 + fill; /* the type, if there is one */
+    for (size_t i = 0; i < sizeof words / sizeof *words && !known; i++)
+        if ((known = strcmp(part[1 + fill], words[i][0]) == 0))
+            type = words[i][1];
+    unsigned long long n = strtoull(part[0], &end, 0);
+    uint64_t v = 0;
+    bool good = n > 0 && n <= 1ull << 32 && !*end && end != part[0] && n_parts >= 1 + fill &&
+                known && n_parts <= 2 + fill &&
+                (!fill || element_of(part[1], type, &v));
+    struct npy_words *w = ARENA_NEW(j->a, struct npy_words);
+    if (!good || !npy_new_words(w, j->a, type, (size_t)n))
+        return bad_argument(j, b->name,
+                            "expected zeros:N or fill:N:X with N from 1 to 2^32, and perhaps :TYPE like :i32");
+    size_t bytes = (size_t)(type[1] - '0');
+    for (size_t i = 0; v && i < n; i++)
+        memcpy((char *)w->words.data + i * bytes, &v, bytes);
+    b->tensor = w->words;
+    b->other = strcmp(type, "f4") == 0 ? NULL : w;
+    return OK;
+}
+
 static int read_buffer(struct job *j, size_t index, struct user_buffer *b)
 {
-    bool fill = strncmp(b->name, "fill:", 5) == 0;
-    b->from_file = !fill && strncmp(b->name, "zeros:", 6) != 0;
-    if (b->from_file)
-        return j->saved ? take_saved(j, b, &j->saved->dims[index])
-                        : npy_read(&b->tensor, j->a, b->name, j->d);
-    char *end;
-    unsigned long long n = strtoull(strchr(b->name, ':') + 1, &end, 0);
-    double x = fill && *end == ':' ? strtod(end + 1, &end) : 0;
-    if (n == 0 || n > 1ull << 32 || *end)
-        return bad_argument(j, b->name, "expected zeros:N or fill:N:X with N from 1 to 2^32");
-    size_t dim = (size_t)n;
-    b->tensor = tensor_new(j->a, 1, &dim);
-    for (size_t i = 0; i < dim && x != 0; i++)
-        b->tensor.data[i] = (float)x;
-    return OK;
+    b->from_file = strncmp(b->name, "fill:", 5) != 0 && strncmp(b->name, "zeros:", 6) != 0;
+    return b->from_file ? read_file(j, index, b) : make_buffer(j, b);
 }
 
 static int put_buffer(struct job *j, size_t index, const char *text)
@@ -189,7 +254,7 @@ static void keep_data(struct job *j)
 static int find_kernel(struct job *j, struct text text)
 {
     struct ptx_module *m;
-    int rc = ptx_parse(&m, j->a, text, j->d);
+    int rc = ptx_parse_with(&m, j->a, text, &(struct ptx_options){.lazy = j->args->lazy}, j->d);
     if (rc != OK)
         return rc;
     if (!j->args->kernel && ptx_n_kernels(m) == 1) {
@@ -209,7 +274,8 @@ static int make_launch(struct job *j)
     memcpy(l->block, j->args->block, sizeof l->block);
     j->p->sim.n_launches = 1;
     j->p->sim.launches = l;
-    return simt_check_launch(l, j->d);
+    int rc = simt_load_globals(j->p->sim.mem, l->kernel, &l->globals, j->d);
+    return rc == OK ? simt_check_launch(l, j->d) : rc;
 }
 
 static uint64_t fnv(const char *text, size_t n)

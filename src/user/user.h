@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/npy.h"
 #include "base/tensor.h"
 #include "simt/simt.h"
 
@@ -11,21 +12,27 @@
 struct user_args {
     const char *kernel; /* NULL: the only one */
     uint32_t grid[3], block[3], shared;
+    bool lazy; /* instructions that are not supported trap where they are reached */
     size_t n;
     const char *const *arg;
 };
 #define USER_ARGUMENTS                                                                             \
     "Arguments, in the order of the kernel's parameters:\n"                                        \
     "  i32:N u32:N i64:N u64:N f32:X f64:X   a number\n"                                           \
-    "  FILE.npy[=OUT.npy]                    a buffer of float32 from a file\n"                    \
-    "  zeros:N[=OUT.npy]  fill:N:X[=OUT.npy] a buffer of N float32, zero or all X\n"
+    "  FILE.npy[=OUT.npy]                    a buffer from a file: floats as float32, integers as\n" \
+    "                                        they are\n"                                          \
+    "  raw:FILE.npy[=OUT.npy]                the same, but floats as they are, too\n"              \
+    "  zeros:N[=OUT.npy]  fill:N:X[=OUT.npy] a buffer of N float32, zero or all X; of N others:\n" \
+    "                                        zeros:N:TYPE, fill:N:X:TYPE with TYPE from i8 u8 i16\n" \
+    "                                        u16 i32 u32 i64 u64 f16 f32 f64\n"
 
 struct user_buffer {
     const char *name;     /* as the argument was written, without =OUT.npy */
     const char *output;   /* NULL: not marked as an output */
     bool from_file;
     uint64_t address;
-    struct tensor tensor; /* what it holds before the launch */
+    struct tensor tensor; /* what it holds before the launch; of other numbers than float32: their words */
+    struct npy_words *other; /* what they are, or NULL */
 };
 
 struct user_program {

@@ -1,5 +1,5 @@
 /* Any bytes as PTX: parse, print, parse that, run each kernel for a moment. Nothing may crash, hang or
- * reach memory that is not the simulated program's. */
+ * reach memory that is not the simulated program's. fuzz_programs.c makes kernels of the bytes instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,10 @@
 #include "ptx/insn.h"
 #include "simt/priv.h"
 #include "simt/simt.h"
+
+#ifdef FUZZ_PROGRAMS
+#include "programs.h"
+#endif
 
 enum { MAX_BYTES = 1 << 16 };
 
@@ -22,7 +26,8 @@ static void run(const struct ptx_kernel *k, struct simt_mem *m, uint64_t buffer)
         if (ptx_param_at(k, i).bytes == 8)
             memcpy(params + ptx_param_at(k, i).offset, &buffer, 8);
     l.params = params;
-    if (simt_check_launch(&l, NULL) == OK && k->local_bytes < 1 << 16) {
+    if (k->global_bytes < 1 << 20 && simt_load_globals(m, k, &l.globals, NULL) == OK &&
+        simt_check_launch(&l, NULL) == OK && k->local_bytes < 1 << 16) {
         struct simt *s = simt_new();
         simt_run(s, m, &l, 0, 2, &o, &r);
         simt_free(s);
@@ -39,10 +44,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > MAX_BYTES)
         return 0;
     struct text t = {"fuzz.ptx", arena_strndup(&a, (const char *)data, size), size};
-    if (ptx_parse(&m, &a, t, &d) == OK) {
+#ifdef FUZZ_PROGRAMS
+    t = program_of(&a, data, size);
+    data = (const uint8_t *)t.ptr;
+    size = t.len;
+#endif
+    struct ptx_options lazy = {.lazy = size & 1};
+    if (ptx_parse_with(&m, &a, t, &lazy, &d) == OK) {
         char *printed = ptx_print(&a, m);
         struct text p = {"printed.ptx", printed, strlen(printed)};
-        if (memchr(data, 0, size) == NULL && ptx_parse(&again, &a, p, &d) != OK) {
+        if (memchr(data, 0, size) == NULL && ptx_parse_with(&again, &a, p, &lazy, &d) != OK) {
             fprintf(stderr, "printed text does not parse: %d:%d: %s\n", d.line, d.col, d.msg);
             abort();
         }

@@ -1,6 +1,6 @@
 # sievert_fuzz(NAME N LIBS): fuzz_NAME.c. Its corpus, the folder NAME, is replayed and mutated N times in ordinary
 # tests (driver.c). With clang and -DSIEVERT_SANITIZE=ON, fuzz_NAME_libfuzzer (not part of any target) searches
-# on: give it a folder.
+# on: give it a folder. `make fuzz` does for ptx and programs.
 function(sievert_fuzz name n)
   add_executable(fuzz_${name} EXCLUDE_FROM_ALL fuzz/fuzz_${name}.c fuzz/driver.c)
   target_link_libraries(fuzz_${name} PRIVATE ${ARGN})
@@ -20,3 +20,5 @@ endfunction()
 sievert_fuzz(ptx 3000 sv_simt sv_ptx sv_vocab sv_base)
 sievert_fuzz(npy 30000 sv_base)
 sievert_fuzz(model 2000 sv_model sv_characterise sv_vocab sv_base)
+# Bytes that choose statements of kernels: they get as far as the interpreter.
+sievert_fuzz(programs 2000 sv_simt sv_ptx sv_vocab sv_base)

@@ -252,7 +252,7 @@ static bool agree(const struct type *t, const struct row *row, const void *mine,
     case FINITE: return !in.finite || x == y;
     case NUMBERS: return in.nan || x == y;
     case NORMALS: return in.denormal || distance(x, y, t->bytes) == 0;
-    case LOOSE: return !isfinite(x) || !isfinite(y) || fabs(x - y) <= 1e-5 * in.scale;
+    case LOOSE: return !isfinite(x) || !isfinite(y) || !(fabs(x - y) > 1e-5 * in.scale);
     default: return distance(x, y, t->bytes) <= 2.0 * row->ulp;
     }
 }

@@ -27,3 +27,9 @@ od -A n -t f4 -j 128 -N 16 out.npy
 "$SIEVERT" run twice.ptx --kernel thrice zeros:100 i32:1
 sed 's/add.rn.f32/tex.1d.v4.f32/' twice.ptx > odd.ptx
 "$SIEVERT" run odd.ptx zeros:100 i32:1
+"$SIEVERT" run odd.ptx --lazy zeros:100 i32:0
+"$SIEVERT" run odd.ptx --lazy zeros:100 i32:1
+"$SIEVERT" run twice.ptx fill:3:-7:i16=ints.npy i32:0
+od -A n -t d2 -j 128 ints.npy
+"$SIEVERT" run twice.ptx ints.npy=again.npy i32:0 && cmp ints.npy again.npy
+"$SIEVERT" run twice.ptx zeros:3:i12 i32:0
