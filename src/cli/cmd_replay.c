@@ -198,6 +198,24 @@ static int write_tensors(const struct replay_args *o, struct arena *a, const str
     return rc == OK && o->faulty ? npy_write(o->faulty, &t, d) : rc;
 }
 
+/* The store that the injection was made in: a study over several images has one for each beside the one of all,
+ * NAME.K.db beside NAME.db, each with its share of the injections. */
+static int open_store(struct store **out, struct cli *cli, uint64_t number)
+{
+    const char *path = cli->operands[0], *end = strrchr(path, '.');
+    int rc = store_open(out, path, false, &cli->diag);
+    const struct store_campaign *c = rc == OK ? store_campaign(*out) : NULL;
+    const size_t batch = c ? strtoul(c->shape, NULL, 10) : 0, n = batch ? c->dim[0] / batch : 1;
+    if (rc != OK || n <= 1 || !end || number >= c->planned)
+        return rc;
+    size_t k = 0;
+    while (k + 1 < n && number >= c->planned * (k + 1) / n)
+        k++;
+    const char *part = arena_printf(&cli->arena, "%.*s.%zu%s", (int)(end - path), path, k, end);
+    rc = store_close(*out, &cli->diag);
+    return rc == OK ? store_open(out, part, false, &cli->diag) : rc;
+}
+
 int run_replay(struct cli *cli, void *args)
 {
     struct replay_args *o = args;
@@ -212,7 +230,7 @@ int run_replay(struct cli *cli, void *args)
     if (rc != OK)
         return rc;
     struct store *s;
-    rc = store_open(&s, cli->operands[0], false, &cli->diag);
+    rc = open_store(&s, cli, number);
     if (rc != OK)
         return rc;
     struct store_injection row;

@@ -31,11 +31,15 @@ static int add_measured(void *ctx, const struct store_injection *i)
     struct difference *diffs = arena_array(r->arena, i->n_diffs, sizeof *diffs);
     for (size_t k = 0; k < i->n_diffs; k++) {
         uint32_t at = i->diffs[k].index;
-        if (at >= r->elems)
+        if (at >= r->campaign->golden_floats)
             return diag_fail(r->diag, ERR_INPUT, (struct loc){.file = r->path},
                              "injection %llu corrupts element %u of %zu: the store is damaged",
-                             (unsigned long long)i->number, at, r->elems);
-        diffs[k].index = at;
+                             (unsigned long long)i->number, at, r->campaign->golden_floats);
+        if (at / r->elems != i->diffs[0].index / r->elems)
+            return diag_fail(r->diag, ERR_UNSUPPORTED, (struct loc){.file = r->path},
+                             "injection %llu corrupts several images of a batch",
+                             (unsigned long long)i->number);
+        diffs[k].index = at % (uint32_t)r->elems;
         diffs[k].golden = r->campaign->golden[at];
         memcpy(&diffs[k].faulty, &i->diffs[k].faulty_bits, sizeof(float));
     }
@@ -53,13 +57,13 @@ static int check_campaign(const struct store_campaign *c, const char *path, cons
     struct loc at = {.file = path};
     if (!c)
         return diag_fail(d, ERR_INPUT, at, "not the store of a campaign");
-    if (c->dim[0] != 1 || c->dim[1] != chw[0] || c->dim[2] != chw[1] || c->dim[3] != chw[2])
+    if (c->dim[0] < 1 || c->dim[1] != chw[0] || c->dim[2] != chw[1] || c->dim[3] != chw[2])
         return diag_fail(
             d, ERR_INPUT, at,
-            "the campaign's output is %zux%zux%zux%zu, the layer's 1x%zux%zux%zu: this "
+            "the campaign's output is %zux%zux%zux%zu, the layer's %zux%zux%zu: this "
             "is a campaign on another layer",
             c->dim[0], c->dim[1], c->dim[2], c->dim[3], chw[0], chw[1], chw[2]);
-    if (c->golden_floats != chw[0] * chw[1] * chw[2])
+    if (c->golden_floats != c->dim[0] * chw[0] * chw[1] * chw[2])
         return diag_fail(d, ERR_INPUT, at, "damaged: the golden tensor has %zu elements",
                          c->golden_floats);
     return OK;

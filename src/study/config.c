@@ -30,6 +30,7 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("fault", OPTIONAL_POINTER, struct written, c.fault, 1, 100),
     CYAML_FIELD_STRING_PTR("layout", OPTIONAL_POINTER, struct written, c.layout, 1, 20),
     CYAML_FIELD_UINT("image", CYAML_FLAG_OPTIONAL, struct written, c.image),
+    CYAML_FIELD_UINT("images_per_class", CYAML_FLAG_OPTIONAL, struct written, c.images_per_class),
     CYAML_FIELD_UINT("injections", CYAML_FLAG_OPTIONAL, struct written, c.injections),
     CYAML_FIELD_UINT("errors", CYAML_FLAG_OPTIONAL, struct written, c.errors),
     CYAML_FIELD_UINT("images", CYAML_FLAG_OPTIONAL, struct written, c.images),
@@ -213,9 +214,9 @@ static json_t *names_json(char *const *names, unsigned n)
 
 json_t *config_json(const struct study_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "title",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "title",
                      c->title, "network", c->network, "dataset", c->dataset, "fault", c->fault,
-                     "layout", c->layout, "image", (json_int_t)c->image, "injections", (json_int_t)c->injections,
+                     "layout", c->layout, "image", (json_int_t)c->image, "images_per_class", (json_int_t)c->images_per_class, "injections", (json_int_t)c->injections,
                      "errors", (json_int_t)c->errors, "images", (json_int_t)c->images, "seed",
                      (json_int_t)c->seed, "epsilon", c->epsilon, "layers",
                      names_json(c->layers, c->layers_count), "implementations",
@@ -237,14 +238,14 @@ int config_from_json(struct study_config *out, struct arena *a, const json_t *j,
                      struct diag *d)
 {
     const char *title, *network, *dataset, *fault, *layout = vocab_word(&vocab_layouts, LAYOUT_NCHW);
-    json_int_t image, injections, errors, images, seed;
+    json_int_t image, per_class = 0, injections, errors, images, seed;
     json_t *layers, *impls;
     json_error_t error;
     *out = (struct study_config){0};
     if (json_unpack_ex((json_t *)j, &error, 0,
-                       "{s:s, s:s, s:s, s:s, s?s, s:I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}", "title",
+                       "{s:s, s:s, s:s, s:s, s?s, s:I, s?I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}", "title",
                        &title, "network", &network, "dataset", &dataset, "fault", &fault, "layout",
-                       &layout, "image", &image, "injections", &injections, "errors", &errors, "images", &images,
+                       &layout, "image", &image, "images_per_class", &per_class, "injections", &injections, "errors", &errors, "images", &images,
                        "seed", &seed, "epsilon", &out->epsilon, "layers", &layers,
                        "implementations", &impls) != 0)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "not a study's manifest: %s",
@@ -257,6 +258,7 @@ int config_from_json(struct study_config *out, struct arena *a, const json_t *j,
     out->image = (uint64_t)image;
     out->injections = (uint64_t)injections;
     out->errors = (uint64_t)errors;
+    out->images_per_class = (uint64_t)per_class;
     out->images = (uint64_t)images;
     out->seed = (uint64_t)seed;
     out->layers = names_from_json(&out->layers_count, a, layers);

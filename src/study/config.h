@@ -12,7 +12,8 @@
 struct study_config {
     char *title, *network, *dataset, *fault;
     char *layout; /* of the layers' tensors in the GPU's memory */
-    uint64_t image;      /* whose activations the layers get */
+    uint64_t image;      /* whose activations the layers get, unless: */
+    uint64_t images_per_class; /* 0, or so many of each class are taken, in turn */
     uint64_t injections; /* per layer x implementation */
     uint64_t errors;     /* simulated per layer x implementation, direct and again by model */
     uint64_t images;     /* that errors are simulated on: the first so many */

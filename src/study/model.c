@@ -8,7 +8,8 @@
 struct collector {
     struct model_builder *builder;
     const struct store_campaign *campaign;
-    struct value_range range;
+    size_t n_images, elems; /* of one image */
+    struct value_range *range; /* by image */
     struct char_options options;
     struct difference *diffs; /* room for a whole tensor */
     struct study_strata strata;
@@ -44,14 +45,19 @@ static int collect(void *ctx, const struct store_injection *i)
     count(c, i, stratum);
     if (i->outcome != OUTCOME_SDC || !i->diffs)
         return 0;
-    for (size_t k = 0; k < i->n_diffs; k++) {
-        uint32_t index = i->diffs[k].index;
-        c->diffs[k] = (struct difference){.index = index, .golden = c->campaign->golden[index]};
-        memcpy(&c->diffs[k].faulty, &i->diffs[k].faulty_bits, sizeof(float));
+    const size_t dim[4] = {1, c->campaign->dim[1], c->campaign->dim[2], c->campaign->dim[3]};
+    for (size_t k = 0, n; k < i->n_diffs; k += n) { /* image by image */
+        const size_t image = i->diffs[k].index / c->elems;
+        for (n = 0; k + n < i->n_diffs && i->diffs[k + n].index / c->elems == image; n++) {
+            const uint32_t index = i->diffs[k + n].index;
+            c->diffs[n] = (struct difference){.index = index % (uint32_t)c->elems,
+                                              .golden = c->campaign->golden[index]};
+            memcpy(&c->diffs[n].faulty, &i->diffs[k + n].faulty_bits, sizeof(float));
+        }
+        characterise(&what, c->diffs, n, dim, c->range[image], &c->options);
+        if (what.corrupted > 0)
+            model_add_error(c->builder, &what, dim, c->diffs, n, stratum);
     }
-    characterise(&what, c->diffs, i->n_diffs, c->campaign->dim, c->range, &c->options);
-    if (what.corrupted > 0)
-        model_add_error(c->builder, &what, c->campaign->dim, c->diffs, i->n_diffs, stratum);
     return 0;
 }
 
@@ -84,7 +90,11 @@ int study_model(struct model **out, struct arena *a, const char *path, double ep
         .campaign = store_campaign(s),
         .options = {.epsilon = epsilon, .compat = compat},
     };
-    c.range = characterise_range(c.campaign->golden, c.campaign->golden_floats);
+    c.n_images = c.campaign->dim[0];
+    c.elems = c.campaign->golden_floats / c.n_images;
+    c.range = arena_array(&scratch, c.n_images, sizeof *c.range);
+    for (size_t k = 0; k < c.n_images; k++)
+        c.range[k] = characterise_range(c.campaign->golden + k * c.elems, c.elems);
     c.diffs = arena_array(&scratch, c.campaign->golden_floats, sizeof *c.diffs);
     rc = study_strata(&c.strata, &scratch, c.campaign, d);
     if (rc == OK)

@@ -143,7 +143,7 @@ int study_report(const char *folder, struct diag *d)
         .network = config.network,
         .dataset = config.dataset,
         .commands = commands(&a, config_file ? config_file : "STUDY.yaml", folder),
-        .cell_commands = cell_commands(&a, &config),
+        .cell_commands = config.images_per_class ? NULL : cell_commands(&a, &config),
         .n_cells = json_array_size(rows),
         .sources = &sources,
     };

@@ -13,6 +13,7 @@
 #include "simulate/simulate.h"
 #include "store/store.h"
 #include "study/config.h"
+#include "study/stack.h"
 #include "study/study.h"
 
 /* Expected cost of one injection relative to one simulated error; only the time left depends on it. */
@@ -29,8 +30,9 @@ struct study {
     json_t *skipped; /* what an implementation cannot compute: layer, implementation, reason */
     struct arena arena;
     struct study_config config;
-    size_t n_cells;
+    size_t n_cells, n_images;
     struct cell *cells;
+    uint64_t *images; /* whose activations the layers get */
     struct study_progress progress;
     double begin, step_begin, work_done, work_total, step_work;
 };
@@ -81,9 +83,12 @@ static void on_simulation(void *ctx, const struct sim_progress *p)
 
 static bool exists(const char *path) { return access(path, F_OK) == 0; }
 
-static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
+/* Injections first to end - 1 on one image's activations. */
+static int inject_image(struct study *s, const struct cell *c, uint64_t image, uint64_t first, uint64_t end,
+                        const char *path, struct diag *d)
 {
     struct arena a = {0};
+    struct study_layer layer;
     struct conv_program p;
     double epsilons[3];
     config_epsilons(epsilons, &s->config);
@@ -91,24 +96,51 @@ static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
         .seed = s->config.seed,
         .n_epsilons = sizeof epsilons / sizeof *epsilons,
         .epsilons = epsilons,
-        .n = s->config.injections,
+        .first = first,
+        .n = end,
         .jobs = s->options->jobs,
         .layer = c->layer->name,
         .progress = on_campaign,
         .progress_ctx = s,
         .stop = s->options->stop,
     };
-    step_begin(s, c, "injections", INJECTION_COST * (double)o.n);
+    step_begin(s, c, "injections", INJECTION_COST * (double)(end - first));
     int rc = fault_kind_parse(&o.kind, s->config.fault, d);
     if (rc == OK)
-        rc = conv_prepare(&p, &a, &c->layer->problem, c->impl, NULL, c->layer->input,
-                          c->layer->filter, d);
+        rc = study_layer(&layer, &a, s->config.network, s->config.dataset, c->layer->name, image, d);
+    if (rc == OK)
+        rc = conv_prepare(&p, &a, &c->layer->problem, c->impl, NULL, layer.input, layer.filter, d);
     if (rc == OK) {
-        rc = campaign_run(c->campaign, &p, c->layer->input, c->layer->filter, &o, d);
+        rc = campaign_run(path, &p, layer.input, layer.filter, &o, d);
         conv_program_fini(&p);
     }
     arena_fini(&a);
     step_end(s);
+    return rc;
+}
+
+/* On several images: a campaign for each, its share of the injections, and one store of all of them. */
+static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
+{
+    size_t n = s->n_images;
+    uint64_t all = s->config.injections;
+    if (n == 1)
+        return inject_image(s, c, s->images[0], 0, all, c->campaign, d);
+    if (exists(c->campaign))
+        return OK;
+    const char **parts = arena_array(&s->arena, n, sizeof *parts);
+    const char *whole = arena_printf(&s->arena, "%s.part", c->campaign);
+    int rc = OK;
+    for (size_t k = 0; rc == OK && k < n; k++) {
+        parts[k] = arena_printf(&s->arena, "%.*s.%zu.db", (int)strlen(c->campaign) - 3, c->campaign, k);
+        rc = inject_image(s, c, s->images[k], all * k / n, all * (k + 1) / n, parts[k], d);
+    }
+    if (rc == OK && unlink(whole) != 0 && errno != ENOENT)
+        rc = diag_fail(d, ERR_IO, (struct loc){.file = whole}, "cannot remove: %m");
+    if (rc == OK)
+        rc = stack_campaigns(whole, n, parts, d);
+    if (rc == OK && rename(whole, c->campaign) != 0)
+        rc = diag_fail(d, ERR_IO, (struct loc){.file = c->campaign}, "cannot write: %m");
     return rc;
 }
 
@@ -229,6 +261,33 @@ static void plan_cell(struct study *s, const struct study_layer *layer, const st
     c->by_model = cell_file(s, c, ".model.db");
 }
 
+/* The first so many images of each class, in the order of the data set. */
+static int pick_images(struct study *s, struct diag *d)
+{
+    enum { CLASSES = 255, SEARCHED = 10000 };
+    const struct study_config *c = &s->config;
+    struct arena a = {0};
+    struct dataset data;
+    uint64_t count[CLASSES] = {0};
+    if (c->images_per_class == 0) {
+        s->images = ARENA_NEW(&s->arena, uint64_t);
+        s->images[0] = c->image;
+        s->n_images = 1;
+        return OK;
+    }
+    int rc = dataset_load(&data, &a, c->dataset, SEARCHED, d);
+    s->images = rc == OK ? arena_array(&s->arena, data.n, sizeof *s->images) : NULL;
+    for (size_t k = 0; rc == OK && k < data.n; k++)
+        if (data.labels[k] < CLASSES && count[data.labels[k]]++ < c->images_per_class)
+            s->images[s->n_images++] = k;
+    arena_fini(&a);
+    if (rc == OK && (s->n_images == 0 || s->n_images > c->injections))
+        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = s->options->config},
+                       "images_per_class: %zu labelled images for %llu injections", s->n_images,
+                       (unsigned long long)c->injections);
+    return rc;
+}
+
 /* The names of all convolutions. */
 static int all_layers(struct study_config *c, struct arena *a, struct diag *d)
 {
@@ -251,6 +310,7 @@ static int plan(struct study *s, struct diag *d)
 {
     const struct study_config *c = &s->config;
     int found = c->layers_count > 0 ? OK : all_layers(&s->config, &s->arena, d);
+    found = found == OK ? pick_images(s, d) : found;
     if (found != OK)
         return found;
     size_t n_layers = c->layers_count, n_impls = c->implementations_count;
@@ -260,8 +320,8 @@ static int plan(struct study *s, struct diag *d)
     if (status != OK)
         return status;
     for (size_t i = 0; i < n_layers; i++) {
-        int rc = study_layer(&layers[i], &s->arena, c->network, c->dataset, c->layers[i], c->image,
-                             d);
+        int rc = study_layer(&layers[i], &s->arena, c->network, c->dataset, c->layers[i],
+                             s->images[0], d);
         layers[i].problem.layout = (enum tensor_layout)layout;
         for (size_t k = 0; rc == OK && k < n_impls; k++) {
             const struct conv_impl *impl;

@@ -53,6 +53,34 @@ check 'a study of NHWC' "grep -q 'Not computed: .*winograd.*needs layout nchw' n
 sed -i 's/nhwc/nhcw/' study.yaml
 check 'an unknown layout is refused' "! $SIEVERT study study.yaml -o none -q 2>none.txt && grep -q \"unknown layout 'nhcw'\" none.txt"
 
+# Several images: each has its share of the injections, and one store has all; replay finds the image's own.
+cat >several.yaml <<Y
+network: $ROOT/examples/lenet5.onnx
+layers: ["1"]
+implementations: [implicit-gemm]
+images_per_class: 1
+injections: 103
+errors: 100
+images: 20
+Y
+"$SIEVERT" study several.yaml -o several -j 1 -q >several.txt; check 'several images' "[ $? = 0 ]"
+"$SIEVERT" study several.yaml -o several2 -j 2 -q >/dev/null
+check 'the same store' "cmp several/conv2.implicit-gemm.db several2/conv2.implicit-gemm.db"
+check 'ten parts' "[ \$(ls several/conv2.implicit-gemm.[0-9].db | wc -l) = 10 ]"
+check 'all injections, each on its image' "python3 - <<'P'
+import json, sqlite3, glob
+def rows(f):
+    c = sqlite3.connect(f)
+    return c.execute('SELECT number, insn, lane, outcome, n_diffs FROM injection ORDER BY number').fetchall()
+parts = [r for k in range(10) for r in rows(f'several/conv2.implicit-gemm.{k}.db')]
+assert rows('several/conv2.implicit-gemm.db') == parts and len(parts) == 103
+c = sqlite3.connect('several/conv2.implicit-gemm.db')
+assert c.execute('SELECT n, k FROM campaign').fetchone() == (10, 16)
+P"
+for n in 0 10 11 50 102; do
+  check "replay of $n" "$SIEVERT replay several/conv2.implicit-gemm.db $n -q >replay.txt 2>&1"
+done
+
 # Interrupt a campaign in the middle, continue it: the same file as undisturbed.
 args=(inject --impl direct --onnx "$ROOT/examples/lenet5.onnx" --layer 1 -n 4000 -q)
 "$SIEVERT" "${args[@]}" -o whole.db >/dev/null
