@@ -140,7 +140,7 @@ static void full_run(struct experiment *e, const struct fault *f, struct experim
     out->n_diffs = e->diffs.n;
 }
 
-static void decide(struct experiment_result *out)
+void experiment_decide(struct experiment_result *out)
 {
     if (out->trap.kind == TRAP_HANG) { /* where the count ran out means nothing */
         out->trap.lane = out->trap.insn = 0;
@@ -162,7 +162,7 @@ static void run_one(struct experiment *e, const struct fault *f, struct experime
     else
         replay_run(e->replay, f, out);
     out->strike = *injector_strike(e->injector);
-    decide(out);
+    experiment_decide(out);
 }
 
 static void copy_result(void *ctx, size_t i, const struct experiment_result *r)
@@ -210,7 +210,7 @@ struct round {
 static void hand_on(void *ctx, uint32_t i, struct experiment_result *r)
 {
     struct round *round = ctx;
-    decide(r);
+    experiment_decide(r);
     round->each(round->ctx, round->turns[i].index, r);
 }
 

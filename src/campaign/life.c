@@ -303,9 +303,7 @@ bool tracer_run(struct tracer *t, const struct fault *f, bool with_events, struc
     out->diffs = t->diffs.v;
     out->n_diffs = t->diffs.n;
     out->strike = *injector_strike(t->injector);
-    out->outcome = !ran ? OUTCOME_DUE : out->n_diffs ? OUTCOME_SDC : OUTCOME_MASKED;
-    if (ran)
-        out->trap_launch = 0;
+    experiment_decide(out);
     out->fate = life->fate = fate_of(t, f, out);
     life->events = t->events;
     out->has_last = life->has_last;

@@ -102,6 +102,8 @@ void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits);
 /* Of two views, those in bytes [from, to). */
 void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good, const uint8_t *bad,
                        uint64_t from, uint64_t to);
+/* What every engine's result says in the end: the outcome, from the trap and the differences. */
+void experiment_decide(struct experiment_result *out);
 
 /* The program that a store's campaign ran, made again. In a, but for its memory: subject_fini. */
 struct restored {
