@@ -51,8 +51,8 @@ COMMANDS = {
     "validate": [*lenet, "--campaign", "run.db", "--model", "model.json", "-n", "50", "--images", "4"],
     "study": ["study.yaml", "-o", "out"],
     "status": ["run.db"],
-    "merge": None,  # needs stores of several ranges; says as report
-    "diff": None,
+    "merge": ["run.db", "-o", "merged.db"],
+    "export": ["run.db", "-o", "run.csv"],
     "manual": None,      # text for man
     "completion": None,  # text for a shell
 }
