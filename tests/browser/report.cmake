@@ -5,9 +5,9 @@ add_dependencies(tests browser_make_report)
 add_test(NAME browser/report
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/check_report.sh $<TARGET_FILE:browser_make_report>
                  ${CMAKE_BINARY_DIR}/browser-test)
-set_tests_properties(browser/report PROPERTIES TIMEOUT 240 SKIP_RETURN_CODE 77)
+set_tests_properties(browser/report PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
 # A study of 20 layers and 12 implementations: one file under 2 MB, which opens.
 add_test(NAME browser/large
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/browser/check_large.sh $<TARGET_FILE:browser_make_report>
                  ${CMAKE_BINARY_DIR}/browser-large)
-set_tests_properties(browser/large PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 LABELS slow)
+set_tests_properties(browser/large PROPERTIES TIMEOUT 1500 SKIP_RETURN_CODE 77 LABELS slow)
