@@ -48,7 +48,7 @@ static size_t of_rank(const json_t *entries, int rank, const json_t **out, size_
     return n;
 }
 
-enum { MOST = 64 };
+enum { MOST = 64, MANY = 6 }; /* more than MANY are counted, not named */
 
 static void headline(struct sink *s, const json_t *ranking)
 {
@@ -67,7 +67,13 @@ static void headline(struct sink *s, const json_t *ranking)
     tied = tied > MOST ? MOST : tied;
     if (tied > 1) {
         say(s, "No significant difference between ");
-        join(s, first, tied);
+        if (tied > MANY) {
+            for (size_t i = 0; i < 3; i++)
+                say(s, "%s%s", i ? ", " : "", doc_text(first[i], "impl"));
+            say(s, " and %zu others", tied - 3);
+        } else {
+            join(s, first, tied);
+        }
         say(s, ", the safest of %zu implementations.", n);
         return;
     }
@@ -195,10 +201,10 @@ static void models(struct sink *s, const json_t *report)
 }
 
 /* The safest of each layer, where there are several. */
-static void by_layer(struct sink *s, const json_t *report)
+static void best_by_layer(struct sink *s, const json_t *layers)
 {
     size_t i;
-    const json_t *layer, *layers = doc_at(report, "ranking.layers");
+    const json_t *layer;
     json_array_foreach (layers, i, layer) {
         const json_t *best = json_array_get(doc_at(layer, "entries"), 0);
         const bool alone = json_array_size(doc_at(best, "ties")) == 0;
@@ -207,6 +213,34 @@ static void by_layer(struct sink *s, const json_t *report)
         say(s, "%s%s %s%s", s->len ? ", " : "Best by layer: ", doc_text(layer, "layer"), doc_text(best, "impl"),
             alone ? "" : " (not significantly)");
     }
+}
+
+/* For many layers: which implementation is the safest of how many, in the order of the ranking. */
+static void count_by_layer(struct sink *s, const json_t *report, const json_t *layers)
+{
+    size_t i, k;
+    const json_t *e, *layer;
+    json_array_foreach (doc_at(report, "ranking.network.entries"), k, e) {
+        size_t n = 0, alone = 0;
+        json_array_foreach (layers, i, layer) {
+            const json_t *best = json_array_get(doc_at(layer, "entries"), 0);
+            bool is = strcmp(doc_text(best, "impl"), doc_text(e, "impl")) == 0;
+            n += is;
+            alone += is && json_array_size(doc_at(best, "ties")) == 0;
+        }
+        if (n > 0)
+            say(s, "%s%s on %zu of %zu (significantly on %zu)", s->len ? ", " : "Best by layer: ",
+                doc_text(e, "impl"), n, json_array_size(layers), alone);
+    }
+}
+
+static void by_layer(struct sink *s, const json_t *report)
+{
+    const json_t *layers = doc_at(report, "ranking.layers");
+    if (json_array_size(layers) <= MANY)
+        best_by_layer(s, layers);
+    else
+        count_by_layer(s, report, layers);
     if (s->len)
         say(s, ".");
 }
@@ -222,13 +256,32 @@ static void partial(struct sink *s, const json_t *report)
         say(s, ".");
 }
 
+/* Whether two were left out for the same reason; layers may be several. */
+static bool alike(const json_t *x, const json_t *y)
+{
+    return strcmp(doc_text(x, "impl"), doc_text(y, "impl")) == 0 &&
+           strcmp(doc_text(x, "reason"), doc_text(y, "reason")) == 0;
+}
+
 static void skipped(struct sink *s, const json_t *report)
 {
-    size_t i;
-    const json_t *skip;
-    json_array_foreach (doc_at(report, "skipped"), i, skip)
-        say(s, "%s%s by %s (%s)", i ? "; " : "Not computed: ", doc_text(skip, "layer"),
-            doc_text(skip, "impl"), doc_text(skip, "reason"));
+    size_t i, k;
+    const json_t *skip, *other, *list = doc_at(report, "skipped");
+    json_array_foreach (list, i, skip) {
+        size_t before = 0, n = 0;
+        json_array_foreach (list, k, other) {
+            before += k < i && alike(skip, other);
+            n += alike(skip, other);
+        }
+        if (before > 0)
+            continue;
+        say(s, "%s", s->len ? "; " : "Not computed: ");
+        if (n > 1)
+            say(s, "%zu layers", n);
+        else
+            say(s, "%s", doc_text(skip, "layer"));
+        say(s, " by %s (%s)", doc_text(skip, "impl"), doc_text(skip, "reason"));
+    }
     if (s->len)
         say(s, ".");
 }

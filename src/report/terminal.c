@@ -203,7 +203,7 @@ static void ranking_row(struct table *t, const json_t *e, const char *layer, dou
                  doc_times(lo, doc_number(e, "lo") / best),
                  doc_times(hi, doc_number(e, "hi") / best));
     else
-        put(t, 2, "0");
+        put(t, 2, doc_number(e, "value") > 0 ? "-" : "0");
     put(t, 3, doc_amount(v, doc_number(e, "value")));
     const json_t *per = doc_at(e, "per_billion_upsets");
     if (per)

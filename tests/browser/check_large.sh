@@ -23,6 +23,8 @@ folder, size = sys.argv[1:3]
 with open(folder + "/report.json", encoding="utf-8") as f:
     report = json.load(f)
 assert len(report["cells"]) == 240
+summary = " ".join([report["summary"]["headline"], *report["summary"]["points"]])
+assert len(summary.split()) <= 220, f"more than a minute to read: {summary}"
 assert all(len(c["pictures"]) >= 10 for c in report["cells"]), "pictures are missing"
 browser = Chromium()
 try:
