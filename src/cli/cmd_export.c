@@ -233,6 +233,15 @@ static int write_json(struct output *o, struct store *s)
     return rc;
 }
 
+static void report_written(const struct cli *cli, const char *place, const char *path, const char *what,
+                           uint64_t n)
+{
+    if (cli->json)
+        cli_print_json(json_pack("{s:s, s:I}", place, path, what, (json_int_t)n));
+    else
+        printf("%llu %s in %s\n", (unsigned long long)n, what, path);
+}
+
 /* Under another name until it is whole. */
 static int write_file(struct store *s, const char *path, int (*write)(struct output *o, struct store *s),
                       struct cli *cli)
@@ -254,6 +263,11 @@ static int write_file(struct store *s, const char *path, int (*write)(struct out
         rc = diag_fail(&cli->diag, ERR_IO, (struct loc){.file = path}, "cannot write: %s", strerror(errno));
     if (rc != OK)
         unlink(tmp);
+    uint64_t n = 0;
+    if (rc == OK)
+        rc = store_count(s, &n, &cli->diag);
+    if (rc == OK)
+        report_written(cli, "file", path, "injections", n);
     return rc;
 }
 
@@ -354,10 +368,7 @@ static int write_tensors(struct store *s, const char *root, uint64_t limit, stru
         rc = store_each_tensor(s, write_tensor, &t, &cli->diag);
     if (rc < 0)
         return rc;
-    if (cli->json)
-        cli_print_json(json_pack("{s:s, s:I}", "folder", t.folder, "tensors", (json_int_t)t.n));
-    else
-        printf("%llu tensors in %s\n", (unsigned long long)t.n, t.folder);
+    report_written(cli, "folder", t.folder, "tensors", t.n);
     return OK;
 }
 
