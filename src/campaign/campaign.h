@@ -53,6 +53,17 @@ void experiment_run_all(struct experiment *e, const struct fault *faults, size_t
                         void (*each)(void *ctx, size_t i, const struct experiment_result *r),
                         void *ctx);
 
+/* The same for every single bit of each fault's site, whatever its draws: each is called for all bits of
+ * every i. Only for kinds with fault_has_bits. */
+void experiment_run_bits(struct experiment *e, const struct fault *faults, size_t n,
+                         void (*each)(void *ctx, size_t i, const struct experiment_result *r),
+                         void *ctx);
+/* Single bits of results, one thread, the bit not given: what can be exhausted. */
+static inline bool fault_has_bits(const struct fault_kind *k)
+{
+    return kind_is_value(k) && k->flip == FLIP_SINGLE_BIT && !k->has_arg && k->scope == SCOPE_THREAD;
+}
+
 struct progress {
     uint64_t done, planned;     /* of the injections that this run wants */
     uint64_t before;            /* done when it began: the rate is (done - before) / seconds */
@@ -100,6 +111,22 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
 /* The same of a convolution. */
 int campaign_run(const char *path, const struct conv_program *p, const float *input,
                  const float *filter, const struct campaign_options *options, struct diag *d);
+
+/* Every single-bit fault of every site: no sample, no sampling error. Rows are not kept, only how many
+ * there are of each kind. Of options: kind, engine, hang_factor, jobs, progress, stop. */
+struct census_tally {
+    uint32_t launch, insn;
+    uint64_t outcome[N_OUTCOMES], trap[N_TRAPS];
+};
+struct census {
+    uint64_t sites, faults; /* the sum of all outcomes is faults */
+    uint64_t outcome[N_OUTCOMES], trap[N_TRAPS];
+    size_t n_tallies;       /* instructions that have sites */
+    const struct census_tally *tallies;
+    double seconds;
+};
+int campaign_census(struct census *out, struct arena *a, const struct simt_program *p,
+                    const struct campaign_options *options, struct diag *d);
 
 /* What is done of a campaign: in the store and in the shards beside it, which a run on several ranks
  * left when it was cut off. */

@@ -91,18 +91,37 @@ static const struct row *kept(const struct plan *p, uint64_t k)
             return r;
 }
 
-static void strike(struct concurrent *c, uint32_t machine)
+static struct machine *add_machine(struct concurrent *c)
 {
-    const struct fault *f = c->faults[machine];
+    if (c->n_machines == c->machine_room) {
+        c->machine_room = 2 * c->machine_room + 1024;
+        c->machine = realloc(c->machine, c->machine_room * sizeof *c->machine);
+        if (!c->machine)
+            abort();
+    }
+    struct machine *m = &c->machine[c->n_machines++];
+    *m = (struct machine){.fault = c->next_fault, .state = MACHINE_ACTIVE};
+    return m;
+}
+
+static struct fault fault_of(const struct concurrent *c, const struct machine *m)
+{
+    struct fault f = *c->faults[m->fault];
+    if (c->all_bits)
+        f.draw[0] = m->bit;
+    return f;
+}
+
+/* live: something may read the result. Otherwise the machine is as the fault-free run at once. */
+static void strike(struct concurrent *c, uint8_t bit, int chosen, uint32_t which, bool live)
+{
     const struct plan *p = c->now.plan;
     struct warp *w = c->now.w;
-    struct machine *m = &c->machine[machine];
-    uint64_t site = f->nth - c->now.sites;
-    uint32_t which = p->targets == 1 ? 0 : (uint32_t)(site % p->targets);
-    int chosen = nth_lane(c->now.mask, p->targets == 1 ? site : site / p->targets);
     const struct row *r = kept(p, which);
     struct entries *list = list_of(c, w, r->reg);
-    m->state = MACHINE_ACTIVE;
+    uint32_t machine = c->n_machines;
+    struct machine *m = add_machine(c);
+    m->bit = bit;
     m->strike = (struct strike){.landed = true,
                                 .insn = c->now.insn,
                                 .warp = w->index,
@@ -112,19 +131,34 @@ static void strike(struct concurrent *c, uint32_t machine)
                                 .has_cell = true,
                                 .cell = r->reg,
                                 .issued = c->now.issued};
-    uint32_t lanes = f->kind.scope == SCOPE_THREAD ? (uint32_t)1 << chosen : c->now.mask;
+    const struct fault f = fault_of(c, m);
+    uint32_t lanes = f.kind.scope == SCOPE_THREAD ? (uint32_t)1 << chosen : c->now.mask;
     for (; lanes; lanes &= lanes - 1) {
         int lane = __builtin_ctz(lanes);
         uint64_t before = row_get(w->regs, r, lane);
-        uint64_t after = inject_flip(f, before, r->bits, lane);
+        uint64_t after = inject_flip(&f, before, r->bits, lane);
         m->strike.lanes++;
         if (lane == chosen) {
             m->strike.before = before;
             m->strike.after = after;
         }
-        if (after != before) /* the newest machine has the highest number: keys ascend */
+        if (live && after != before) /* the newest machine has the highest number: keys ascend */
             entries_push(list, key_of(machine, lane), after);
     }
+}
+
+/* The site that is next. */
+static void strike_site(struct concurrent *c)
+{
+    const struct plan *p = c->now.plan;
+    uint64_t site = c->faults[c->next_fault]->nth - c->now.sites;
+    uint32_t which = p->targets == 1 ? 0 : (uint32_t)(site % p->targets);
+    int chosen = nth_lane(c->now.mask, p->targets == 1 ? site : site / p->targets);
+    const struct row *r = kept(p, which);
+    bool live = plans_live(c->plans, r->reg, c->now.insn + 1);
+    for (int bit = 0; bit < (c->all_bits ? r->bits : 1); bit++)
+        strike(c, (uint8_t)bit, chosen, which, live);
+    c->next_fault++;
 }
 
 /* ---- One instruction
@@ -135,9 +169,9 @@ static void finish(struct concurrent *c)
 {
     const struct plan *p = c->now.plan;
     uint64_t sites = (uint64_t)p->targets * (unsigned)__builtin_popcount(c->now.mask);
-    while (c->n_struck < c->n_machines && c->faults[c->n_struck]->nth - c->now.sites < sites)
-        strike(c, c->n_struck++);
-    c->next_site = c->n_struck < c->n_machines ? c->faults[c->n_struck]->nth : UINT64_MAX;
+    while (c->next_fault < c->n_faults && c->faults[c->next_fault]->nth - c->now.sites < sites)
+        strike_site(c);
+    c->next_site = c->next_fault < c->n_faults ? c->faults[c->next_fault]->nth : UINT64_MAX;
     c->now.plan = NULL;
 }
 
@@ -236,7 +270,7 @@ static void on_watch(void *ctx, struct warp *w, uint32_t insn)
         finish(c);
     if (c->n_groups && (c->n_open_ends || c->plans->kernel->joins[insn]))
         detour_rejoin(c, w, insn);
-    if (c->lost > 64 && c->lost > c->n_struck / 8)
+    if (c->lost > 64 && c->lost > c->n_machines / 8)
         purge(c);
     uint32_t mask = mask_of(w, p);
     start(c, w, insn, p, mask);
@@ -382,25 +416,18 @@ static void learn(struct concurrent *c, const struct warp *w)
 
 static void first_watch(void *ctx, struct warp *w, uint32_t insn);
 
-static void clear(struct concurrent *c, const struct fault *const *faults, uint32_t n,
+static void clear(struct concurrent *c, const struct fault *const *faults, uint32_t n, bool all_bits,
                   size_t position)
 {
-    if (n > c->machine_room) {
-        c->machine_room = n;
-        free(c->machine);
-        c->machine = malloc(n * sizeof *c->machine);
-        if (!c->machine)
-            abort();
-    }
-    memset(c->machine, 0, n * sizeof *c->machine);
     for (size_t i = 0; i < c->n_lists; i++)
         c->list[i].n = 0;
     words_clear(&c->global);
     if (c->shared.page)
         words_clear(&c->shared);
     c->faults = faults;
-    c->n_machines = n;
-    c->n_struck = 0;
+    c->n_faults = n;
+    c->all_bits = all_bits;
+    c->n_machines = c->next_fault = 0;
     c->sites = 0;
     c->next_site = n ? faults[0]->nth : UINT64_MAX;
     c->lost = 0;
@@ -494,7 +521,7 @@ static void run_cta(struct concurrent *c, size_t launch)
     simt_mem_forget(c->live);
     simt_run(c->simt, c->live, &c->program->launches[launch],
              c->position - c->golden->first[launch], 1, &options, &r);
-    assert(r.trap.kind == TRAP_NONE && c->n_struck == c->n_machines);
+    assert(r.trap.kind == TRAP_NONE && c->next_fault == c->n_faults);
     log_redo(&c->golden->cta[c->position], simt_mem_data(c->spare));
     c->memory_at = c->position + 1;
 }
@@ -504,40 +531,38 @@ bool concurrent_supports(const struct fault_kind *k, const struct ptx_kernel *ke
     return kind_is_value(k) && !kind_is_stuck(k) && plans_supported(kernel);
 }
 
-void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,
-                    uint32_t n, void (*each)(void *ctx, uint32_t i, struct experiment_result *r),
-                    void *ctx)
+void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults, uint32_t n,
+                    bool all_bits,
+                    void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx)
 {
-    clear(c, faults, n, position);
+    clear(c, faults, n, all_bits, position);
     size_t launch = golden_launch_of(c->golden, position);
     run_cta(c, launch);
     struct leftovers left = leftovers_new(c);
-    for (uint32_t m = 0; m < n; m++) {
+    for (uint32_t m = 0; m < c->n_machines; m++) {
         const struct machine *x = &c->machine[m];
-        struct experiment_result r = {.strike = x->strike};
+        struct experiment_result r = {.strike = x->strike, .warp_insns = x->issued};
         if (x->state == MACHINE_EVICTED)
             continue;
-        r.warp_insns = x->issued;
         if (x->state == MACHINE_TRAPPED) {
             r.trap = x->trap;
             r.trap_launch = (uint32_t)launch;
         } else {
+            bool forked = x->state == MACHINE_FORKED;
             replay_move_to(c->replay, position + 1);
-            if (x->state == MACHINE_FORKED)
-                replay_from_words(c->replay, c->forked + x->first_word, x->n_words, &r);
-            else
-                replay_from_words(c->replay, left.v + left.first[m],
-                                  left.first[m + 1] - left.first[m], &r);
+            replay_from_words(c->replay, forked ? c->forked + x->first_word : left.v + left.first[m],
+                              forked ? x->n_words : left.first[m + 1] - left.first[m], &r);
         }
-        each(ctx, m, &r);
+        each(ctx, x->fault, &r);
     }
     free(left.first);
     free(left.v);
-    for (uint32_t m = 0; m < n; m++)
+    for (uint32_t m = 0; m < c->n_machines; m++)
         if (c->machine[m].state == MACHINE_EVICTED) {
+            const struct fault f = fault_of(c, &c->machine[m]);
             struct experiment_result r = {0};
-            replay_run(c->replay, faults[m], &r);
+            replay_run(c->replay, &f, &r);
             r.strike = c->machine[m].strike;
-            each(ctx, m, &r);
+            each(ctx, c->machine[m].fault, &r);
         }
 }

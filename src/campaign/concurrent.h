@@ -211,6 +211,8 @@ enum machine_state {
     MACHINE_EVICTED, /* to be replayed alone */
 };
 struct machine {
+    uint32_t fault;      /* which of the caller's */
+    uint8_t bit;         /* if it stands for one of all bits */
     uint8_t state;
     bool differs[2];     /* global, shared memory: ever */
     uint32_t n_strays;   /* lanes away */
@@ -271,7 +273,9 @@ struct concurrent {
 
     size_t position;
     const struct fault *const *faults; /* ascending nth */
-    uint32_t n_machines, n_struck;
+    bool all_bits;                     /* of each site, a machine for each */
+    uint32_t n_faults, next_fault;
+    uint32_t n_machines;               /* struck */
     struct machine *machine;
     size_t machine_room;
     uint64_t sites, next_site; /* passed in this CTA; of the next fault, or UINT64_MAX */

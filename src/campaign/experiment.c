@@ -34,7 +34,7 @@ struct experiment *experiment_new(const struct simt_program *p, const struct gol
         e->mem = simt_mem_clone(p->mem);
     else
         e->replay = replay_new(p, g, e->simt, e->injector, limits);
-    if (engine == ENGINE_CONCURRENT)
+    if (engine == ENGINE_CONCURRENT || engine == ENGINE_AUTO)
         e->concurrent = concurrent_new(p, g, e->simt, e->replay, limits);
     return e;
 }
@@ -203,6 +203,7 @@ static int by_key(const void *a, const void *b)
 struct round {
     const struct fault *const *faults;
     const struct turn *turns;
+    bool all_bits;
     void (*each)(void *ctx, size_t i, const struct experiment_result *r);
     void *ctx;
 };
@@ -214,23 +215,40 @@ static void hand_on(void *ctx, uint32_t i, struct experiment_result *r)
     round->each(round->ctx, round->turns[i].index, r);
 }
 
-/* Faults of one CTA: together if the engine can, else one by one. */
-static void run_round(struct experiment *e, struct round *round, size_t n, size_t position)
+/* One by one; a first run of a site says how many bits it has. */
+static void run_apart(struct experiment *e, const struct round *round, size_t n)
 {
-    enum { MOST = 8192 };
-    size_t launch = golden_launch_of(e->golden, position);
-    if (e->concurrent && concurrent_supports(&e->golden->kind, e->program->launches[launch].kernel)) {
-        for (size_t from = 0; from < n; from += MOST) {
-            struct round part = {round->faults + from, round->turns + from, round->each, round->ctx};
-            concurrent_run(e->concurrent, position, part.faults,
-                           (uint32_t)(n - from < MOST ? n - from : MOST), hand_on, &part);
-        }
-        return;
-    }
     for (size_t i = 0; i < n; i++) {
         struct experiment_result r;
-        run_one(e, round->faults[i], &r);
-        round->each(round->ctx, round->turns[i].index, &r);
+        struct fault f = *round->faults[i];
+        int bits = 1;
+        for (int bit = 0; bit < bits; bit++) {
+            if (round->all_bits)
+                f.draw[0] = (uint64_t)bit;
+            run_one(e, &f, &r);
+            bits = round->all_bits ? r.strike.bits : 1;
+            round->each(round->ctx, round->turns[i].index, &r);
+        }
+    }
+}
+
+/* Faults of one CTA: together if the engine can and it pays, else one by one. */
+static void run_round(struct experiment *e, struct round *round, size_t n, size_t position)
+{
+    enum { MOST = 8192, MOST_SITES = 256, LEAST = 2 };
+    size_t launch = golden_launch_of(e->golden, position), most = round->all_bits ? MOST_SITES : MOST;
+    bool pays = e->engine == ENGINE_CONCURRENT || round->all_bits || n >= LEAST;
+    if (!e->concurrent || !pays ||
+        !concurrent_supports(&e->golden->kind, e->program->launches[launch].kernel)) {
+        run_apart(e, round, n);
+        return;
+    }
+    for (size_t from = 0; from < n; from += most) {
+        struct round part = *round;
+        part.faults += from;
+        part.turns += from;
+        concurrent_run(e->concurrent, position, part.faults, (uint32_t)(n - from < most ? n - from : most),
+                       round->all_bits, hand_on, &part);
     }
 }
 
@@ -239,9 +257,8 @@ static size_t position_of(const struct experiment *e, const struct fault *f)
     return e->golden->first[f->launch] + (size_t)f->cta;
 }
 
-void experiment_run_all(struct experiment *e, const struct fault *faults, size_t n,
-                        void (*each)(void *ctx, size_t i, const struct experiment_result *r),
-                        void *ctx)
+static void run_many(struct experiment *e, const struct fault *faults, size_t n, bool all_bits,
+                     void (*each)(void *ctx, size_t i, const struct experiment_result *r), void *ctx)
 {
     struct turn *turns = malloc((n + 1) * sizeof *turns);
     const struct fault **sorted = malloc((n + 1) * sizeof *sorted);
@@ -257,8 +274,23 @@ void experiment_run_all(struct experiment *e, const struct fault *faults, size_t
         size_t position = position_of(e, sorted[from]);
         for (to = from + 1; to < n && position_of(e, sorted[to]) == position;)
             to++;
-        run_round(e, &(struct round){sorted + from, turns + from, each, ctx}, to - from, position);
+        run_round(e, &(struct round){sorted + from, turns + from, all_bits, each, ctx}, to - from, position);
     }
     free(turns);
     free(sorted);
+}
+
+void experiment_run_all(struct experiment *e, const struct fault *faults, size_t n,
+                        void (*each)(void *ctx, size_t i, const struct experiment_result *r),
+                        void *ctx)
+{
+    run_many(e, faults, n, false, each, ctx);
+}
+
+void experiment_run_bits(struct experiment *e, const struct fault *faults, size_t n,
+                         void (*each)(void *ctx, size_t i, const struct experiment_result *r),
+                         void *ctx)
+{
+    assert(fault_has_bits(&e->golden->kind));
+    run_many(e, faults, n, true, each, ctx);
 }

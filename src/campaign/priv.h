@@ -88,10 +88,10 @@ struct concurrent *concurrent_new(const struct simt_program *p, const struct gol
 void concurrent_free(struct concurrent *c);
 /* Whether it carries faults of this kind through this kernel; replay does all. */
 bool concurrent_supports(const struct fault_kind *k, const struct ptx_kernel *kernel);
-/* Faults of the CTA at a position, ascending by site. each is called once for every i. */
-void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,
-                    uint32_t n,
-                    void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx);
+/* Faults of the CTA at a position, ascending by site; all_bits: each stands for all single bits of its
+ * site. each is called once for every i, or once for each of its bits. */
+void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults, uint32_t n,
+                    bool all_bits, void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx);
 
 /* The differing output elements of the experiment under way. */
 struct diff_list {

@@ -54,11 +54,12 @@ static bool stopped(const struct campaign *c) { return c->options->stop && *c->o
 
 /* ---- Workers -------------------------------------------------------------------------------------- */
 
-/* Batches last about a tenth of a second; how long they are changes nothing else. */
+/* Batches last about half a second, so that many faults of one CTA are in each; how long they are changes
+ * nothing else. */
 static uint64_t adapt(uint64_t n, double seconds)
 {
     enum { LEAST = 1, MOST = 1 << 16 };
-    double scale = 0.1 / (seconds > 1e-4 ? seconds : 1e-4);
+    double scale = 0.5 / (seconds > 1e-4 ? seconds : 1e-4);
     double wanted = (double)n * (scale > 4 ? 4 : scale < 0.25 ? 0.25 : scale);
     return wanted < LEAST ? LEAST : wanted > MOST ? MOST : (uint64_t)wanted;
 }

@@ -4,6 +4,7 @@
 
 #include "campaign/campaign.h"
 #include "campaign/team.h"
+#include "cli/census.h"
 #include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/kernel.h"
@@ -22,7 +23,7 @@ struct inject_args {
     double margin, confidence;
     struct doubles epsilons;
     int jobs, hang_factor;
-    bool fates, map, list;
+    bool fates, map, list, exhaustive;
 };
 
 static void defaults(void *args)
@@ -49,6 +50,7 @@ const struct cli_command cmd_inject = {
         "  sievert inject --impl implicit-gemm --shape 1x6x14x14:16x5x5 -n 2000 -o run.db\n"
         "  sievert inject --impl direct --onnx examples/lenet5.onnx --layer 1 --margin 1% -o run.db\n"
         "  sievert inject saxpy.ptx --grid 8 --block 128 i32:1000 f32:2.5 x.npy y.npy=out.npy -o run.db\n"
+        "  sievert inject --impl direct --shape 1x6x14x14:16x5x5 --exhaustive\n"
         "  sievert inject --list                  what can be struck, and how\n"
         "\n" USER_ARGUMENTS
         "  =OUT.npy marks the outputs that are compared (nothing is written); without any, all buffers are.\n",
@@ -73,6 +75,8 @@ const struct cli_command cmd_inject = {
         {"population", 0, OPT_STRING, "KIND", "machine (default) or ptx: all PTX instructions",
          offsetof(struct inject_args, population)},
         {"injections", 'n', OPT_COUNT, "N", "how many (default 1000)", offsetof(struct inject_args, n)},
+        {"exhaustive", 0, OPT_FLAG, NULL, "every bit of every result: counts, no rows; -o may name a JSON file",
+         offsetof(struct inject_args, exhaustive)},
         {"margin", 0, OPT_SHARE, "E", "instead of -n: as many as this margin needs (1%)",
          offsetof(struct inject_args, margin)},
         {"confidence", 0, OPT_SHARE, "C", "of --margin and of the intervals (95%)",
@@ -81,7 +85,7 @@ const struct cli_command cmd_inject = {
          offsetof(struct inject_args, seed)},
         {"eps", 0, OPT_DOUBLES, "LIST", "epsilons of the classification (0,1e-6,1e-3)",
          offsetof(struct inject_args, epsilons)},
-        {"engine", 0, OPT_STRING, "NAME", "replay (default), full, concurrent: same results",
+        {"engine", 0, OPT_STRING, "NAME", "auto (default), replay, concurrent, full: same results",
          offsetof(struct inject_args, engine)},
         {"hang-factor", 0, OPT_INT, "N", "a CTA hangs beyond N x its fault-free instructions (10)",
          offsetof(struct inject_args, hang_factor)},
@@ -349,6 +353,22 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
     return rc;
 }
 
+static int exhaust(struct target *t, struct cli *cli, const struct inject_args *o, struct campaign_options *c)
+{
+    struct watching watching = {.confidence = o->confidence};
+    struct census census;
+    if (o->n || o->margin != 0 || o->part || o->check)
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                         "--exhaustive takes all faults: not with -n, --margin, --part or --check");
+    progress_begin(&watching.line, cli);
+    c->progress = show_progress;
+    c->progress_ctx = &watching;
+    cli_catch_interrupts();
+    int rc = campaign_census(&census, &cli->arena, t->subject.sim, c, &cli->diag);
+    progress_end(&watching.line);
+    return rc == OK ? census_print(cli, &census, &t->subject, &c->kind, o->store) : rc;
+}
+
 static void say_goodbye(struct cli *cli)
 {
     struct team *team = cli->at_end_ctx;
@@ -379,7 +399,7 @@ int run_inject(struct cli *cli, void *args)
         list_words(cli);
         return OK;
     }
-    if (!o->store)
+    if (!o->store && !o->exhaustive)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
     int rc = team_open(&c.team, &cli->diag);
     if (rc == OK)
@@ -387,11 +407,11 @@ int run_inject(struct cli *cli, void *args)
     if (rc == OK)
         rc = load_target(&t, cli, o);
     if (rc == OK) {
-        rc = inject(&t, cli, o, &c);
+        rc = o->exhaustive ? exhaust(&t, cli, o, &c) : inject(&t, cli, o, &c);
         target_fini(&t);
     }
     bool speaks = !c.team || team_rank(c.team) == 0; /* one of the ranks is enough */
-    if (rc == OK && speaks)
+    if (rc == OK && speaks && !o->exhaustive)
         rc = print_result(cli, o->store, o);
     cli->at_end = c.team ? say_goodbye : NULL;
     cli->at_end_ctx = c.team;

@@ -1,0 +1,12 @@
+/* What every fault there is did: tables, JSON. */
+#ifndef CLI_CENSUS_H
+#define CLI_CENSUS_H
+
+#include "campaign/campaign.h"
+#include "cli/cli.h"
+
+/* On stdout; as JSON at path, too, unless it is NULL. */
+int census_print(struct cli *cli, const struct census *c, const struct campaign_subject *s,
+                 const struct fault_kind *kind, const char *path);
+
+#endif
