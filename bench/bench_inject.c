@@ -1,6 +1,8 @@
-/* Injections a second on one core, by engine, beside what re-executing the program natively could do at
- * best: PoCL's own time for the same kernels, measured in the same run. Random single-bit faults in gp
- * results over all CTAs. Usage: bench_inject [FAULTS [FAULTS_ONE_BY_ONE]] */
+/* Injections a second by engine, beside what re-executing the program natively could do at best: PoCL's own
+ * time for the same kernels, measured in the same run on one core. Single-bit faults in gp results over
+ * all CTAs. Usage: bench_inject [FAULTS [FAULTS_ONE_BY_ONE [WHICH]]], WHICH among 0 (the large layer), 1, 2
+ * (LeNet-5's second layer) and e (every fault of it, on two threads: minutes). */
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,33 +63,129 @@ static void count(void *ctx, size_t i, const struct experiment_result *r)
     t->insns += r->warp_insns;
 }
 
-static void measure(const struct conv_program *p, const struct golden *g, enum engine engine,
-                    size_t n, double native)
+static double wall(void)
 {
-    struct fault *faults = malloc(n * sizeof *faults);
-    struct tally t = {0};
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void print_rate(const char *what, const struct tally *t, double spent, double native)
+{
+    double rate = (double)t->n / spent, n = (double)t->n;
+    printf("  %-26s %9llu faults %8.3f s %9.0f /s", what, (unsigned long long)t->n, spent, rate);
+    if (native > 0)
+        printf(" %7.0f x PoCL", rate * native);
+    printf("  masked %.1f %%, SDC %.1f %%, DUE %.1f %%\n", 100 * (double)t->outcomes[OUTCOME_MASKED] / n,
+           100 * (double)t->outcomes[OUTCOME_SDC] / n, 100 * (double)t->outcomes[OUTCOME_DUE] / n);
+    fflush(stdout);
+}
+
+static struct fault *draw(const struct golden *g, size_t n)
+{
+    struct fault *faults = malloc((n + 1) * sizeof *faults);
     if (!faults)
         exit(1);
-    struct experiment *e = experiment_new(&p->sim, g, engine, 10);
-    double start = seconds();
     for (size_t i = 0; i < n; i++)
         faults[i] = campaign_fault(g, 1, i);
-    experiment_run_all(e, faults, n, count, &t);
-    double rate = (double)n / (seconds() - start);
-    printf("  %-11s %8zu faults %10.0f injections/s", vocab_word(&vocab_engines, (int)engine), n, rate);
-    if (native > 0)
-        printf("  %8.0f x PoCL", rate * native);
-    printf("  masked %.1f %%, SDC %.1f %%, DUE %.1f %%\n", 100 * (double)t.outcomes[OUTCOME_MASKED] / (double)t.n,
-           100 * (double)t.outcomes[OUTCOME_SDC] / (double)t.n,
-           100 * (double)t.outcomes[OUTCOME_DUE] / (double)t.n);
-    fflush(stdout);
+    return faults;
+}
+
+static void measure(const struct conv_program *p, const struct golden *g, const char *what, enum engine engine,
+                    size_t n, bool all_bits, double native)
+{
+    struct tally t = {0};
+    struct fault *faults = draw(g, n);
+    struct experiment *e = experiment_new(&p->sim, g, engine, 10);
+    double start = seconds();
+    (all_bits ? experiment_run_bits : experiment_run_all)(e, faults, n, count, &t);
+    print_rate(what, &t, seconds() - start, native);
     experiment_free(e);
     free(faults);
 }
 
-static void bench(struct native *native, const char *name, const char *shape, size_t many, size_t few)
+/* Even or odd CTAs: what two threads share out. */
+struct half {
+    const struct conv_program *p;
+    const struct golden *g;
+    struct fault *faults;
+    size_t n;
+};
+
+static void *run_half(void *ctx)
 {
-    const char *tile = getenv("TILE") ? getenv("TILE") : "";
+    struct half *h = ctx;
+    struct tally t = {0};
+    struct experiment *e = experiment_new(&h->p->sim, h->g, ENGINE_CONCURRENT, 10);
+    experiment_run_all(e, h->faults, h->n, count, &t);
+    experiment_free(e);
+    return NULL;
+}
+
+static void measure_threads(const struct conv_program *p, const struct golden *g, size_t n)
+{
+    struct fault *faults = draw(g, n), *by_parity = malloc((n + 1) * sizeof *by_parity);
+    size_t at = 0, even = 0;
+    cpu_set_t one, two;
+    pthread_t other;
+    if (!by_parity)
+        exit(1);
+    for (int odd = 0; odd < 2; odd++, even = odd == 1 ? at : even)
+        for (size_t i = 0; i < n; i++)
+            if ((int)(faults[i].cta & 1) == odd)
+                by_parity[at++] = faults[i];
+    struct half halves[] = {{p, g, by_parity, even}, {p, g, by_parity + even, n - even}};
+    sched_getaffinity(0, sizeof one, &one);
+    double start = wall();
+    run_half(&halves[0]);
+    run_half(&halves[1]);
+    double alone = wall() - start;
+    CPU_ZERO(&two);
+    CPU_SET(0, &two);
+    CPU_SET(1, &two);
+    sched_setaffinity(0, sizeof two, &two);
+    start = wall();
+    if (pthread_create(&other, NULL, run_half, &halves[1]) != 0)
+        exit(1);
+    run_half(&halves[0]);
+    pthread_join(other, NULL);
+    double together = wall() - start;
+    sched_setaffinity(0, sizeof one, &one);
+    printf("  two threads: %.2f s for %.2f s of one: %.2f times as fast (wall clock)\n", together, alone,
+           alone / together);
+    free(faults);
+    free(by_parity);
+}
+
+static void measure_all(const struct conv_program *p, const struct fault_kind *kind, double native)
+{
+    struct arena a = {0};
+    struct diag d = {0};
+    struct census c;
+    cpu_set_t one, two;
+    const struct campaign_options o = {.kind = *kind, .engine = ENGINE_AUTO, .jobs = 2};
+    sched_getaffinity(0, sizeof one, &one);
+    CPU_ZERO(&two);
+    CPU_SET(0, &two);
+    CPU_SET(1, &two);
+    sched_setaffinity(0, sizeof two, &two);
+    double start = seconds();
+    if (campaign_census(&c, &a, &p->sim, &o, &d) != OK)
+        die("census", &d);
+    double spent = seconds() - start;
+    sched_setaffinity(0, sizeof one, &one);
+    struct tally t = {.n = c.faults};
+    memcpy(t.outcomes, c.outcome, sizeof t.outcomes);
+    print_rate("every fault, one core's", &t, spent, native);
+    printf("  every fault on two threads: %.1f s of wall clock; masked %llu, SDC %llu, DUE %llu\n", c.seconds,
+           (unsigned long long)c.outcome[OUTCOME_MASKED], (unsigned long long)c.outcome[OUTCOME_SDC],
+           (unsigned long long)c.outcome[OUTCOME_DUE]);
+    arena_fini(&a);
+}
+
+static void bench(struct native *native, const char *name, const char *shape, size_t many, size_t few,
+                  const char *only, char which)
+{
     const struct fault_kind kind = {.where = WHERE_GROUP_GP};
     struct conv_data data;
     struct conv_program p;
@@ -96,19 +194,28 @@ static void bench(struct native *native, const char *name, const char *shape, si
     struct diag d = {0};
     const struct conv_impl *impl;
     struct golden *g;
+    bool exhaust = which == '1' && strchr(only, 'e');
+    if (!strchr(only, which) && !exhaust)
+        return;
     conv_data_of(&data, shape, 1);
     if (conv_find(&impl, name, &d) != OK ||
-        conv_prepare(&p, &a, &data.problem, impl, tile, data.in, data.filter, &d) != OK ||
-        conv_make_plan(&plan, &a, &data.problem, impl, tile, &d) != OK ||
+        conv_prepare(&p, &a, &data.problem, impl, "", data.in, data.filter, &d) != OK ||
+        conv_make_plan(&plan, &a, &data.problem, impl, "", &d) != OK ||
         golden_run(&g, &p.sim, &kind, &d) != OK)
         die(name, &d);
     double t = native_seconds(native, &plan, &data);
     printf("%s %s (%s): %llu sites, PoCL %.3f ms\n", name, shape, p.ptx_names[0],
            (unsigned long long)golden_population(g), 1e3 * t);
-    measure(&p, g, ENGINE_FULL, few / 10 + 1, t);
-    measure(&p, g, ENGINE_REPLAY, few, t);
-    measure(&p, g, ENGINE_CONCURRENT, few, t);
-    measure(&p, g, ENGINE_CONCURRENT, many, t);
+    if (strchr(only, which)) {
+        measure(&p, g, "full", ENGINE_FULL, few / 10 + 1, false, t);
+        measure(&p, g, "replay", ENGINE_REPLAY, few, false, t);
+        measure(&p, g, "concurrent", ENGINE_CONCURRENT, 3 * few, false, t);
+        measure(&p, g, "concurrent", ENGINE_CONCURRENT, many, false, t);
+        measure(&p, g, "concurrent, all bits", ENGINE_CONCURRENT, many / 32, true, t);
+        measure_threads(&p, g, many);
+    }
+    if (exhaust)
+        measure_all(&p, &kind, t);
     golden_free(g);
     conv_program_fini(&p);
     conv_data_fini(&data);
@@ -119,6 +226,7 @@ int main(int argc, char **argv)
 {
     size_t many = argc > 1 ? strtoul(argv[1], NULL, 0) : 200000;
     size_t few = argc > 2 ? strtoul(argv[2], NULL, 0) : 1000;
+    const char *only = argc > 3 ? argv[3] : "012e";
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
@@ -127,13 +235,9 @@ int main(int argc, char **argv)
     setenv("POCL_CPU_MAX_CU_COUNT", "1", 1);
     struct native *native = native_open();
     printf("one core, processor time; natively on %s\n", native ? native_device(native) : "nothing");
-    const char *only = argc > 3 ? argv[3] : "012";
-    if (strchr(only, '0'))
-        bench(native, "implicit-gemm", "1x64x56x56:64x3x3:p1", many, few);
-    if (strchr(only, '1'))
-        bench(native, "direct", "1x6x14x14:16x5x5", many, few);
-    if (strchr(only, '2'))
-        bench(native, "implicit-gemm", "1x6x14x14:16x5x5", many, few);
+    bench(native, "implicit-gemm", "1x64x56x56:64x3x3:p1", many, few, only, '0');
+    bench(native, "direct", "1x6x14x14:16x5x5", many, few, only, '1');
+    bench(native, "implicit-gemm", "1x6x14x14:16x5x5", many, few, only, '2');
     if (native)
         native_close(native);
 }

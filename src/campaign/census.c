@@ -53,7 +53,8 @@ static void *work(void *ctx)
 {
     struct counter *c = ctx;
     struct census_run *x = c->run;
-    struct experiment *e = experiment_new(x->program, x->golden, x->options->engine, x->options->hang_factor);
+    struct experiment *e =
+        experiment_new(x->program, x->golden, x->options->engine, x->options->hang_factor);
     struct fault *faults = malloc(SITES_AT_ONCE * sizeof *faults);
     uint64_t sites = golden_population(x->golden), told[N_OUTCOMES] = {0}, told_all = 0, from;
     if (!faults)
@@ -101,8 +102,8 @@ static void watch(struct census_run *x, const struct timespec *began)
     }
 }
 
-static int run_threads(struct census_run *x, struct counter *counters, int jobs, const struct timespec *began,
-                       struct diag *d)
+static int run_threads(struct census_run *x, struct counter *counters, int jobs,
+                       const struct timespec *began, struct diag *d)
 {
     int n = 0;
     for (; n < jobs; n++) {
@@ -132,7 +133,8 @@ static int run_threads(struct census_run *x, struct counter *counters, int jobs,
     return n ? OK : diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "cannot start a thread");
 }
 
-static void fill_in(struct census *out, struct arena *a, const struct census_run *x, struct census_tally *t)
+static void fill_in(struct census *out, struct arena *a, const struct census_run *x,
+                    struct census_tally *t)
 {
     struct census_tally *kept = arena_array(a, x->n_tallies, sizeof *kept);
     for (size_t l = 0; l < x->program->n_launches; l++)
@@ -159,9 +161,10 @@ int campaign_census(struct census *out, struct arena *a, const struct simt_progr
     jobs = jobs < 1 ? 1 : jobs > MOST_JOBS ? MOST_JOBS : jobs;
     *out = (struct census){0};
     if (!fault_has_bits(&options->kind))
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "only single bits of results of instructions, in one thread, can be exhausted: "
-                         "as gp:single-bit:thread");
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "only single bits of results of instructions, in one thread, can be exhausted: "
+            "as gp:single-bit:thread");
     clock_gettime(CLOCK_MONOTONIC, &began);
     int rc = golden_run(&golden, p, &options->kind, d);
     if (rc != OK)
@@ -179,8 +182,9 @@ int campaign_census(struct census *out, struct arena *a, const struct simt_progr
         out->seconds = seconds_since(&began);
         free(counters[0].tallies);
         if (stopped(&x))
-            rc = diag_fail(d, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted after %llu of %llu faults",
-                           (unsigned long long)out->faults, (unsigned long long)golden_exposure(golden));
+            rc = diag_fail(d, ERR_INTERRUPTED, DIAG_NOWHERE,
+                           "interrupted after %llu of %llu faults", (unsigned long long)out->faults,
+                           (unsigned long long)golden_exposure(golden));
     }
     golden_free(golden);
     return rc;

@@ -416,8 +416,8 @@ static void learn(struct concurrent *c, const struct warp *w)
 
 static void first_watch(void *ctx, struct warp *w, uint32_t insn);
 
-static void clear(struct concurrent *c, const struct fault *const *faults, uint32_t n, bool all_bits,
-                  size_t position)
+static void clear(struct concurrent *c, const struct fault *const *faults, uint32_t n,
+                  bool all_bits, size_t position)
 {
     for (size_t i = 0; i < c->n_lists; i++)
         c->list[i].n = 0;
@@ -531,8 +531,8 @@ bool concurrent_supports(const struct fault_kind *k, const struct ptx_kernel *ke
     return kind_is_value(k) && !kind_is_stuck(k) && plans_supported(kernel);
 }
 
-void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults, uint32_t n,
-                    bool all_bits,
+void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,
+                    uint32_t n, bool all_bits,
                     void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx)
 {
     clear(c, faults, n, all_bits, position);
@@ -550,7 +550,8 @@ void concurrent_run(struct concurrent *c, size_t position, const struct fault *c
         } else {
             bool forked = x->state == MACHINE_FORKED;
             replay_move_to(c->replay, position + 1);
-            replay_from_words(c->replay, forked ? c->forked + x->first_word : left.v + left.first[m],
+            replay_from_words(c->replay,
+                              forked ? c->forked + x->first_word : left.v + left.first[m],
                               forked ? x->n_words : left.first[m + 1] - left.first[m], &r);
         }
         each(ctx, x->fault, &r);

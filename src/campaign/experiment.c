@@ -28,8 +28,12 @@ struct experiment *experiment_new(const struct simt_program *p, const struct gol
         abort();
     for (size_t i = 0; i < g->n_ctas; i++)
         limits[i] = g->cta[i].issued * (hang_factor ? hang_factor : 10);
-    *e = (struct experiment){.program = p, .golden = g, .engine = engine, .limits = limits,
-                             .simt = simt_new(), .injector = injector_new()};
+    *e = (struct experiment){.program = p,
+                             .golden = g,
+                             .engine = engine,
+                             .limits = limits,
+                             .simt = simt_new(),
+                             .injector = injector_new()};
     if (engine == ENGINE_FULL)
         e->mem = simt_mem_clone(p->mem);
     else
@@ -64,12 +68,13 @@ void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits)
     l->v[l->n++] = (struct store_diff){index, faulty_bits};
 }
 
-void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good, const uint8_t *bad,
-                       uint64_t from, uint64_t to)
+void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good,
+                       const uint8_t *bad, uint64_t from, uint64_t to)
 {
     for (size_t o = 0; o < g->n_outputs; o++) {
         const struct output *x = &g->outputs[o];
-        uint64_t lo = x->at > from ? x->at : from, hi = x->at + x->bytes < to ? x->at + x->bytes : to;
+        uint64_t lo = x->at > from ? x->at : from,
+                 hi = x->at + x->bytes < to ? x->at + x->bytes : to;
         for (uint64_t at = lo; at < hi; at += 4)
             if (memcmp(good + at, bad + at, 4) != 0) {
                 uint32_t bits;
@@ -96,8 +101,8 @@ static void compare_all(struct diff_list *l, const struct golden *g, const uint8
 static bool run_ctas(struct experiment *e, uint32_t launch, uint64_t from, uint64_t to,
                      const struct simt_hook *hook, struct experiment_result *out)
 {
-    struct simt_run_options options = {
-        .cta_limit = e->limits + e->golden->first[launch] + from, .hook = hook};
+    struct simt_run_options options = {.cta_limit = e->limits + e->golden->first[launch] + from,
+                                       .hook = hook};
     struct simt_result r;
     if (from == to)
         return true;
@@ -121,9 +126,9 @@ static bool run_everything(struct experiment *e, const struct fault *f,
         if (before && l == f->launch)
             injector_before_launch(e->injector, p, f, e->mem);
         bool ran = l == f->launch && !before ? run_ctas(e, l, 0, f->cta, NULL, out) &&
-                                        run_ctas(e, l, f->cta, f->cta + 1, &hook, out) &&
-                                        run_ctas(e, l, f->cta + 1, n, NULL, out)
-                                  : run_ctas(e, l, 0, n, NULL, out);
+                                                   run_ctas(e, l, f->cta, f->cta + 1, &hook, out) &&
+                                                   run_ctas(e, l, f->cta + 1, n, NULL, out)
+                                             : run_ctas(e, l, 0, n, NULL, out);
         if (!ran)
             return false;
     }
@@ -236,7 +241,8 @@ static void run_apart(struct experiment *e, const struct round *round, size_t n)
 static void run_round(struct experiment *e, struct round *round, size_t n, size_t position)
 {
     enum { MOST = 8192, MOST_SITES = 256, LEAST = 2 };
-    size_t launch = golden_launch_of(e->golden, position), most = round->all_bits ? MOST_SITES : MOST;
+    size_t launch = golden_launch_of(e->golden, position),
+           most = round->all_bits ? MOST_SITES : MOST;
     bool pays = e->engine == ENGINE_CONCURRENT || round->all_bits || n >= LEAST;
     if (!e->concurrent || !pays ||
         !concurrent_supports(&e->golden->kind, e->program->launches[launch].kernel)) {
@@ -247,8 +253,9 @@ static void run_round(struct experiment *e, struct round *round, size_t n, size_
         struct round part = *round;
         part.faults += from;
         part.turns += from;
-        concurrent_run(e->concurrent, position, part.faults, (uint32_t)(n - from < most ? n - from : most),
-                       round->all_bits, hand_on, &part);
+        concurrent_run(e->concurrent, position, part.faults,
+                       (uint32_t)(n - from < most ? n - from : most), round->all_bits, hand_on,
+                       &part);
     }
 }
 
@@ -258,15 +265,16 @@ static size_t position_of(const struct experiment *e, const struct fault *f)
 }
 
 static void run_many(struct experiment *e, const struct fault *faults, size_t n, bool all_bits,
-                     void (*each)(void *ctx, size_t i, const struct experiment_result *r), void *ctx)
+                     void (*each)(void *ctx, size_t i, const struct experiment_result *r),
+                     void *ctx)
 {
     struct turn *turns = malloc((n + 1) * sizeof *turns);
     const struct fault **sorted = malloc((n + 1) * sizeof *sorted);
     if (!turns || !sorted)
         abort();
     for (size_t i = 0; i < n; i++)
-        turns[i] = (struct turn){
-            e->golden->sites_before[position_of(e, &faults[i])] + faults[i].nth, i};
+        turns[i] =
+            (struct turn){e->golden->sites_before[position_of(e, &faults[i])] + faults[i].nth, i};
     qsort(turns, n, sizeof *turns, by_key);
     for (size_t i = 0; i < n; i++)
         sorted[i] = &faults[turns[i].index];
@@ -274,7 +282,8 @@ static void run_many(struct experiment *e, const struct fault *faults, size_t n,
         size_t position = position_of(e, sorted[from]);
         for (to = from + 1; to < n && position_of(e, sorted[to]) == position;)
             to++;
-        run_round(e, &(struct round){sorted + from, turns + from, all_bits, each, ctx}, to - from, position);
+        run_round(e, &(struct round){sorted + from, turns + from, all_bits, each, ctx}, to - from,
+                  position);
     }
     free(turns);
     free(sorted);

@@ -14,7 +14,8 @@ static json_t *counts(const struct vocab *words, const uint64_t *n, size_t first
     return j;
 }
 
-static json_t *document(const struct census *c, const struct campaign_subject *s, const struct fault_kind *kind)
+static json_t *document(const struct census *c, const struct campaign_subject *s,
+                        const struct fault_kind *kind)
 {
     char fault[FAULT_KIND_TEXT];
     json_t *doc = json_object(), *insns = json_array();
@@ -45,8 +46,8 @@ static json_t *document(const struct census *c, const struct campaign_subject *s
     return doc;
 }
 
-static void add_rows(struct table *t, const struct vocab *words, const uint64_t *n, size_t first, uint64_t all,
-                     const char *indent)
+static void add_rows(struct table *t, const struct vocab *words, const uint64_t *n, size_t first,
+                     uint64_t all, const char *indent)
 {
     for (size_t i = first; i < words->n; i++) {
         if (!n[i] && first)

@@ -48,12 +48,134 @@ static void engines_agree(void **state)
     }
 }
 
+/* Many faults at once, so that machines meet in the lists of the concurrent engine. */
+static void crowds_agree(void **state)
+{
+    (void)state;
+    static const struct fault_kind kinds[] = {
+        {.where = WHERE_GROUP_GP},
+        {.where = WHERE_GROUP_GP, .flip = FLIP_RANDOM_VALUE, .scope = SCOPE_WARP},
+        {.where = WHERE_GROUP_PR},
+    };
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n);
+    for (size_t i = 0; i < n; i++) {
+        struct case_ c;
+        struct tally t = {0};
+        const char *shape = impls[i].supports.batch ? batch_shape : shapes[0];
+        bool slow = strncmp(impls[i].name, "fft", 3) == 0;
+        if (slow || !case_init(&c, &impls[i], shape))
+            continue;
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+            struct golden *g;
+            if (golden_run(&g, &c.program.sim, &kinds[k], &(struct diag){0}) != OK)
+                continue;
+            compare_engines(&c.program.sim, g, impls[i].name, shape, 30 * faults_each, &t);
+            golden_free(g);
+        }
+        case_fini(&c);
+    }
+}
+
+/* The result of each bit of each site; of a site i, seen[i] has a bit for each. */
+struct bits {
+    struct experiment *full;
+    const struct fault *sites;
+    uint64_t seen[8];
+    const char *impl;
+};
+
+static void check_bit(void *ctx, size_t i, const struct experiment_result *r)
+{
+    struct bits *x = ctx;
+    struct fault f = x->sites[i];
+    struct experiment_result slow;
+    char what[WHAT];
+    f.draw[0] = (uint64_t)__builtin_ctzll(r->strike.before ^ r->strike.after);
+    experiment_run(x->full, &f, &slow);
+    describe(&f, x->impl, shapes[0], what);
+    assert_same(&slow, r, what);
+    assert_false(x->seen[i] >> f.draw[0] & 1);
+    x->seen[i] |= 1ull << f.draw[0];
+    if (r->strike.bits < 64)
+        assert_true(f.draw[0] < (uint64_t)r->strike.bits);
+}
+
+static void all_bits_agree(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"direct", "implicit-gemm", "winograd-2x2-nonfused"};
+    const struct fault_kind kind = {.where = WHERE_GROUP_GPPR};
+    for (size_t k = 0; k < 3 * N_ENGINES; k++) {
+        const struct conv_impl *impl;
+        struct case_ c;
+        struct golden *g;
+        struct fault sites[8];
+        struct diag d = {0};
+        assert_int_equal(conv_find(&impl, names[k % 3], &d), OK);
+        assert_true(case_init(&c, impl, shapes[0]));
+        assert_int_equal(golden_run(&g, &c.program.sim, &kind, &d), OK);
+        struct bits x = {experiment_new(&c.program.sim, g, ENGINE_FULL, 10), sites, {0}, names[k % 3]};
+        struct experiment *e = experiment_new(&c.program.sim, g, (enum engine)(k / 3), 10);
+        for (size_t i = 0; i < 8; i++)
+            sites[i] = campaign_fault(g, seed + 1, 8 * k + i);
+        experiment_run_bits(e, sites, 8, check_bit, &x);
+        for (size_t i = 0; i < 8; i++)
+            assert_true(x.seen[i] == 1 || x.seen[i] == 0xffff || x.seen[i] == 0xffffffffu ||
+                        x.seen[i] == UINT64_MAX);
+        experiment_free(e);
+        experiment_free(x.full);
+        golden_free(g);
+        case_fini(&c);
+    }
+}
+
+/* The census of a small program: as many faults as there are bits, and the outcomes that running each
+ * site's bits one by one gives. */
+static void tally_outcome(void *ctx, size_t i, const struct experiment_result *r)
+{
+    (void)i;
+    ((uint64_t *)ctx)[r->outcome]++;
+}
+
+static void census_is_the_sum(void **state)
+{
+    (void)state;
+    const struct fault_kind kind = {.where = WHERE_GROUP_LD};
+    const struct campaign_options o = {.kind = kind, .engine = ENGINE_AUTO, .jobs = 2};
+    const struct conv_impl *impl;
+    struct case_ c;
+    struct golden *g;
+    struct census census;
+    struct arena a = {0};
+    struct diag d = {0};
+    uint64_t outcome[N_OUTCOMES] = {0};
+    assert_int_equal(conv_find(&impl, "direct", &d), OK);
+    assert_true(case_init(&c, impl, "1x1x3x3:1x2x2"));
+    assert_int_equal(campaign_census(&census, &a, &c.program.sim, &o, &d), OK);
+    assert_int_equal(golden_run(&g, &c.program.sim, &kind, &d), OK);
+    assert_int_equal(census.sites, golden_population(g));
+    assert_int_equal(census.faults, golden_exposure(g));
+    struct experiment *e = experiment_new(&c.program.sim, g, ENGINE_REPLAY, 10);
+    for (uint64_t u = 0; u < census.sites; u++) {
+        struct fault f = golden_fault(g, u);
+        experiment_run_bits(e, &f, 1, tally_outcome, outcome);
+    }
+    for (int k = 0; k < N_OUTCOMES; k++)
+        assert_int_equal(census.outcome[k], outcome[k]);
+    experiment_free(e);
+    golden_free(g);
+    case_fini(&c);
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const char *given = getenv("SIEVERT_SEED"), *each = getenv("SIEVERT_FAULTS");
     seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
     thorough = each != NULL;
     faults_each = each ? (unsigned)atoi(each) : faults_each;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(engines_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_bits_agree), cmocka_unit_test(census_is_the_sum),
+                                       cmocka_unit_test(crowds_agree), cmocka_unit_test(engines_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
