@@ -13,13 +13,17 @@
 
 /* Where an element of a tensor is: of image n, group g and a channel or filter of it; of a filter. */
 #ifdef NHWC
-#define IN_AT(s, n, g, c, h, w) ((((n) * (s)->H + (h)) * (s)->W + (w)) * (s)->C * (s)->groups + (g) * (s)->C + (c))
+#define IN_AT(s, n, g, c, h, w)                                                                    \
+    ((((n) * (s)->H + (h)) * (s)->W + (w)) * (s)->C * (s)->groups + (g) * (s)->C + (c))
 #define FILTER_AT(s, c, r, w) (((r) * (s)->S + (w)) * (s)->C + (c))
-#define OUT_AT(s, n, g, k, p, q) ((((n) * (s)->P + (p)) * (s)->Q + (q)) * (s)->K * (s)->groups + (g) * (s)->K + (k))
+#define OUT_AT(s, n, g, k, p, q)                                                                   \
+    ((((n) * (s)->P + (p)) * (s)->Q + (q)) * (s)->K * (s)->groups + (g) * (s)->K + (k))
 #else
-#define IN_AT(s, n, g, c, h, w) (((((n) * (s)->groups + (g)) * (s)->C + (c)) * (s)->H + (h)) * (s)->W + (w))
+#define IN_AT(s, n, g, c, h, w)                                                                    \
+    (((((n) * (s)->groups + (g)) * (s)->C + (c)) * (s)->H + (h)) * (s)->W + (w))
 #define FILTER_AT(s, c, r, w) (((c) * (s)->R + (r)) * (s)->S + (w))
-#define OUT_AT(s, n, g, k, p, q) (((((n) * (s)->groups + (g)) * (s)->K + (k)) * (s)->P + (p)) * (s)->Q + (q))
+#define OUT_AT(s, n, g, k, p, q)                                                                   \
+    (((((n) * (s)->groups + (g)) * (s)->K + (k)) * (s)->P + (p)) * (s)->Q + (q))
 #endif
 
 /* 0 <= i < n in one comparison. */

@@ -41,8 +41,8 @@ INLINE uint filter_inner(uint t) { return a_inner(t); }
 #endif
 
 /* The output pixel that a column (NHWC: a row) of the product stands for. With IMAGES_OF_A_THREAD, the 8
- * columns of a thread are 8 images of one pixel, as in MIOpen's v4r1: two sub-tiles of 4, half the tile apart.
- * N is then a multiple of 8. */
+ * columns of a thread are 8 images of one pixel, as in MIOpen's v4r1: two sub-tiles of 4, half the tile
+ * apart. N is then a multiple of 8. */
 struct place {
     uint n, pixel;
 };

@@ -3,8 +3,9 @@
  *
  * A thread group of THREADS threads goes through the inner dimension BK at a time. Each thread fetches
  * A_LOADS elements of the A tile (BM x BK, inner dimension fastest in memory) and B_LOADS of the B tile
- * (BK x BN, columns fastest, or with B_INNER_FASTEST the inner dimension too) into registers, stores them in one of two buffers, and after a barrier
- * multiplies from it while the fetch for the other buffer is under way.
+ * (BK x BN, columns fastest, or with B_INNER_FASTEST the inner dimension too) into registers, stores them
+ * in one of two buffers, and after a barrier multiplies from it while the fetch for the other buffer is
+ * under way.
  * Elements are floats, or with COMPLEX pairs of them. */
 #ifndef GEMM_TILE_H
 #define GEMM_TILE_H

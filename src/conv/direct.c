@@ -10,7 +10,9 @@ int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char
     const bool nhwc = p->layout == LAYOUT_NHWC;
     struct plan_launch *l =
         plan_launch(plan, "direct", "direct", BLOCK, nhwc ? "direct-nhwc" : "direct");
-    plan_grid(l, (uint64_t)p->n * (nhwc ? (uint64_t)p->groups * (uint64_t)conv_out_h(p) : (uint64_t)p->k), 1, 1);
+    const uint64_t per_image =
+        nhwc ? (uint64_t)p->groups * (uint64_t)conv_out_h(p) : (uint64_t)p->k;
+    plan_grid(l, (uint64_t)p->n * per_image, 1, 1);
     PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT);
     plan_shape(l, p);
     return OK;

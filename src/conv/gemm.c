@@ -100,11 +100,16 @@ static struct staging staging_for(const struct conv_problem *p)
     return conv_out_h(p) <= 8 && conv_out_w(p) <= 8 ? small : wide;
 }
 
+static uint64_t window_side(uint64_t tile, int stride, int filter, int dilation)
+{
+    return (tile - 1) * (uint64_t)stride + (uint64_t)(filter - 1) * (uint64_t)dilation + 1;
+}
+
 static bool fits(const struct staging *s, const struct conv_problem *p)
 {
     enum { WINDOW_FLOATS = 6144 }; /* as in kernels/CMakeLists.txt */
-    const uint64_t h = (s->tile_h - 1) * (uint64_t)p->stride_h + (uint64_t)(p->r - 1) * (uint64_t)p->dilation_h + 1;
-    const uint64_t w = (s->tile_w - 1) * (uint64_t)p->stride_w + (uint64_t)(p->s - 1) * (uint64_t)p->dilation_w + 1;
+    const uint64_t h = window_side(s->tile_h, p->stride_h, p->r, p->dilation_h);
+    const uint64_t w = window_side(s->tile_w, p->stride_w, p->s, p->dilation_w);
     return s->channels * h * w <= WINDOW_FLOATS;
 }
 

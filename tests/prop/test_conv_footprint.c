@@ -1,6 +1,7 @@
-/* Who computes what, seen from outside: a wrong value loaded from shared memory by one thread in the main loop
- * of a GEMM-like kernel spoils outputs of that thread only: one filter's element its pixels of one channel, one
- * pixel's element its channels of one pixel. Random faults; the seed is printed, SIEVERT_SEED sets it. */
+/* Who computes what, seen from outside: a wrong value loaded from shared memory by one thread in the main
+ * loop of a GEMM-like kernel spoils outputs of that thread only: one filter's element its pixels of one
+ * channel, one pixel's element its channels of one pixel. Random faults; the seed is printed, SIEVERT_SEED
+ * sets it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ struct seen {
     size_t channels, others, faults; /* the most there were */
 };
 
-static void judge(const struct experiment_result *r, const struct conv_problem *p, size_t c, struct seen *seen)
+static void judge(const struct experiment_result *r, const struct conv_problem *p, size_t c,
+                  struct seen *seen)
 {
     bool one_channel = true, one_image = true, one_pixel = true;
     const struct place first = place_of(p, r->diffs[0].index);
@@ -55,7 +57,8 @@ static void judge(const struct experiment_result *r, const struct conv_problem *
     }
     const size_t n = r->n_diffs;
     const bool of_pixel = one_image && one_pixel && n <= (size_t)cases[c].channels;
-    const bool of_filter = one_channel && n <= (size_t)cases[c].others && (cases[c].images ? one_pixel : one_image);
+    const bool of_filter = one_channel && n <= (size_t)cases[c].others &&
+                           (cases[c].images ? one_pixel : one_image);
     if (!of_pixel && !of_filter)
         fail_msg("%s %s %s: instruction %u of warp %u spoils %zu outputs", cases[c].impl, cases[c].tile,
                  cases[c].shape, r->strike.insn, r->strike.warp, n);
@@ -71,7 +74,8 @@ static void one_thread_spoils_its_own(void **state)
     (void)state;
     const char *given = getenv("SIEVERT_SEED");
     const uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-    const struct fault_kind loads = {.where = WHERE_GROUP_LD, .flip = FLIP_RANDOM_VALUE, .scope = SCOPE_THREAD};
+    const struct fault_kind loads = {
+        .where = WHERE_GROUP_LD, .flip = FLIP_RANDOM_VALUE, .scope = SCOPE_THREAD};
     print_message("SIEVERT_SEED=%llu\n", (unsigned long long)seed);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         const struct conv_impl *impl;

@@ -289,7 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse), cmocka_unit_test(test_canonical), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_noise), cmocka_unit_test(test_find),     cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_planner), cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_planner),  cmocka_unit_test(test_limits_text),
+        cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
