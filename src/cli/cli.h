@@ -92,6 +92,8 @@ struct table {
 };
 void table_init(struct table *t, struct arena *a, size_t n_columns, const char *const *titles);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A share, 0 to 1, as a bar of at most `width` characters, in eighths of one. In a. */
+char *bar(struct arena *a, double share, int width);
 void table_print(const struct table *t);
 
 /* Whether tables on stdout may have colours: a terminal, and NO_COLOR (no-color.org) not set. */

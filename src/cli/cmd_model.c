@@ -42,6 +42,20 @@ const struct cli_command cmd_model_show = {
     .options = NULL,
 };
 
+static void show_origin(const struct model_origin *o)
+{
+    const double n = o->injections ? (double)o->injections : 1;
+    printf("%s %s%s%s, faults %s: %llu injections of a population of %llu\n"
+           "masked %.2f %%, SDC %.2f %%, DUE %.2f %%\n", o->impl, o->shape, *o->tile ? ", tile " : "", o->tile,
+           o->fault, (unsigned long long)o->injections, (unsigned long long)o->population,
+           100 * (double)o->masked / n, 100 * (double)o->sdc / n, 100 * (double)o->due / n);
+    for (int i = 0; i < o->tiling.n_axes; i++) {
+        const struct tiling_axis *x = &o->tiling.axis[i];
+        printf("%s%zu %ss, %zu a thread, %zu a thread group", i ? "; " : "", x->size, x->name, x->thread, x->tile);
+    }
+    putchar(o->tiling.n_axes ? '\n' : ' ');
+}
+
 static void show(struct cli *cli, const struct model *m)
 {
     if (cli->json) {
@@ -50,15 +64,18 @@ static void show(struct cli *cli, const struct model *m)
         return;
     }
     struct table t;
+    if (model_origin(m))
+        show_origin(model_origin(m));
     printf("%llu tensors; %.2f %% were too rare to be in the model\n\n",
            (unsigned long long)model_n_tensors(m), 100 * model_rejected(m));
-    table_init(&t, &cli->arena, 5,
-               (const char *const[]){"pattern", "tensors", "share", "categories", "domains"});
+    table_init(&t, &cli->arena, 6,
+               (const char *const[]){"pattern", "tensors", "share", "", "categories", "domains"});
     for (size_t i = 0; i < model_n_patterns(m); i++) {
         struct model_pattern_info p = model_pattern(m, i);
         table_cell(&t, "%s", vocab_word(&vocab_patterns, (int)p.pattern));
         table_cell(&t, "%llu", (unsigned long long)p.count);
         table_cell(&t, "%.2f %%", 100 * p.frequency);
+        table_cell(&t, "%s", bar(&cli->arena, p.frequency, 20));
         table_cell(&t, "%zu", p.n_categories);
         table_cell(&t, "%zu", p.n_domains);
     }

@@ -89,14 +89,16 @@ static json_t *comparison_json(const struct comparison *c)
 static void print_comparison(struct cli *cli, const struct comparison *c)
 {
     struct table t;
-    table_init(&t, &cli->arena, 5,
-               (const char *const[]){"pattern", "share of A", "share of B", "A - B, 95 %", "p (Holm)"});
+    table_init(&t, &cli->arena, 7, (const char *const[]){"pattern", "share of A", "", "share of B", "",
+                                                         "A - B, 95 %", "p (Holm)"});
     for (int i = 0; i < N_PATTERNS; i++) {
         if (c->count[0][i] + c->count[1][i] == 0)
             continue;
         table_cell(&t, "%s", vocab_word(&vocab_patterns, i));
-        table_cell(&t, "%.2f %%", 100 * share(c, 0, i));
-        table_cell(&t, "%.2f %%", 100 * share(c, 1, i));
+        for (int side = 0; side < 2; side++) {
+            table_cell(&t, "%.2f %%", 100 * share(c, side, i));
+            table_cell(&t, "%s", bar(&cli->arena, share(c, side, i), 12));
+        }
         table_cell(&t, "%+.2f to %+.2f %%", 100 * c->difference[i].lo, 100 * c->difference[i].hi);
         table_cell(&t, c->p[i] < 0.0001 ? "<0.0001" : "%.4f", c->p[i]);
     }

@@ -51,6 +51,16 @@ static size_t columns(const char *s)
     return n;
 }
 
+char *bar(struct arena *a, double share, int width)
+{
+    static const char *const eighth[] = {"", "\u258f", "\u258e", "\u258d", "\u258c", "\u258b", "\u258a", "\u2589"};
+    const int eighths = (int)(share * 8 * width + 0.5);
+    char *text = arena_strdup(a, "");
+    for (int i = 0; i < eighths / 8; i++)
+        text = arena_printf(a, "%s\u2588", text);
+    return arena_printf(a, "%s%s", text, eighth[eighths % 8]);
+}
+
 void table_print(const struct table *t)
 {
     size_t *width = arena_array(t->arena, t->n_columns, sizeof *width);

@@ -496,6 +496,12 @@ void model_pattern_counts(const struct model *m, uint64_t out[static N_PATTERNS]
 
 const struct model_origin *model_origin(const struct model *m) { return m->has_origin ? &m->origin : NULL; }
 
+bool model_shape(const struct model *m, size_t chw[3])
+{
+    memcpy(chw, m->chw, sizeof m->chw);
+    return m->chw[0] > 0;
+}
+
 struct char_options model_options(const struct model *m)
 {
     return (struct char_options){.epsilon = m->epsilon, .compat = m->compat};

@@ -22,7 +22,7 @@ size_t model_weighted(struct rng *r, const uint64_t *weight, size_t n)
     }
 }
 
-static const struct entry *draw_entry(struct rng *r, const struct model *m)
+const struct entry *model_draw_entry(struct rng *r, const struct model *m)
 {
     uint64_t weight[N_PATTERNS];
     for (size_t i = 0; i < m->n; i++)
@@ -30,7 +30,7 @@ static const struct entry *draw_entry(struct rng *r, const struct model *m)
     return &m->entries[model_weighted(r, weight, m->n)];
 }
 
-static const struct category *draw_category(struct rng *r, struct arena *a, const struct entry *e)
+const struct category *model_draw_category(struct rng *r, struct arena *a, const struct entry *e)
 {
     uint64_t *weight = arena_array(a, e->n_categories, sizeof *weight);
     for (size_t i = 0; i < e->n_categories; i++)
@@ -38,7 +38,7 @@ static const struct category *draw_category(struct rng *r, struct arena *a, cons
     return &e->categories[model_weighted(r, weight, e->n_categories)];
 }
 
-static const struct domain *draw_domain(struct rng *r, struct arena *a, const struct entry *e)
+const struct domain *model_draw_domain(struct rng *r, struct arena *a, const struct entry *e)
 {
     uint64_t *weight = arena_array(a, e->n_domains, sizeof *weight);
     for (size_t i = 0; i < e->n_domains; i++)
@@ -76,7 +76,7 @@ static void resolve(struct settings *s, struct rng *r, struct arena *a, const st
     *x = (struct setting){p->name, value[0], value[1]};
 }
 
-static void resolve_all(struct settings *s, struct rng *r, struct arena *a, const struct category *c)
+void model_resolve(struct settings *s, struct rng *r, struct arena *a, const struct category *c)
 {
     s->n = 0;
     for (int several = 0; several < 2; several++) { /* what is fixed first: the rest must fit it */
@@ -95,7 +95,7 @@ static int by_index(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-static void sort_unique(struct canvas *c)
+void model_sort_unique(struct canvas *c)
 {
     size_t n = 0;
     qsort(c->cell, c->n, sizeof *c->cell, by_index);
@@ -112,11 +112,11 @@ static enum pattern draw_cells(struct canvas *to, const struct entry *e, const s
     struct settings s;
     enum pattern is = N_PATTERNS;
     for (int i = 0; i < CATEGORIES; i++) {
-        resolve_all(&s, to->r, to->a, draw_category(to->r, to->a, e));
+        model_resolve(&s, to->r, to->a, model_draw_category(to->r, to->a, e));
         for (int k = 0; k < PLACES; k++) {
             if (!model_place(to, e->pattern, &s))
                 break;
-            sort_unique(to);
+            model_sort_unique(to);
             is = characterise_pattern(to->cell, to->n, dim, to->compat);
             if (is == e->pattern)
                 return is;
@@ -133,7 +133,7 @@ static enum pattern draw_cells(struct canvas *to, const struct entry *e, const s
 static enum pattern draw_form(struct canvas *to, const struct entry *e, const size_t dim[4],
                               struct wish **wish)
 {
-    const struct domain *d = draw_domain(to->r, to->a, e);
+    const struct domain *d = model_draw_domain(to->r, to->a, e);
     enum pattern is = draw_cells(to, e, dim);
     *wish = arena_array(to->a, to->n, sizeof **wish);
     model_classes(to->r, *wish, d, to->n);
@@ -164,12 +164,12 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
     const struct footprint *moved = model_transferred(&to, m, &asked);
     const struct footprint *f = moved ? moved : model_footprint(&to, m, &asked);
     if (f) {
-        sort_unique(&to);
+        model_sort_unique(&to);
         is = moved ? characterise_pattern(to.cell, to.n, dim, to.compat) : asked;
         wish = model_footprint_wishes(&to, f);
     } else {
         const struct entry *e = asked < N_PATTERNS ? entry_of(m, asked) : NULL;
-        e = e ? e : draw_entry(r, m);
+        e = e ? e : model_draw_entry(r, m);
         asked = e->pattern;
         is = draw_form(&to, e, dim, &wish);
         model_sizes(r, &m->native[asked], wish, to.n);

@@ -83,6 +83,8 @@ double model_rejected(const struct model *m); /* share of tensors too rare to be
 void model_pattern_counts(const struct model *m, uint64_t out[static N_PATTERNS]);
 /* By which rules and at which epsilon its errors were characterised. */
 struct char_options model_options(const struct model *m);
+/* C, H, W of the tensors that its errors were measured on; false: it does not say. */
+bool model_shape(const struct model *m, size_t chw[3]);
 char *model_json(struct arena *a, const struct model *m); /* the text model_save writes */
 
 /* Drawing one error for a tensor of one image, dim C, H, W, whose fault-free values are golden
@@ -96,5 +98,13 @@ struct model_draw {
 struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
                              const float *golden, struct value_range range,
                              struct difference *out, size_t max);
+
+/* The same as the generator of the CLASSES tools draws, accidents included; range is what it is given as the
+ * value range. Of two value classes it takes the one that comes first in a set of strings, which is an
+ * accident of its interpreter: second_first chooses. Cells may keep their value. out has room for C*H*W.
+ * ERR_INPUT where the original stops with an error: a range that is all negative. n may be 0. */
+int model_draw_classes(struct model_draw *drawn, const struct model *m, struct rng *r, const size_t chw[3],
+                       const float *golden, struct value_range range, bool second_first,
+                       struct difference *out, struct diag *d);
 
 #endif

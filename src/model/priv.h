@@ -116,6 +116,12 @@ struct canvas {
     uint32_t *cell; /* room for max */
     size_t max;
 };
+/* What a draw chooses, by the counts. */
+const struct entry *model_draw_entry(struct rng *r, const struct model *m);
+const struct category *model_draw_category(struct rng *r, struct arena *a, const struct entry *e);
+const struct domain *model_draw_domain(struct rng *r, struct arena *a, const struct entry *e);
+void model_resolve(struct settings *s, struct rng *r, struct arena *a, const struct category *c);
+void model_sort_unique(struct canvas *c);
 /* Put the cells of a pattern with these parameters, clipped to the canvas. False if the canvas is too
  * small for it. */
 bool model_place(struct canvas *to, enum pattern pattern, const struct settings *s);
