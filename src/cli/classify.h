@@ -2,6 +2,7 @@
 #ifndef CLI_CLASSIFY_H
 #define CLI_CLASSIFY_H
 
+#include "base/tiling.h"
 #include "characterise/characterise.h"
 #include "cli/cli.h"
 
@@ -40,6 +41,10 @@ json_t *classify_keys_json(const struct characterisation *c);
 json_t *classify_stats_json(const struct characterisation *c);
 json_t *classify_values_json(const struct characterisation *c);
 json_t *classify_domain_json(const struct characterisation *c);
+
+/* What the columns of the TSV have no room for: extents and periods, distributions of the values' errors and
+ * flipped bits, and, if the tiling is known and of the tensor's shape, where the error lies in the tiles. */
+json_t *classify_details_json(const struct verdict *v, const struct tiling *t);
 
 /* The counts of global_report.json, as the CLASSES classifier writes it. */
 struct global_report {

@@ -8,10 +8,12 @@
 #include "base/npy.h"
 #include "cli/classify.h"
 #include "model/model.h"
+#include "report/report.h"
 #include "stats/stats.h"
+#include "study/study.h"
 
 struct classify_args {
-    const char *golden, *faulty, *layout, *compat, *tsv, *model, *report;
+    const char *golden, *faulty, *layout, *compat, *tsv, *model, *report, *pictures, *impl, *shape, *tile;
     double epsilon;
     bool almost_same;
 };
@@ -48,6 +50,15 @@ const struct cli_command cmd_classify = {
          offsetof(struct classify_args, model)},
         {"report", 0, OPT_STRING, "FILE", "the CLASSES classifier's global_report.json",
          offsetof(struct classify_args, report)},
+        {"pictures", 0, OPT_STRING, "FOLDER", "a PNG of the first three tensors of each pattern",
+         offsetof(struct classify_args, pictures)},
+        {"impl", 0, OPT_STRING, "NAME", "what computed them (see conv list): with --json, where each error "
+         "lies in its tiles; with --model, errors that carry over to other shapes",
+         offsetof(struct classify_args, impl)},
+        {"shape", 0, OPT_STRING, "SHAPE", "with --impl: the convolution, as for conv run",
+         offsetof(struct classify_args, shape)},
+        {"tile", 0, OPT_STRING, "NAME", "with --impl: its tile, if not the one a library would choose",
+         offsetof(struct classify_args, tile)},
         CLI_OPTION_END},
     .args_bytes = sizeof(struct classify_args),
     .defaults = defaults,
@@ -62,6 +73,10 @@ struct session {
     struct model_builder *builder;
     struct arena scratch; /* of one tensor */
     struct global_report report;
+    struct model_origin origin;
+    struct tiling tiling; /* n_axes 0: unknown */
+    const char *pictures; /* folder, or NULL */
+    int n_pictures[N_PATTERNS];
     uint64_t masked, skipped;
     uint64_t patterns[N_PATTERNS], values[N_VALUES];
 };
@@ -166,7 +181,7 @@ static void write_tsv(FILE *f, const struct verdict *v)
     fprintf(f, "%zu\t%zu\n", c->corrupted, c->channels);
 }
 
-static json_t *label_json(const struct verdict *v)
+static json_t *label_json(const struct session *s, const struct verdict *v)
 {
     const struct characterisation *c = &v->c;
     json_t *o = json_pack("{s:s, s:s, s:s}", "file", v->file, "batch", v->set->batch, "sub_batch",
@@ -188,7 +203,35 @@ static json_t *label_json(const struct verdict *v)
         isfinite(c->max_abs_error) ? json_real(c->max_abs_error) : json_null(), "median_log2_rel",
         isfinite(c->median_log2_rel) ? json_real(c->median_log2_rel) : json_null());
     json_object_update_new(o, more);
+    json_object_update_new(o, classify_details_json(v, &s->tiling));
     return o;
+}
+
+/* The first few of each pattern. */
+static void picture(struct session *s, const struct verdict *v, const struct golden *g)
+{
+    enum { EACH = 3 };
+    struct diag d = {0};
+    if (!s->pictures || s->n_pictures[v->c.pattern] == EACH)
+        return;
+    const char *path = arena_printf(&s->scratch, "%s/%s-%d.png", s->pictures,
+                                    vocab_word(&vocab_patterns, (int)v->c.pattern),
+                                    ++s->n_pictures[v->c.pattern]);
+    struct store_diff *diffs = arena_array(&s->scratch, v->n_diffs, sizeof *diffs);
+    for (size_t i = 0; i < v->n_diffs; i++) {
+        diffs[i].index = v->diffs[i].index;
+        memcpy(&diffs[i].faulty_bits, &v->diffs[i].faulty, sizeof diffs[i].faulty_bits);
+    }
+    const float *golden = g->t.data;
+    if (s->nhwc) {
+        const size_t c = g->dim[1], hw = g->dim[2] * g->dim[3], n = g->dim[0] * c * hw;
+        float *nchw = arena_array(&s->scratch, n, sizeof *nchw);
+        for (size_t i = 0; i < n; i++)
+            nchw[(i / c / hw * c + i % c) * hw + i / c % hw] = golden[i];
+        golden = nchw;
+    }
+    if (report_picture(path, g->dim, golden, diffs, v->n_diffs, &d) != OK)
+        fprintf(stderr, "sievert: %s: %s\n", path, d.msg);
 }
 
 static void record(struct session *s, const struct verdict *v)
@@ -196,7 +239,7 @@ static void record(struct session *s, const struct verdict *v)
     if (s->tsv)
         write_tsv(s->tsv, v);
     if (s->labels)
-        json_array_append_new(s->labels, label_json(v));
+        json_array_append_new(s->labels, label_json(s, v));
     if (v->skipped) {
         s->skipped++;
         fprintf(stderr, "sievert: %s skipped: %s\n", v->file, v->skipped);
@@ -238,6 +281,8 @@ static void classify_file(struct session *s, const struct faulty_set *set, const
         characterise(&v.c, diffs, n, g->dim, g->range, &s->options);
         v.diffs = diffs;
         v.n_diffs = n;
+        if (v.c.corrupted > 0)
+            picture(s, &v, g);
     }
     record(s, &v);
     arena_reset(&s->scratch);
@@ -338,6 +383,19 @@ static int check_options(const struct classify_args *o, struct session *s, struc
     return OK;
 }
 
+/* What --impl and its companions say; files of other shapes than that are classified all the same. */
+static int set_implementation(struct session *s, const struct classify_args *o, struct diag *d)
+{
+    if (!o->impl && !o->shape && !o->tile)
+        return OK;
+    if (!o->impl || !o->shape)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--impl, --shape and --tile belong together: give the first two");
+    int rc = study_tiling(&s->tiling, o->impl, o->shape, o->tile, d);
+    s->origin = (struct model_origin){.impl = o->impl, .shape = o->shape, .tile = o->tile ? o->tile : "",
+                                      .fault = "", .tiling = s->tiling};
+    return rc;
+}
+
 static int find_work(struct classify_work *w, struct cli *cli, const struct classify_args *o)
 {
     int rc;
@@ -370,6 +428,11 @@ static int write_outputs(struct session *s, const struct classify_args *o, const
     }
     if (rc == OK && o->model) {
         struct model *m;
+        s->origin.injections = s->masked + s->report.classified;
+        s->origin.masked = s->masked;
+        s->origin.sdc = s->report.classified;
+        if (s->origin.impl)
+            model_set_origin(s->builder, &s->origin);
         rc = model_build(&m, &cli->arena, s->builder, &cli->diag);
         if (rc == OK)
             rc = model_save(m, o->model, &cli->diag);
@@ -383,6 +446,12 @@ int run_classify(struct cli *cli, void *args)
     struct session s = {.cli = cli};
     struct classify_work w = {0};
     int rc = check_options(o, &s, &cli->diag);
+    if (rc == OK)
+        rc = set_implementation(&s, o, &cli->diag);
+    if (rc == OK && o->pictures) {
+        s.pictures = o->pictures;
+        rc = file_mkdirs(o->pictures, &cli->diag);
+    }
     if (rc == OK)
         rc = find_work(&w, cli, o);
     if (rc != OK)

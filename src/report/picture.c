@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "characterise/characterise.h"
 #include "report/priv.h"
 
@@ -90,17 +91,17 @@ static uint8_t *tile_pixel(uint8_t *pixels, const struct layout *l, size_t tile,
 
 /* Diffs ascend, so channels appear in order: a channel's tile is its number where all are shown, else
  * its place among the corrupted ones. */
-static void paint(uint8_t *pixels, const struct layout *l, const struct store_injection *i,
+static void paint(uint8_t *pixels, const struct layout *l, const struct store_diff *diffs, size_t n,
                   const float *golden, double scale)
 {
     for (size_t t = 0; t < l->shown; t++)
         for (size_t y = 0; y < l->tile_h; y++)
             memset(tile_pixel(pixels, l, t, y, 0), UNCHANGED, l->tile_w);
     size_t tile = 0, last = SIZE_MAX;
-    for (size_t k = 0; k < i->n_diffs; k++) {
-        size_t at = i->diffs[k].index, channel = at / (l->h * l->w), in = at % (l->h * l->w);
+    for (size_t k = 0; k < n; k++) {
+        size_t at = diffs[k].index, channel = at / (l->h * l->w), in = at % (l->h * l->w);
         float faulty;
-        memcpy(&faulty, &i->diffs[k].faulty_bits, sizeof faulty);
+        memcpy(&faulty, &diffs[k].faulty_bits, sizeof faulty);
         if (channel != last)
             tile = l->shown == l->channels ? channel : last == SIZE_MAX ? 0 : tile + 1;
         last = channel;
@@ -112,9 +113,9 @@ static void paint(uint8_t *pixels, const struct layout *l, const struct store_in
     }
 }
 
-/* The PNG as a data URI, or NULL. Only the colours that occur are in its palette: most of these
- * pictures are smaller than a whole one. */
-static char *data_uri(const uint8_t *pixels, size_t width, size_t height)
+/* The PNG, malloc'ed, or NULL. Only the colours that occur are in its palette: most of these pictures are
+ * smaller than a whole one. */
+static uint8_t *encode(size_t *bytes, const uint8_t *pixels, size_t width, size_t height)
 {
     uint8_t palette[256][4], used[256][4], place[256] = {0};
     bool seen[256] = {false};
@@ -136,15 +137,56 @@ static char *data_uri(const uint8_t *pixels, size_t width, size_t height)
         mapped[i] = place[pixels[i]];
     png_alloc_size_t n = 0;
     uint8_t *png = NULL;
+    if (!mapped || !png_image_write_to_memory(&image, NULL, &n, 0, mapped, 0, used) || !(png = malloc(n)) ||
+        !png_image_write_to_memory(&image, png, &n, 0, mapped, 0, used)) {
+        free(png);
+        png = NULL;
+    }
+    free(mapped);
+    *bytes = n;
+    return png;
+}
+
+/* The same as a data URI, or NULL. */
+static char *data_uri(const uint8_t *pixels, size_t width, size_t height)
+{
+    size_t n;
+    uint8_t *png = encode(&n, pixels, width, height);
     struct sink uri = {0};
-    if (mapped && png_image_write_to_memory(&image, NULL, &n, 0, mapped, 0, used) &&
-        (png = malloc(n)) && png_image_write_to_memory(&image, png, &n, 0, mapped, 0, used)) {
+    if (png) {
         sink_text(&uri, "data:image/png;base64,");
         sink_base64(&uri, png, n);
     }
     free(png);
-    free(mapped);
     return uri.p;
+}
+
+static size_t count_channels(const struct store_diff *diffs, size_t n_diffs, size_t area)
+{
+    size_t n = 0, last = SIZE_MAX;
+    for (size_t k = 0; k < n_diffs; k++) {
+        n += diffs[k].index / area != last;
+        last = diffs[k].index / area;
+    }
+    return n;
+}
+
+int report_picture(const char *path, const size_t dim[4], const float *golden, const struct store_diff *diffs,
+                   size_t n, struct diag *d)
+{
+    struct arena a = {0};
+    const struct layout l = lay_out(dim, count_channels(diffs, n, dim[2] * dim[3]));
+    const struct value_range range = characterise_range(golden, dim[0] * dim[1] * dim[2] * dim[3]);
+    const double scale = fmax(fabs((double)range.min), fabs((double)range.max));
+    size_t bytes = 0;
+    uint8_t *pixels = arena_alloc(&a, l.width * l.height), *png;
+    paint(pixels, &l, diffs, n, golden, scale > 0 ? scale : 1);
+    png = encode(&bytes, pixels, l.width, l.height);
+    int rc = png ? file_write(path, png, bytes, d)
+                 : diag_fail(d, ERR_NOMEM, (struct loc){.file = path}, "no memory for the picture");
+    free(png);
+    arena_fini(&a);
+    return rc;
 }
 
 json_t *picture_scale(void)
@@ -177,16 +219,6 @@ static int check_row(const struct tally *t, const struct store_injection *i, str
                      (unsigned long long)i->number);
 }
 
-static size_t count_channels(const struct store_injection *i, size_t area)
-{
-    size_t n = 0, last = SIZE_MAX;
-    for (size_t k = 0; k < i->n_diffs; k++) {
-        n += i->diffs[k].index / area != last;
-        last = i->diffs[k].index / area;
-    }
-    return n;
-}
-
 static int draw(json_t **out, const struct tally *t, uint64_t number, const char *kind, struct diag *d)
 {
     const struct store_campaign *c = t->campaign;
@@ -196,12 +228,12 @@ static int draw(json_t **out, const struct tally *t, uint64_t number, const char
     if (rc == OK)
         rc = check_row(t, &i, d);
     if (rc == OK && i.diffs && i.labels && i.labels[0].corrupted) {
-        size_t channels = count_channels(&i, c->dim[2] * c->dim[3]);
+        size_t channels = count_channels(i.diffs, i.n_diffs, c->dim[2] * c->dim[3]);
         struct layout l = lay_out(c->dim, channels);
         struct value_range range = characterise_range(c->golden, c->golden_floats);
         double scale = fmax(fabs((double)range.min), fabs((double)range.max));
         uint8_t *pixels = arena_alloc(&a, l.width * l.height);
-        paint(pixels, &l, &i, c->golden, scale > 0 ? scale : 1);
+        paint(pixels, &l, i.diffs, i.n_diffs, c->golden, scale > 0 ? scale : 1);
         char *uri = data_uri(pixels, l.width, l.height);
         const char *command = arena_printf(&a, "sievert replay %s %llu",
                                            report_shell_word(&a, t->cell.campaign),

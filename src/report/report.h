@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "store/store.h"
 
 /* One cell of the study: a layer computed by an implementation. Any path but campaign may be NULL. */
 struct report_cell {
@@ -60,6 +61,10 @@ int report_campaign(json_t **out, const char *store, double confidence,
 /* Where a campaign's program is vulnerable: {"lines": [...], "registers": [...], "fates": {word: share}}, each row with its kernel, `line` or
  * `register`, injections `n`, and the outcomes' shares with intervals; most SDCs and DUEs first. */
 int report_map(json_t **out, const char *store, double confidence, struct diag *d);
+/* A PNG of a corrupted tensor N, C, H, W: its channels side by side, coloured by the size of the error. diffs
+ * ascend. */
+int report_picture(const char *path, const size_t dim[4], const float *golden, const struct store_diff *diffs,
+                   size_t n, struct diag *d);
 
 /* A word for a POSIX shell, quoted if need be. In a. */
 const char *report_shell_word(struct arena *a, const char *s);

@@ -121,3 +121,27 @@ int study_strata(struct study_strata *out, struct arena *a, const struct store_c
     conv_program_fini(&program);
     return rc;
 }
+
+int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile, struct diag *d)
+{
+    struct arena a = {0};
+    struct conv_problem p;
+    const struct conv_impl *i;
+    struct conv_program program;
+    *out = (struct tiling){0};
+    int rc = conv_parse_shape(&p, shape, d);
+    if (rc == OK)
+        rc = conv_find(&i, impl, d);
+    if (rc == OK) {
+        const float *input = arena_array(&a, (size_t)p.n * (size_t)p.c * (size_t)(p.h * p.w), sizeof *input);
+        const float *filter =
+            arena_array(&a, (size_t)p.k * (size_t)(p.c / p.groups) * (size_t)(p.r * p.s), sizeof *filter);
+        rc = conv_prepare(&program, &a, &p, i, tile, input, filter, d);
+    }
+    if (rc == OK) {
+        rc = conv_tiling(out, &program);
+        conv_program_fini(&program);
+    }
+    arena_fini(&a);
+    return rc;
+}

@@ -69,6 +69,8 @@ struct study_strata {
     struct model_stratum *list;
 };
 int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c, struct diag *d);
+/* The coordinates in which an implementation computes the convolution `shape`; tile NULL: its own choice. */
+int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile, struct diag *d);
 /* Which stratum, or MODEL_NO_STRATUM. */
 size_t study_stratum(const struct study_strata *s, const char *launch, int line, const char *mnemonic);
 
