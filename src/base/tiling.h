@@ -13,6 +13,10 @@ struct tiling_axis {
     size_t thread, step, reach, tile;
 };
 
+/* What a launch makes may be read by all thread groups along an axis: a fault in it is not confined to their
+ * tiles. Bits. */
+enum { TILING_SHARED_BY_CHANNELS = 1, TILING_SHARED_BY_PIXELS = 2 };
+
 /* The output, C x H x W, as channels and units of unit_h x unit_w pixels (1 x 1; Winograd's and Fourier's
  * tiles). Axis 0 is the channel. flat: axis 1 numbers the units row by row; else axes 1 and 2 are the
  * units' rows and columns. n_axes 0: unknown. */

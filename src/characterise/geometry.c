@@ -10,10 +10,12 @@ const char *geometry_level_word(enum geometry_level l)
 
 static enum geometry_level level(const struct geometry_axis *x, const struct tiling_axis *t, bool shared)
 {
+    if (shared && x->tiles_there == 1 && (x->distinct == t->size || x->distinct > t->thread))
+        return LEVEL_ALL;
     if (x->tiles == 1 && x->distinct <= t->thread && x->extent <= t->reach)
         return LEVEL_THREAD;
     if (x->tiles == 1)
-        return shared && x->tiles_there == 1 ? LEVEL_ALL : LEVEL_TILE;
+        return LEVEL_TILE;
     return 2 * x->tiles >= x->tiles_there ? LEVEL_ALL : LEVEL_SOME;
 }
 
@@ -40,7 +42,7 @@ static void along(struct geometry_axis *out, bool *seen, const uint32_t *index, 
 }
 
 void characterise_geometry(struct geometry *out, struct arena *a, const uint32_t *index, size_t n,
-                           const struct tiling *t, bool shared)
+                           const struct tiling *t, int shared)
 {
     size_t most = 0;
     for (int i = 0; i < t->n_axes; i++)
@@ -48,5 +50,6 @@ void characterise_geometry(struct geometry *out, struct arena *a, const uint32_t
     bool *seen = arena_array(a, most, sizeof *seen);
     out->n_axes = t->n_axes;
     for (int i = 0; i < t->n_axes; i++)
-        along(&out->axis[i], seen, index, n, t, i, shared);
+        along(&out->axis[i], seen, index, n, t, i,
+              (shared & (i == 0 ? TILING_SHARED_BY_CHANNELS : TILING_SHARED_BY_PIXELS)) != 0);
 }

@@ -29,11 +29,10 @@ struct geometry {
     struct geometry_axis axis[TILING_AXES];
 };
 
-/* index: n > 0 cells of one image, ascending. shared: the fault struck what all thread groups read
- * (conv_launch_prepares): where there is one tile only, an error all over it is one of all tiles.
- * a: scratch. */
+/* index: n > 0 cells of one image, ascending. shared: by which axes' thread groups what was struck is read
+ * (bits of base/tiling.h): where there is one tile only, an error all over it is one of all tiles. a: scratch. */
 void characterise_geometry(struct geometry *out, struct arena *a, const uint32_t *index, size_t n,
-                           const struct tiling *t, bool shared);
+                           const struct tiling *t, int shared);
 
 /* The coordinate of a cell on an axis, and of its unit's pixels. */
 static inline size_t tiling_at(const struct tiling *t, int axis, size_t index)

@@ -88,7 +88,7 @@ static json_t *geometry_json(struct arena *a, const struct seen *s, const struct
 {
     struct geometry g;
     json_t *o = json_object();
-    characterise_geometry(&g, a, s->index, s->n, t, false);
+    characterise_geometry(&g, a, s->index, s->n, t, 0);
     for (int i = 0; i < g.n_axes; i++) {
         const struct geometry_axis *x = &g.axis[i];
         json_object_set_new(o, t->axis[i].name,

@@ -95,9 +95,9 @@ void conv_program_fini(struct conv_program *p);
 /* The coordinates in which p's implementation computes its output, of one image. ERR_UNSUPPORTED: it has not
  * said. */
 int conv_tiling(struct tiling *out, const struct conv_program *p);
-/* Whether the launch of that label makes something that all thread groups of later launches read: a fault
- * in it is not confined to a tile of the output. */
-bool conv_launch_prepares(const char *label);
+/* Along which axes what the launch of that label makes is shared by the thread groups of later ones: bits of
+ * base/tiling.h, 0 for a launch that computes the output. */
+int conv_launch_shared(const char *label);
 
 /* What one launch costs without a fault. Bytes are those that threads ask for, whatever a cache serves. */
 struct conv_cost {

@@ -139,12 +139,17 @@ int conv_tiling(struct tiling *out, const struct conv_program *p)
     return ERR_UNSUPPORTED;
 }
 
-bool conv_launch_prepares(const char *label)
+int conv_launch_shared(const char *label)
 {
-    static const char *const begins[] = {"im2col", "index-table", "filter-transform", "input-transform",
-                                         "fft-input", "fft-filter"};
-    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (strncmp(label, begins[i], strlen(begins[i])) == 0)
-            return true;
-    return false;
+    static const struct {
+        const char *begin;
+        int shared;
+    } launches[] = {{"im2col", TILING_SHARED_BY_CHANNELS}, {"input-transform", TILING_SHARED_BY_CHANNELS},
+                    {"fft-input", TILING_SHARED_BY_CHANNELS}, {"filter-transform", TILING_SHARED_BY_PIXELS},
+                    {"fft-filter", TILING_SHARED_BY_PIXELS},
+                    {"index-table", TILING_SHARED_BY_CHANNELS | TILING_SHARED_BY_PIXELS}};
+    for (size_t i = 0; i < sizeof launches / sizeof *launches; i++)
+        if (strncmp(label, launches[i].begin, strlen(launches[i].begin)) == 0)
+            return launches[i].shared;
+    return 0;
 }

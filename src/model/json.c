@@ -182,7 +182,7 @@ static json_t *origin_json(const struct model_origin *o)
     json_t *strata = json_array();
     for (size_t i = 0; i < o->n_strata; i++) {
         const struct model_stratum *s = &o->strata[i];
-        json_array_append_new(strata, json_pack("{s:s, s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "launch",
+        json_array_append_new(strata, json_pack("{s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:o}", "launch",
                                                 s->launch, "line", s->line, "instruction", s->mnemonic,
                                                 "shared", s->shared, "population", count(s->population),
                                                 "injections", count(s->injections), "sdc", count(s->sdc),
@@ -579,7 +579,7 @@ static int read_stratum(struct model_stratum *s, const struct reader *r, const j
     s->launch = text_of(r, v, "launch");
     s->mnemonic = text_of(r, v, "instruction");
     s->line = (int)json_integer_value(json_object_get(v, "line"));
-    s->shared = json_is_true(json_object_get(v, "shared"));
+    s->shared = (int)(json_integer_value(json_object_get(v, "shared")) & 3);
     int rc = read_count(&s->population, r, json_object_get(v, "population"), "_sievert: a stratum has no valid 'population'");
     if (rc == OK)
         rc = read_count(&s->injections, r, json_object_get(v, "injections"), "_sievert: a stratum has no valid 'injections'");

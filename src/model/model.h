@@ -31,7 +31,7 @@ void model_add_error(struct model_builder *b, const struct characterisation *c, 
 struct model_stratum {
     const char *launch, *mnemonic; /* "" for all */
     int line;
-    bool shared;         /* the launch makes what all thread groups of later ones read */
+    int shared;          /* by which axes' thread groups what it makes is read: bits of base/tiling.h */
     uint64_t population; /* fault sites */
     uint64_t injections, sdc, due;
 };

@@ -48,13 +48,30 @@ static double growth(const struct model *m, size_t stratum, const struct model_t
     return 1;
 }
 
-/* Of the places where a thread's error could have been, the part that the measured shape has. */
+/* The last tile of several may have no more coordinates than a thread computes: an error all over it may be of
+ * either kind, and is left out. */
+static bool ends_short(const struct tiling_axis *x)
+{
+    const size_t before = (tiles_of(x) - 1) * x->tile;
+    return before > 0 && x->size - before < x->tile && x->size - before <= x->thread;
+}
+
+/* Of the places where such an error could have been, the part that the measured shape has. 0: it is left out. */
 static double room(const struct geometry *g, const struct tiling *t)
 {
     double share = 1;
-    for (int i = 0; i < g->n_axes; i++)
+    for (int i = 0; i < g->n_axes; i++) {
+        const struct tiling_axis *x = &t->axis[i];
+        const size_t tiles = tiles_of(x), last = (tiles - 1) * x->tile;
+        if (g->axis[i].level == LEVEL_THREAD && ends_short(x) && g->axis[i].first >= last &&
+            g->axis[i].distinct == x->size - last)
+            return 0;
+        const bool could_be_left_out = ends_short(x) && g->axis[i].distinct == x->size - last;
         if (g->axis[i].level == LEVEL_THREAD || g->axis[i].level == LEVEL_SOME)
-            share *= (double)t->axis[i].size / (double)(tiles_of(&t->axis[i]) * t->axis[i].tile);
+            share *= (double)(could_be_left_out ? last : x->size) / (double)(tiles * x->tile);
+        if (g->axis[i].level == LEVEL_TILE && ends_short(x))
+            share *= (double)(tiles - 1) / (double)tiles;
+    }
     return share;
 }
 
@@ -95,15 +112,15 @@ int model_retarget(struct model *m, struct arena *a, const struct model_target *
             unpack(index, f, hw);
             arena_reset(&one);
             characterise_geometry(&moved->at, &one, index, footprint_cells(f), &m->origin.tiling,
-                                  stated && m->origin.strata[f->stratum].shared);
-            sum += (double)of->count / (double)of->n * (stated ? grown[f->stratum] : 1) /
-                   room(&moved->at, &m->origin.tiling);
+                                  stated ? m->origin.strata[f->stratum].shared : 0);
+            const double share = room(&moved->at, &m->origin.tiling);
+            sum += share > 0 ? (double)of->count / (double)of->n * (stated ? grown[f->stratum] : 1) / share : 0;
             moved->until = sum;
         }
     arena_fini(&one);
     arena_fini(&scratch);
-    m->transfer = x;
-    return OK;
+    m->transfer = sum > 0 ? x : NULL;
+    return sum > 0 ? OK : ERR_UNSUPPORTED;
 }
 
 /* ---- Where ------------------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ static struct model_stratum *stratum_for(struct study_strata *s, struct arena *a
         s->list = grown;
     }
     s->list[s->n] = (struct model_stratum){.launch = launch, .mnemonic = mnemonic, .line = line,
-                                           .shared = conv_launch_prepares(launch)};
+                                           .shared = conv_launch_shared(launch)};
     return &s->list[s->n++];
 }
 

@@ -15,7 +15,7 @@
 #include "characterise/geometry.h"
 #include "model/model.h"
 
-enum { SEED = 16, ERRORS = 8000, DRAWS = 8000, MOST = 128 * 112 * 112 };
+enum { SEED = 16, ERRORS = 6000, DRAWS = 6000, MOST = 128 * 28 * 28 };
 
 /* A GEMM: tiles of 32 channels x 32 pixels, threads of 4 x 4; columns of Winograd units if unit > 1; blocks of
  * 4 x 8 pixels if not flat. */
@@ -60,28 +60,31 @@ static size_t strike(uint32_t *index, struct rng *r, const struct tiling *t)
     for (size_t i = 0; i < t->unit_h * t->unit_w; i++)
         unit[i] = rng_below(r, 2);
     unit[rng_below(r, t->unit_h * t->unit_w)] = true;
-    for (size_t c = on[0][0]; c < on[0][1]; c++)
-        for (size_t at = 0; at < t->h * t->w; at++) {
-            const size_t cell = c * t->h * t->w + at;
-            bool in = unit[at / t->w % t->unit_h * t->unit_w + at % t->w % t->unit_w];
-            for (int i = 1; i < t->n_axes; i++) {
-                const size_t x = tiling_at(t, i, cell);
-                in &= x >= on[i][0] && x < on[i][1];
-            }
-            if (in)
-                index[n++] = (uint32_t)cell;
+    for (size_t at = 0; at < t->h * t->w && on[0][0] < on[0][1]; at++) { /* of the first channel */
+        bool in = unit[at / t->w % t->unit_h * t->unit_w + at % t->w % t->unit_w];
+        for (int i = 1; i < t->n_axes && in; i++) {
+            const size_t x = tiling_at(t, i, at);
+            in = x >= on[i][0] && x < on[i][1];
         }
+        if (in)
+            index[n++] = (uint32_t)(on[0][0] * t->h * t->w + at);
+    }
+    const size_t pixels = n;
+    for (size_t c = on[0][0] + 1; c < on[0][1]; c++)
+        for (size_t i = 0; i < pixels; i++, n++)
+            index[n] = index[n - pixels] + (uint32_t)(t->h * t->w);
     free(unit);
     return n;
 }
 
+/* The shares of the patterns, and, if there is an a, a model of the errors. */
 static struct model *measured(struct arena *a, const struct tiling *t, const size_t s[3], struct rng *r,
                               double share[static N_PATTERNS])
 {
     const size_t dim[4] = {1, s[0], s[1], s[2]};
     static uint32_t index[MOST];
     static struct difference d[MOST];
-    struct model_builder *b = model_builder_new();
+    struct model_builder *b = a ? model_builder_new() : NULL;
     struct model *m = NULL;
     struct diag diag = {0};
     struct char_options o = {.epsilon = 1e-3};
@@ -98,6 +101,8 @@ static struct model *measured(struct arena *a, const struct tiling *t, const siz
             model_add_error(b, &c, dim, d, n, MODEL_NO_STRATUM);
         i++;
     }
+    if (!b)
+        return NULL;
     struct model_origin origin = {.impl = "made up", .shape = "", .tile = "", .fault = "", .tiling = *t};
     model_set_origin(b, &origin);
     assert_int_equal(model_build(&m, a, b, &diag), OK);
@@ -112,7 +117,7 @@ static void errors_carry_over(void **state)
     (void)state;
     static const struct kernel kernels[] = {{1, true}, {2, true}, {1, false}, {2, false}};
     static const size_t from[3] = {32, 28, 28};
-    static const size_t to[][3] = {{8, 28, 28}, {128, 28, 28}, {32, 7, 28}, {32, 112, 28}, {32, 28, 7}, {32, 28, 112}};
+    static const size_t to[][3] = {{8, 28, 28}, {128, 28, 28}, {32, 7, 28}, {32, 28, 7}};
     static struct difference d[MOST];
     static float golden[MOST];
     const struct value_range range = {-1, 2};
@@ -126,7 +131,7 @@ static void errors_carry_over(void **state)
             const struct tiling own = tiling_of(&kernels[k], from), other = tiling_of(&kernels[k], to[s]);
             rng_init(&r, SEED, 10 * k + s);
             struct model *m = measured(&a, &own, from, &r, here);
-            (void)measured(&a, &other, to[s], &r, there);
+            (void)measured(NULL, &other, to[s], &r, there);
             struct tiling same = model_tiling_for(m, to[s]);
             for (int i = 0; i < same.n_axes; i++)
                 assert_int_equal(same.axis[i].size, other.axis[i].size);
@@ -172,7 +177,7 @@ static void levels_are_told_apart(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct arena a = {0};
         struct geometry g;
-        characterise_geometry(&g, &a, cases[i].index, cases[i].n, &t, false);
+        characterise_geometry(&g, &a, cases[i].index, cases[i].n, &t, 0);
         for (int x = 0; x < 2; x++)
             if (g.axis[x].level != cases[i].level[x])
                 fail_msg("case %zu, axis %d: level %s", i, x, geometry_level_word(g.axis[x].level));
