@@ -13,10 +13,19 @@
 #include "conv/conv.h"
 #include "report/report.h"
 
-#define FOLDER "/tmp/sievert-bench-store"
 enum { MODEL_ROWS = 20000 };
 
 static struct diag d;
+static char folder[] = "/tmp/sievert-bench-XXXXXX";
+
+static const char *in(const char *name)
+{
+    static char path[4][64];
+    static int turn;
+    char *p = path[turn++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", folder, name);
+    return p;
+}
 
 static void must(int rc)
 {
@@ -122,9 +131,11 @@ int main(void)
     double million = (double)n * 1e-6, closing, spent;
     struct store *model, *s;
     json_t *doc;
-    mkdir(FOLDER, 0777);
-    run_model(FOLDER "/model.db");
-    must(store_open(&model, FOLDER "/model.db", false, &d));
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!mkdtemp(folder))
+        return 1;
+    run_model(in("model.db"));
+    must(store_open(&model, in("model.db"), false, &d));
     must(store_each(model, true, keep, &r, &d));
     uint64_t outcome[N_OUTCOMES];
     must(store_outcomes(model, outcome, &d));
@@ -137,22 +148,22 @@ int main(void)
     uint64_t few = n / 10;
     double empty, small;
     c.planned = 0;
-    write_rows(FOLDER "/empty.db", &c, &r, 0, 0, true, &closing);
-    empty = megabytes(FOLDER "/empty.db");
+    write_rows(in("empty.db"), &c, &r, 0, 0, true, &closing);
+    empty = megabytes(in("empty.db"));
     c.planned = few;
-    write_rows(FOLDER "/small.db", &c, &r, 0, few, true, &closing);
-    small = megabytes(FOLDER "/small.db");
+    write_rows(in("small.db"), &c, &r, 0, few, true, &closing);
+    small = megabytes(in("small.db"));
     printf("masked and DUE injections alone      %10.1f bytes each\n", (small - empty) * 1e6 / (double)few);
     c.planned = n;
-    spent = write_rows(FOLDER "/all.db", &c, &r, 0, n, false, &closing);
-    double all = megabytes(FOLDER "/all.db");
+    spent = write_rows(in("all.db"), &c, &r, 0, n, false, &closing);
+    double all = megabytes(in("all.db"));
     printf("all injections                       %10.1f bytes each, %.1f MB per million\n", (all - empty) * 1e6 / (double)n,
            (all - empty) / million);
     printf("written                              %10.0f a second (%.2f s per million)\n", (double)n / spent, spent / million);
     printf("closed, laid out afresh              %10.2f s per million\n", closing / million);
 
     double began = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-    must(report_campaign(&doc, FOLDER "/all.db", 0.95, NULL, &d));
+    must(report_campaign(&doc, in("all.db"), 0.95, NULL, &d));
     json_decref(doc);
     printf("opened and reported, %5.1f million   %10.2f s (%.2f s on the wall)\n", million,
            seconds(CLOCK_PROCESS_CPUTIME_ID) - began, seconds(CLOCK_MONOTONIC) - wall);
@@ -160,7 +171,7 @@ int main(void)
     /* two shards whose leases alternate, as two ranks leave them */
     enum { LEASE = 20000 };
     for (int k = 0; k < 2; k++) {
-        const char *path = k ? FOLDER "/b.db" : FOLDER "/a.db";
+        const char *path = k ? in("b.db") : in("a.db");
         unlink(path);
         must(store_create(&s, path, &c, &d));
         for (uint64_t i = 0; i < n; i++)
@@ -171,18 +182,21 @@ int main(void)
             }
         must(store_close(s, &d));
     }
-    unlink(FOLDER "/merged.db");
-    must(store_create(&s, FOLDER "/merged.db", &c, &d));
+    unlink(in("merged.db"));
+    must(store_create(&s, in("merged.db"), &c, &d));
     began = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    must(store_absorb(s, FOLDER "/a.db", &came, &d));
-    must(store_absorb(s, FOLDER "/b.db", &came, &d));
+    must(store_absorb(s, in("a.db"), &came, &d));
+    must(store_absorb(s, in("b.db"), &came, &d));
     spent = seconds(CLOCK_PROCESS_CPUTIME_ID) - began;
     began = seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(store_close(s, &d));
     printf("two shards merged                    %10.0f a second (%.2f s per million), laid out afresh %.2f s per million\n",
            (double)n / spent, spent / million, (seconds(CLOCK_PROCESS_CPUTIME_ID) - began) / million);
+    char command[160];
+    snprintf(command, sizeof command, "cmp -s %s %s", in("all.db"), in("merged.db"));
     printf("merged equals written at once        %10s\n",
-           system("cmp -s " FOLDER "/all.db " FOLDER "/merged.db") == 0 ? "yes" : "NO");
+           system(command) == 0 ? "yes" : "NO");
     store_close(model, NULL);
-    return system("rm -rf " FOLDER);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
 }

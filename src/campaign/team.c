@@ -104,6 +104,16 @@ static void *load_module(void)
     return NULL;
 }
 
+struct team *team_new(const struct transport *net)
+{
+    struct team *t = calloc(1, sizeof *t);
+    if (!t || !(t->member = calloc((size_t)net->size, sizeof *t->member)))
+        abort();
+    t->net = net;
+    t->stats.ranks = net->size;
+    return t;
+}
+
 int team_open(struct team **out, struct diag *d)
 {
     *out = NULL;
@@ -118,12 +128,7 @@ int team_open(struct team **out, struct diag *d)
         return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
                          "started by mpirun, but sievert-mpi.so %s: build with Open MPI (libopenmpi-dev), or run "
                          "parts (--part 1/8) and merge them", module ? "does not start" : "is not there");
-    struct team *t = calloc(1, sizeof *t);
-    if (!t || !(t->member = calloc((size_t)net->size, sizeof *t->member)))
-        abort();
-    t->net = net;
-    t->stats.ranks = net->size;
-    *out = t;
+    *out = team_new(net);
     return OK;
 }
 

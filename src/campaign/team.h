@@ -18,6 +18,9 @@ struct progress;
 /* *out is NULL where this process was not started by mpirun, or as the only one.
  * ERR_UNSUPPORTED: it was, and this build cannot. */
 int team_open(struct team **out, struct diag *d);
+/* Over a transport of the caller's. */
+struct transport;
+struct team *team_new(const struct transport *net);
 int team_rank(const struct team *t);
 int team_size(const struct team *t);
 /* Ranks on this machine. */

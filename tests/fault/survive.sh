@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # survive.sh SIEVERT SHIM.so [slow]: whatever happens to `sievert inject`, the store is whole, the same command
 # continues, and in the end it holds the rows of an undisturbed run: the same file, byte for byte.
-# Few kills and failures by default, hundreds with slow. SEED repeats a run.
+# Few kills and failures by default, hundreds with slow; KILLS and EVERY set how many kills, and that every n-th
+# call fails. SEED repeats a run.
 set -u
 SIEVERT=$(realpath "$1") SHIM=$(realpath "$2")
 slow=${3-}
-kills=10 every=23; [ "$slow" ] && kills=200 every=1
+kills=${KILLS:-$([ "$slow" ] && echo 200 || echo 10)} every=${EVERY:-$([ "$slow" ] && echo 1 || echo 23)}
 seed=${SEED:-$RANDOM}; RANDOM=$seed; echo "SEED=$seed"
 work=$(mktemp -d); trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT; cd "$work" || exit 1
 export ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0
@@ -15,33 +16,38 @@ what=(inject --impl direct --shape 1x2x8x8:4x3x3 -n 3000 -q)
 run() { "$SIEVERT" "${what[@]}" -o "$1" >/dev/null 2>"$1.err"; }
 rows() { "$SIEVERT" export "$1" -o - --format csv; }
 
-began=$(date +%s%N)
 run plain.db || { cat plain.db.err; exit 1; }
-whole=$((($(date +%s%N) - began) / 1000000))
 rows plain.db >plain.csv
 check 'the undisturbed run has its rows' '[ "$(wc -l <plain.csv)" = 3001 ]'
 
-# ---- kill -9 at random instants: as often at the beginning and the end as in the middle
-n=0 campaigns=0 wrong=0
+# ---- kill -9 at random instants: as often at the beginning and the end as in the middle. Long enough for commits.
+killed=(inject --impl direct --shape 1x2x8x8:4x3x3 -n 15000 --engine full -q)
+began=$(date +%s%N)
+"$SIEVERT" "${killed[@]}" -o kplain.db >/dev/null 2>&1
+whole=$((($(date +%s%N) - began) / 1000000))
+rows kplain.db >kplain.csv
+n=0 campaigns=0 wrong=0 continued=0
 while [ $n -lt $kills ]; do
   rm -f k.db*
   for (( ; ; )); do
-    "$SIEVERT" "${what[@]}" -o k.db >/dev/null 2>&1 & pid=$!
+    "$SIEVERT" "${killed[@]}" -o k.db >/dev/null 2>&1 & pid=$!
     if [ $n -lt $kills ]; then
-      sleep "$(printf '0.%03d' $((RANDOM % (whole + 40) % 1000)))"
+      wait=$((RANDOM % (whole + whole / 10)))
+      sleep "$((wait / 1000)).$(printf %03d $((wait % 1000)))"
       kill -KILL $pid 2>/dev/null
     fi
     wait $pid 2>/dev/null; status=$?
     [ $status = 0 ] && break
     [ $status = 137 ] || { echo "status $status"; wrong=$((wrong + 1)); break; }
     n=$((n + 1))
-    [ ! -e k.db ] || "$SIEVERT" status k.db >/dev/null || wrong=$((wrong + 1)) # never corrupt
+    [ ! -e k.db ] || "$SIEVERT" status k.db --json >k.json || wrong=$((wrong + 1)) # never corrupt
+    ! grep -q '"done": [1-9]' k.json 2>/dev/null || continued=$((continued + 1))
   done
   campaigns=$((campaigns + 1))
-  cmp -s plain.db k.db || wrong=$((wrong + 1))
-  rows k.db | cmp -s - plain.csv || wrong=$((wrong + 1))
+  cmp -s kplain.db k.db || wrong=$((wrong + 1))
+  rows k.db | cmp -s - kplain.csv || wrong=$((wrong + 1))
 done
-check "$n kills in $campaigns campaigns: the same rows" '[ $wrong = 0 ]'
+check "$n kills in $campaigns campaigns, $continued of them with rows to continue from: the same rows" '[ $wrong = 0 ]'
 
 # ---- the N-th call that changes a file fails
 SHIM_COUNT=count LD_PRELOAD=$SHIM "$SIEVERT" "${what[@]}" -o c.db >/dev/null 2>&1
