@@ -58,7 +58,8 @@ static void run_model(const char *path)
     must(conv_parse_shape(&q, "1x6x14x14:16x5x5", &d));
     must(conv_find(&impl, "direct", &d));
     size_t n_input = 6 * 14 * 14, n_filter = 16 * 6 * 5 * 5;
-    float *input = arena_array(&a, n_input, sizeof *input), *filter = arena_array(&a, n_filter, sizeof *filter);
+    float *input = arena_array(&a, n_input, sizeof *input),
+          *filter = arena_array(&a, n_filter, sizeof *filter);
     struct rng r;
     rng_init(&r, 1, 0);
     for (size_t i = 0; i < n_input; i++)
@@ -102,8 +103,8 @@ static int keep(void *ctx, const struct store_injection *i)
 }
 
 /* Rows first to next - 1, taken from the model in turn, leaving out what does not interest. */
-static double write_rows(const char *path, const struct store_campaign *c, const struct rows *r, uint64_t first,
-                         uint64_t next, bool only_small, double *closing)
+static double write_rows(const char *path, const struct store_campaign *c, const struct rows *r,
+                         uint64_t first, uint64_t next, bool only_small, double *closing)
 {
     struct store *s;
     double began = seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -142,8 +143,10 @@ int main(void)
     struct store_campaign c = *store_campaign(model);
     c.planned = n;
 
-    printf("rows as of direct, 1x6x14x14:16x5x5, gp:single-bit:thread: %.1f %% masked, %.1f %% SDC, %.1f %% DUE\n\n",
-           100.0 * (double)outcome[OUTCOME_MASKED] / MODEL_ROWS, 100.0 * (double)outcome[OUTCOME_SDC] / MODEL_ROWS,
+    printf("rows as of direct, 1x6x14x14:16x5x5, gp:single-bit:thread: %.1f %% masked, %.1f %% "
+           "SDC, %.1f %% DUE\n\n",
+           100.0 * (double)outcome[OUTCOME_MASKED] / MODEL_ROWS,
+           100.0 * (double)outcome[OUTCOME_SDC] / MODEL_ROWS,
            100.0 * (double)outcome[OUTCOME_DUE] / MODEL_ROWS);
     uint64_t few = n / 10;
     double empty, small;
@@ -153,13 +156,15 @@ int main(void)
     c.planned = few;
     write_rows(in("small.db"), &c, &r, 0, few, true, &closing);
     small = megabytes(in("small.db"));
-    printf("masked and DUE injections alone      %10.1f bytes each\n", (small - empty) * 1e6 / (double)few);
+    printf("masked and DUE injections alone      %10.1f bytes each\n",
+           (small - empty) * 1e6 / (double)few);
     c.planned = n;
     spent = write_rows(in("all.db"), &c, &r, 0, n, false, &closing);
     double all = megabytes(in("all.db"));
-    printf("all injections                       %10.1f bytes each, %.1f MB per million\n", (all - empty) * 1e6 / (double)n,
-           (all - empty) / million);
-    printf("written                              %10.0f a second (%.2f s per million)\n", (double)n / spent, spent / million);
+    printf("all injections                       %10.1f bytes each, %.1f MB per million\n",
+           (all - empty) * 1e6 / (double)n, (all - empty) / million);
+    printf("written                              %10.0f a second (%.2f s per million)\n",
+           (double)n / spent, spent / million);
     printf("closed, laid out afresh              %10.2f s per million\n", closing / million);
 
     double began = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
@@ -190,12 +195,13 @@ int main(void)
     spent = seconds(CLOCK_PROCESS_CPUTIME_ID) - began;
     began = seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(store_close(s, &d));
-    printf("two shards merged                    %10.0f a second (%.2f s per million), laid out afresh %.2f s per million\n",
-           (double)n / spent, spent / million, (seconds(CLOCK_PROCESS_CPUTIME_ID) - began) / million);
+    printf("two shards merged                    %10.0f a second (%.2f s per million), laid out "
+           "afresh %.2f s per million\n",
+           (double)n / spent, spent / million,
+           (seconds(CLOCK_PROCESS_CPUTIME_ID) - began) / million);
     char command[160];
     snprintf(command, sizeof command, "cmp -s %s %s", in("all.db"), in("merged.db"));
-    printf("merged equals written at once        %10s\n",
-           system(command) == 0 ? "yes" : "NO");
+    printf("merged equals written at once        %10s\n", system(command) == 0 ? "yes" : "NO");
     store_close(model, NULL);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command);

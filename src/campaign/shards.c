@@ -48,7 +48,8 @@ static struct shards find(struct arena *a, const char *store)
     DIR *dir = opendir(slash ? folder : ".");
     for (struct dirent *e; dir && (e = readdir(dir));) {
         const char *rank = e->d_name + strlen(prefix);
-        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && *rank && strspn(rank, "0123456789") == strlen(rank))
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && *rank &&
+            strspn(rank, "0123456789") == strlen(rank))
             add(&found, a, arena_printf(a, "%s%s", folder, e->d_name));
     }
     if (dir)
@@ -58,7 +59,7 @@ static struct shards find(struct arena *a, const char *store)
     return found;
 }
 
-static void delete(struct arena *a, const char *path)
+static void delete (struct arena *a, const char *path)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
@@ -79,7 +80,7 @@ int shards_absorb(struct store *s, const char *store, uint64_t *n, struct diag *
     if (rc == OK && all.n)
         rc = store_sync(s, d); /* before what they hold is nowhere else */
     for (size_t i = 0; rc == OK && i < all.n; i++)
-        delete(&a, all.path[i]);
+        delete (&a, all.path[i]);
     arena_fini(&a);
     return rc;
 }
@@ -97,8 +98,8 @@ struct union_of {
     struct store_span *v;
 };
 
-static int add_store(struct union_of *u, struct campaign_extent *e, struct arena *a, struct store *s,
-                     struct diag *d)
+static int add_store(struct union_of *u, struct campaign_extent *e, struct arena *a,
+                     struct store *s, struct diag *d)
 {
     const struct store_span *spans;
     size_t n;
@@ -126,7 +127,8 @@ int campaign_extent(struct campaign_extent *out, struct store *s, const char *pa
     int rc = add_store(&u, out, &a, s, d);
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         struct store *shard = NULL;
-        if (store_open(&shard, all.path[i], false, &(struct diag){0}) == OK) /* it may vanish any time */
+        if (store_open(&shard, all.path[i], false, &(struct diag){0}) ==
+            OK) /* it may vanish any time */
             rc = add_store(&u, out, &a, shard, d);
         store_close(shard, NULL);
     }

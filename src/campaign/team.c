@@ -13,11 +13,11 @@
 enum message_kind {
     READY = 1, /* to rank 0: first = identity */
     START,     /* from rank 0 */
-    REPORT,    /* to rank 0: done, outcome; [first, next) was committed if not empty; want more leases */
-    LEASE,     /* from rank 0: [first, next) */
-    STOP,      /* from rank 0 */
-    CLOSED,    /* to rank 0: the shard is closed */
-    BYE,       /* from rank 0: want = whether all are here */
+    REPORT, /* to rank 0: done, outcome; [first, next) was committed if not empty; want more leases */
+    LEASE,  /* from rank 0: [first, next) */
+    STOP,   /* from rank 0 */
+    CLOSED, /* to rank 0: the shard is closed */
+    BYE,    /* from rank 0: want = whether all are here */
 };
 
 enum { IN_HAND = 2 }; /* leases that a rank has, so that it need not wait for the next */
@@ -48,8 +48,8 @@ struct team {
     /* rank 0's */
     struct member *member;
     size_t n_fresh, fresh;
-    struct store_span *todo; /* not handed out: fresh .. n_fresh */
-    uint64_t left;           /* injections in it */
+    struct store_span *todo;           /* not handed out: fresh .. n_fresh */
+    uint64_t left;                     /* injections in it */
     size_t n_leases, room, first_open; /* leases before first_open are done */
     struct lease *lease;
     struct team_stats stats;
@@ -97,7 +97,8 @@ static void *load_module(void)
     slash[1] = 0;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         snprintf(path, sizeof path, "%s%ssievert-mpi.so", self, places[i]);
-        void *module = dlopen(path, RTLD_NOW | RTLD_GLOBAL); /* Open MPI loads parts that look for it */
+        void *module =
+            dlopen(path, RTLD_NOW | RTLD_GLOBAL); /* Open MPI loads parts that look for it */
         if (module)
             return module;
     }
@@ -126,8 +127,10 @@ int team_open(struct team **out, struct diag *d)
     const struct transport *net = open ? open() : NULL;
     if (!net)
         return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                         "started by mpirun, but sievert-mpi.so %s: build with Open MPI (libopenmpi-dev), or run "
-                         "parts (--part 1/8) and merge them", module ? "does not start" : "is not there");
+                         "started by mpirun, but sievert-mpi.so %s: build with Open MPI "
+                         "(libopenmpi-dev), or run "
+                         "parts (--part 1/8) and merge them",
+                         module ? "does not start" : "is not there");
     *out = team_new(net);
     return OK;
 }
@@ -332,13 +335,19 @@ void team_gather(struct team *t)
 
 /* ---- All ranks ------------------------------------------------------------------------------------- */
 
-static void report(struct team *t, const struct progress *mine, struct store_span done, uint64_t want)
+static void report(struct team *t, const struct progress *mine, struct store_span done,
+                   uint64_t want)
 {
     t->reported = now();
-    send(t, 0, (struct message){.kind = REPORT, .first = done.first, .next = done.next, .want = want,
-                                .done = mine->done - mine->before,
-                                .outcome = {[OUTCOME_MASKED] = mine->masked, [OUTCOME_SDC] = mine->sdc,
-                                            [OUTCOME_DUE] = mine->due}});
+    send(t, 0,
+         (struct message){.kind = REPORT,
+                          .first = done.first,
+                          .next = done.next,
+                          .want = want,
+                          .done = mine->done - mine->before,
+                          .outcome = {[OUTCOME_MASKED] = mine->masked,
+                                      [OUTCOME_SDC] = mine->sdc,
+                                      [OUTCOME_DUE] = mine->due}});
 }
 
 bool team_join(struct team *t, uint64_t identity, const volatile bool *stop)

@@ -26,14 +26,17 @@ const struct cli_command cmd_export = {
     .max_operands = 1,
     .examples = "  sievert export run.db -o injections.csv\n"
                 "  sievert export run.db -o injections.json\n"
-                "  sievert export run.db -o tensors/          then: sievert classify tensors/ --golden test/golden.npy\n",
-    .options = (const struct cli_option[]){
-        {"output", 'o', OPT_STRING, "OUT", "a .csv or .json file, else a folder; - is stdout",
-         offsetof(struct export_args, out)},
-        {"format", 0, OPT_STRING, "F", "csv, json or npy (default: by the ending of OUT)",
-         offsetof(struct export_args, format)},
-        {"limit", 0, OPT_COUNT, "N", "of tensors: the first N (all)", offsetof(struct export_args, limit)},
-        CLI_OPTION_END},
+                "  sievert export run.db -o tensors/          then: sievert classify tensors/ "
+                "--golden test/golden.npy\n",
+    .options =
+        (const struct cli_option[]){
+            {"output", 'o', OPT_STRING, "OUT", "a .csv or .json file, else a folder; - is stdout",
+             offsetof(struct export_args, out)},
+            {"format", 0, OPT_STRING, "F", "csv, json or npy (default: by the ending of OUT)",
+             offsetof(struct export_args, format)},
+            {"limit", 0, OPT_COUNT, "N", "of tensors: the first N (all)",
+             offsetof(struct export_args, limit)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct export_args),
     .defaults = defaults,
 };
@@ -145,10 +148,18 @@ static void csv_value(struct output *o, const struct field *f)
     if (!f->known)
         return;
     switch (f->kind) {
-    case TEXT: csv_text(o->f, f->text); return;
-    case NUMBER: fprintf(o->f, "%llu", (unsigned long long)f->number); return;
-    case HEX: fprintf(o->f, "0x%llx", (unsigned long long)f->number); return;
-    case REAL: fprintf(o->f, "%.17g", f->real); return;
+    case TEXT:
+        csv_text(o->f, f->text);
+        return;
+    case NUMBER:
+        fprintf(o->f, "%llu", (unsigned long long)f->number);
+        return;
+    case HEX:
+        fprintf(o->f, "0x%llx", (unsigned long long)f->number);
+        return;
+    case REAL:
+        fprintf(o->f, "%.17g", f->real);
+        return;
     }
 }
 
@@ -191,10 +202,18 @@ static void json_member(struct output *o, const struct field *f)
     fprintf(o->f, "%s\"%s\": ", o->first ? "" : ", ", f->name);
     o->first = false;
     switch (f->kind) {
-    case TEXT: json_string_to(o->f, f->text); return;
-    case NUMBER: fprintf(o->f, "%llu", (unsigned long long)f->number); return;
-    case HEX: fprintf(o->f, "\"0x%llx\"", (unsigned long long)f->number); return;
-    case REAL: fprintf(o->f, "%.17g", f->real); return;
+    case TEXT:
+        json_string_to(o->f, f->text);
+        return;
+    case NUMBER:
+        fprintf(o->f, "%llu", (unsigned long long)f->number);
+        return;
+    case HEX:
+        fprintf(o->f, "\"0x%llx\"", (unsigned long long)f->number);
+        return;
+    case REAL:
+        fprintf(o->f, "%.17g", f->real);
+        return;
     }
 }
 
@@ -217,16 +236,19 @@ static int write_json(struct output *o, struct store *s)
     const struct store_campaign *c = o->campaign;
     const struct {
         const char *name, *value;
-    } texts[] = {{"implementation", c->impl}, {"shape", c->shape}, {"tile", c->tile}, {"layer", c->layer},
-                 {"fault", c->fault}, {"population_kind", c->population_kind}};
+    } texts[] = {{"implementation", c->impl}, {"shape", c->shape},
+                 {"tile", c->tile},           {"layer", c->layer},
+                 {"fault", c->fault},         {"population_kind", c->population_kind}};
     struct json_rows r = {.o = *o};
     fputs("{\"format\": \"sievert-injections\", \"version\": 1,\n  \"campaign\": {", o->f);
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
         fprintf(o->f, "%s\"%s\": ", k ? ", " : "", texts[k].name);
         json_string_to(o->f, texts[k].value);
     }
-    fprintf(o->f, ", \"seed\": \"%llu\", \"first\": %llu, \"planned\": %llu, \"population\": %llu},\n"
-                  "  \"injections\": [", (unsigned long long)c->seed, (unsigned long long)c->first,
+    fprintf(o->f,
+            ", \"seed\": \"%llu\", \"first\": %llu, \"planned\": %llu, \"population\": %llu},\n"
+            "  \"injections\": [",
+            (unsigned long long)c->seed, (unsigned long long)c->first,
             (unsigned long long)c->planned, (unsigned long long)c->population);
     int rc = store_each(s, false, json_row, &r, o->diag);
     fputs("\n]}\n", o->f);
@@ -243,15 +265,17 @@ static void report_written(const struct cli *cli, const char *place, const char 
 }
 
 /* Under another name until it is whole. */
-static int write_file(struct store *s, const char *path, int (*write)(struct output *o, struct store *s),
-                      struct cli *cli)
+static int write_file(struct store *s, const char *path,
+                      int (*write)(struct output *o, struct store *s), struct cli *cli)
 {
     bool to_stdout = strcmp(path, "-") == 0;
     const char *tmp = arena_printf(&cli->arena, "%s.%ld.tmp", path, (long)getpid());
-    struct output o = {.f = to_stdout ? stdout : fopen(tmp, "w"), .campaign = store_campaign(s),
+    struct output o = {.f = to_stdout ? stdout : fopen(tmp, "w"),
+                       .campaign = store_campaign(s),
                        .diag = &cli->diag};
     if (!o.f)
-        return diag_fail(&cli->diag, ERR_IO, (struct loc){.file = path}, "cannot write: %s", strerror(errno));
+        return diag_fail(&cli->diag, ERR_IO, (struct loc){.file = path}, "cannot write: %s",
+                         strerror(errno));
     int rc = write(&o, s);
     if (rc == OK && fflush(o.f) != 0)
         rc = cannot_write(&o);
@@ -260,7 +284,8 @@ static int write_file(struct store *s, const char *path, int (*write)(struct out
     if (fclose(o.f) != 0 && rc == OK)
         rc = cannot_write(&o);
     if (rc == OK && rename(tmp, path) != 0)
-        rc = diag_fail(&cli->diag, ERR_IO, (struct loc){.file = path}, "cannot write: %s", strerror(errno));
+        rc = diag_fail(&cli->diag, ERR_IO, (struct loc){.file = path}, "cannot write: %s",
+                       strerror(errno));
     if (rc != OK)
         unlink(tmp);
     uint64_t n = 0;
@@ -298,7 +323,8 @@ static const char *sub_batch(struct arena *a, const char *fault)
     if (!colon)
         return folder_name(a, fault);
     size_t flip = strcspn(colon + 1, ":");
-    return arena_printf(a, "%s_%s", folder_name(a, arena_strndup(a, fault, (size_t)(colon - fault))),
+    return arena_printf(a, "%s_%s",
+                        folder_name(a, arena_strndup(a, fault, (size_t)(colon - fault))),
                         folder_name(a, arena_strndup(a, colon + 1, flip)));
 }
 
@@ -328,7 +354,8 @@ static int write_about(const char *folder, struct store *s, struct arena *a, str
     for (int i = 0; rc == OK && i < N_OUTCOMES; i++)
         json_object_set_new(counts, vocab_word(&vocab_outcomes, i), json_integer((json_int_t)n[i]));
     json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:s}", "made_by", "sievert " SIEVERT_VERSION,
-                             "implementation", c->impl, "shape", c->shape, "layer", c->layer, "fault", c->fault);
+                             "implementation", c->impl, "shape", c->shape, "layer", c->layer,
+                             "fault", c->fault);
     const struct {
         const char *name;
         json_t *json;
@@ -347,14 +374,19 @@ static int write_tensors(struct store *s, const char *root, uint64_t limit, stru
 {
     struct arena *a = &cli->arena;
     const struct store_campaign *c = store_campaign(s);
-    const char *batch = folder_name(a, *c->layer ? arena_printf(a, "%s-%s", c->layer, c->impl) : c->impl);
+    const char *batch =
+        folder_name(a, *c->layer ? arena_printf(a, "%s-%s", c->layer, c->impl) : c->impl);
     const char *test = arena_printf(a, "%s/%s/test", root, batch);
-    struct tensors t = {.campaign = c, .tensor = tensor_4d(a, c->dim[0], c->dim[1], c->dim[2], c->dim[3]),
-                        .folder = arena_printf(a, "%s/%s", test, sub_batch(a, c->fault)), .limit = limit,
+    struct tensors t = {.campaign = c,
+                        .tensor = tensor_4d(a, c->dim[0], c->dim[1], c->dim[2], c->dim[3]),
+                        .folder = arena_printf(a, "%s/%s", test, sub_batch(a, c->fault)),
+                        .limit = limit,
                         .diag = &cli->diag};
     if (c->dim[0] != 1)
-        return diag_fail(&cli->diag, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                         "the campaign's output has %zu images; in the CLASSES layout a tensor is one", c->dim[0]);
+        return diag_fail(
+            &cli->diag, ERR_UNSUPPORTED, DIAG_NOWHERE,
+            "the campaign's output has %zu images; in the CLASSES layout a tensor is one",
+            c->dim[0]);
     if (access(test, F_OK) == 0)
         return diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = test}, "exists already");
     int rc = file_mkdirs(t.folder, &cli->diag);
@@ -400,7 +432,8 @@ int run_export(struct cli *cli, void *args)
     else if (strcmp(format, "npy") == 0)
         rc = write_tensors(s, o->out, o->limit, cli);
     else
-        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--format '%s': csv, json or npy", format);
+        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--format '%s': csv, json or npy",
+                       format);
     store_close(s, NULL);
     return rc;
 }

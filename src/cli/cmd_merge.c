@@ -17,12 +17,13 @@ const struct cli_command cmd_merge = {
     .operands = "A.db B.db...",
     .min_operands = 1,
     .max_operands = -1,
-    .examples = "  sievert merge part-*.db -o run.db          equals the store of a campaign run at once\n"
-                "  sievert merge late.db -o run.db            add to a store that is there\n",
-    .options = (const struct cli_option[]){
-        {"output", 'o', OPT_STRING, "RUN.db", "the store; added to if it is there",
-         offsetof(struct merge_args, store)},
-        CLI_OPTION_END},
+    .examples =
+        "  sievert merge part-*.db -o run.db          equals the store of a campaign run at once\n"
+        "  sievert merge late.db -o run.db            add to a store that is there\n",
+    .options = (const struct cli_option[]){{"output", 'o', OPT_STRING, "RUN.db",
+                                            "the store; added to if it is there",
+                                            offsetof(struct merge_args, store)},
+                                           CLI_OPTION_END},
     .args_bytes = sizeof(struct merge_args),
 };
 
@@ -49,7 +50,8 @@ static int check(struct store **first, struct cli *cli)
     return rc;
 }
 
-static int open_target(struct store **out, const char *path, const struct store_campaign *c, struct diag *d)
+static int open_target(struct store **out, const char *path, const struct store_campaign *c,
+                       struct diag *d)
 {
     if (access(path, F_OK) != 0)
         return store_create(out, path, c, d);
@@ -77,7 +79,8 @@ static int absorb_all(struct store *to, struct cli *cli, const char *path, uint6
     return rc;
 }
 
-static void print(struct cli *cli, const char *path, const uint64_t *added, uint64_t n, uint64_t planned)
+static void print(struct cli *cli, const char *path, const uint64_t *added, uint64_t n,
+                  uint64_t planned)
 {
     json_t *parts = json_array();
     struct table t;
@@ -94,7 +97,8 @@ static void print(struct cli *cli, const char *path, const uint64_t *added, uint
         return;
     }
     table_print(&t);
-    printf("\n%s holds %llu of %llu injections\n", path, (unsigned long long)n, (unsigned long long)planned);
+    printf("\n%s holds %llu of %llu injections\n", path, (unsigned long long)n,
+           (unsigned long long)planned);
     json_decref(parts);
 }
 

@@ -20,9 +20,10 @@ const struct cli_command cmd_status = {
     .max_operands = 1,
     .examples = "  sievert status run.db\n"
                 "  watch sievert status run.db                from another terminal\n",
-    .options = (const struct cli_option[]){
-        {"confidence", 0, OPT_SHARE, "C", "of the intervals (95%)", offsetof(struct status_args, confidence)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){{"confidence", 0, OPT_SHARE, "C", "of the intervals (95%)",
+                                     offsetof(struct status_args, confidence)},
+                                    CLI_OPTION_END},
     .args_bytes = sizeof(struct status_args),
     .defaults = defaults,
 };
@@ -51,7 +52,8 @@ static int look_at_rows(struct view *out, struct store *s, const char *path, str
     return OK;
 }
 
-static int find_out(struct view *out, struct store *s, const char *path, bool written, struct cli *cli)
+static int find_out(struct view *out, struct store *s, const char *path, bool written,
+                    struct cli *cli)
 {
     bool known;
     struct store_live *l = &out->live;
@@ -69,13 +71,13 @@ static json_t *status_json(const struct view *x, const char *path, double confid
 {
     const struct store_live *l = &x->live;
     json_t *j = progress_details(l->done, l->wanted, x->rate, l->outcome, confidence);
-    json_t *more = json_pack("{s:s, s:s, s:s, s:s, s:s}", "store", path, "state", state_words[x->state],
-                             "implementation", x->campaign->impl, "shape", x->campaign->shape, "fault",
-                             x->campaign->fault);
+    json_t *more = json_pack("{s:s, s:s, s:s, s:s, s:s}", "store", path, "state",
+                             state_words[x->state], "implementation", x->campaign->impl, "shape",
+                             x->campaign->shape, "fault", x->campaign->fault);
     if (l->host)
         json_object_update_new(more, json_pack("{s:s, s:I, s:I, s:I, s:f}", "host", l->host, "pid",
-                                               (json_int_t)l->pid, "ranks", (json_int_t)l->ranks, "jobs",
-                                               (json_int_t)l->jobs, "seconds", l->seconds));
+                                               (json_int_t)l->pid, "ranks", (json_int_t)l->ranks,
+                                               "jobs", (json_int_t)l->jobs, "seconds", l->seconds));
     json_object_update_new(more, j);
     return more;
 }
@@ -85,17 +87,19 @@ static void print(const struct view *x, const char *path, double confidence)
     const struct store_live *l = &x->live;
     uint64_t all = 0;
     char text[48], left[16];
-    printf("%s: %s %s, %s, seed %llu\n", path, x->campaign->impl, x->campaign->shape, x->campaign->fault,
-           (unsigned long long)x->campaign->seed);
-    printf("%s: %llu of %llu injections (%.3g %%)", state_words[x->state], (unsigned long long)l->done,
-           (unsigned long long)l->wanted, l->wanted ? 100 * (double)l->done / (double)l->wanted : 100.0);
+    printf("%s: %s %s, %s, seed %llu\n", path, x->campaign->impl, x->campaign->shape,
+           x->campaign->fault, (unsigned long long)x->campaign->seed);
+    printf("%s: %llu of %llu injections (%.3g %%)", state_words[x->state],
+           (unsigned long long)l->done, (unsigned long long)l->wanted,
+           l->wanted ? 100 * (double)l->done / (double)l->wanted : 100.0);
     if (x->rate > 0) {
         format_seconds(left, (double)(l->wanted - l->done) / x->rate);
         printf(", %.0f/s, %s left", x->rate, left);
     }
     if (l->host)
-        printf("; process %llu on %s, %llu rank%s, %llu threads", (unsigned long long)l->pid, l->host,
-               (unsigned long long)l->ranks, l->ranks == 1 ? "" : "s", (unsigned long long)l->jobs);
+        printf("; process %llu on %s, %llu rank%s, %llu threads", (unsigned long long)l->pid,
+               l->host, (unsigned long long)l->ranks, l->ranks == 1 ? "" : "s",
+               (unsigned long long)l->jobs);
     if (x->state == STOPPED)
         printf("; the `sievert inject` that began it continues it");
     putchar('\n');

@@ -8,7 +8,7 @@
 /* "12.3 % [11.9, 12.8]", or "-" of none. */
 void share_text(char out[static 48], uint64_t k, uint64_t n, double confidence);
 /* done, planned, rate, seconds_left (null: unknown), and a share with its interval for each outcome. */
-json_t *progress_details(uint64_t done, uint64_t planned, double rate, const uint64_t outcomes[static 3],
-                         double confidence);
+json_t *progress_details(uint64_t done, uint64_t planned, double rate,
+                         const uint64_t outcomes[static 3], double confidence);
 
 #endif

@@ -12,10 +12,14 @@ static const char *const copies[] = {
 };
 static const char differing[] =
     "SELECT number FROM main.injection a JOIN part.injection b USING (number) WHERE " RANGE
-    " AND ((a.launch, a.insn, a.cta, a.nth, a.warp, a.lane, a.lanes, a.reg, a.bits, a.before, a.after, a.cell, "
-    "a.stratum, a.outcome, a.fate, a.trap, a.trap_cta, a.trap_insn, a.trap_address, a.n_diffs, a.max_abs_error) "
-    "IS NOT (b.launch, b.insn, b.cta, b.nth, b.warp, b.lane, b.lanes, b.reg, b.bits, b.before, b.after, b.cell, "
-    "b.stratum, b.outcome, b.fate, b.trap, b.trap_cta, b.trap_insn, b.trap_address, b.n_diffs, b.max_abs_error) "
+    " AND ((a.launch, a.insn, a.cta, a.nth, a.warp, a.lane, a.lanes, a.reg, a.bits, a.before, "
+    "a.after, a.cell, "
+    "a.stratum, a.outcome, a.fate, a.trap, a.trap_cta, a.trap_insn, a.trap_address, a.n_diffs, "
+    "a.max_abs_error) "
+    "IS NOT (b.launch, b.insn, b.cta, b.nth, b.warp, b.lane, b.lanes, b.reg, b.bits, b.before, "
+    "b.after, b.cell, "
+    "b.stratum, b.outcome, b.fate, b.trap, b.trap_cta, b.trap_insn, b.trap_address, b.n_diffs, "
+    "b.max_abs_error) "
     "OR a.diffs != b.diffs) LIMIT 1";
 
 struct spans {
@@ -23,7 +27,8 @@ struct spans {
     size_t n;
 };
 
-static int run_range(struct store *s, const char *sql, uint64_t first, uint64_t next, struct diag *d)
+static int run_range(struct store *s, const char *sql, uint64_t first, uint64_t next,
+                     struct diag *d)
 {
     sqlite3_stmt *q;
     int rc = sql_prepare(s, &q, sql, d);
@@ -46,9 +51,11 @@ static int compare(struct store *s, const char *path, uint64_t first, uint64_t n
     sql_bind_u64(q, 2, next);
     rc = sql_step(s, q, d);
     if (rc == 1)
-        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
-                       "its injection %llu differs from that of %s, although both are of one campaign; "
-                       "`sievert replay` tells which is right", (unsigned long long)sql_u64(q, 0), s->path);
+        rc = diag_fail(
+            d, ERR_INPUT, (struct loc){.file = path},
+            "its injection %llu differs from that of %s, although both are of one campaign; "
+            "`sievert replay` tells which is right",
+            (unsigned long long)sql_u64(q, 0), s->path);
     sqlite3_finalize(q);
     return rc;
 }
@@ -74,7 +81,8 @@ static int walk(struct store *s, const char *path, struct spans mine, struct spa
 {
     int rc = OK;
     for (size_t p = 0, m = 0; rc == OK && p < part.n; p++) {
-        for (uint64_t at = part.v[p].first, next = part.v[p].next, until; rc == OK && at < next; at = until) {
+        for (uint64_t at = part.v[p].first, next = part.v[p].next, until; rc == OK && at < next;
+             at = until) {
             while (m < mine.n && mine.v[m].next <= at)
                 m++;
             bool both = m < mine.n && mine.v[m].first <= at;
@@ -100,7 +108,8 @@ static int widen_plan(struct store *s, const struct store_campaign *part, struct
     const struct store_campaign *c = s->campaign;
     uint64_t first = part->first < c->first ? part->first : c->first;
     uint64_t planned = part->planned > c->planned ? part->planned : c->planned;
-    return first == c->first && planned == c->planned ? OK : store_set_planned(s, first, planned, d);
+    return first == c->first && planned == c->planned ? OK
+                                                      : store_set_planned(s, first, planned, d);
 }
 
 static int absorb(struct store *s, const char *path, struct spans part, uint64_t *n, struct diag *d)
@@ -112,8 +121,9 @@ static int absorb(struct store *s, const char *path, struct spans part, uint64_t
     if (rc == OK)
         rc = walk(s, path, mine, part, true, &same, d);
     if (rc == OK)
-        rc = sql_exec(s, "INSERT OR IGNORE INTO main.instruction SELECT * FROM part.instruction; "
-                         "INSERT OR IGNORE INTO main.register SELECT * FROM part.register;",
+        rc = sql_exec(s,
+                      "INSERT OR IGNORE INTO main.instruction SELECT * FROM part.instruction; "
+                      "INSERT OR IGNORE INTO main.register SELECT * FROM part.register;",
                       "cannot write", d);
     if (rc == OK)
         rc = walk(s, path, mine, part, false, n, d);
@@ -139,7 +149,8 @@ int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
         rc = widen_plan(s, from->campaign, d);
     store_close(from, NULL);
     /* other stores come and go only between transactions */
-    if (rc == OK && (rc = leave_transaction(s, d)) == OK && (rc = store_attach(s, path, "part", false, d)) == OK) {
+    if (rc == OK && (rc = leave_transaction(s, d)) == OK &&
+        (rc = store_attach(s, path, "part", false, d)) == OK) {
         if ((rc = store_begin(s, d)) == OK && (rc = absorb(s, path, part, n, d)) == OK)
             rc = leave_transaction(s, d);
         else

@@ -9,11 +9,11 @@
 /* Until version 3: one layer's output, judged by top-1. How large an error was, and what of the answers is
  * not in the effect, was not kept. */
 #define OLD_SIMULATION                                                                             \
-    "SELECT id, network, dataset, layer, impl, 'top-1', 'output', 'turn', source, errors, seed, "   \
+    "SELECT id, network, dataset, layer, impl, 'top-1', 'output', 'turn', source, errors, seed, "  \
     "planned, images FROM old.simulation"
 #define OLD_LAYER "SELECT 0, layer, 0 FROM old.simulation"
 #define OLD_TRIAL                                                                                  \
-    "SELECT number, image, 0, injection, pattern, corrupted, 0, effect, answer_golden, "            \
+    "SELECT number, image, 0, injection, pattern, corrupted, 0, effect, answer_golden, "           \
     "answer_faulty, label, score_change, 0, effect < 2, answer_faulty >= 0 FROM old.trial"
 
 /* What to select, by the version that the file has; NULL: it had no such table. The columns of version 2
@@ -23,27 +23,31 @@ static const struct {
 } steps[] = {
     {"campaign",
      {NULL,
-      "SELECT id, impl, shape, tile, layer, '', '', fault, population_kind, seed, 0, planned, NULL, "
-      "hang_factor, kernels_hash, population, 0, warp_insns, thread_insns, workspace_bytes, n, k, p, q, "
+      "SELECT id, impl, shape, tile, layer, '', '', fault, population_kind, seed, 0, planned, "
+      "NULL, "
+      "hang_factor, kernels_hash, population, 0, warp_insns, thread_insns, workspace_bytes, n, k, "
+      "p, q, "
       "input, filter, golden FROM old.campaign",
-      "SELECT id, impl, shape, tile, layer, ptx, arguments, fault, population_kind, seed, 0, planned, NULL, "
+      "SELECT id, impl, shape, tile, layer, ptx, arguments, fault, population_kind, seed, 0, "
+      "planned, NULL, "
       "hang_factor, kernels_hash, population, exposure, warp_insns, thread_insns, workspace_bytes, "
       "n, k, p, q, input, filter, golden FROM old.campaign",
       "SELECT * FROM old.campaign"}},
-    {"epsilon", {NULL, "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon",
-      "SELECT * FROM old.epsilon"}},
-    {"launch", {NULL, "SELECT * FROM old.launch", "SELECT * FROM old.launch",
-      "SELECT * FROM old.launch"}},
-    {"instruction", {NULL, "SELECT *, '' FROM old.instruction", "SELECT * FROM old.instruction",
+    {"epsilon",
+     {NULL, "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon"}},
+    {"launch",
+     {NULL, "SELECT * FROM old.launch", "SELECT * FROM old.launch", "SELECT * FROM old.launch"}},
+    {"instruction",
+     {NULL, "SELECT *, '' FROM old.instruction", "SELECT * FROM old.instruction",
       "SELECT * FROM old.instruction"}},
-    {"register", {NULL, NULL, "SELECT * FROM old.register",
-      "SELECT * FROM old.register"}},
-    {"stratum", {NULL, NULL, "SELECT * FROM old.stratum",
-      "SELECT * FROM old.stratum"}},
+    {"register", {NULL, NULL, "SELECT * FROM old.register", "SELECT * FROM old.register"}},
+    {"stratum", {NULL, NULL, "SELECT * FROM old.stratum", "SELECT * FROM old.stratum"}},
     {"injection",
      {NULL,
-      "SELECT number, launch, insn, cta, nth, warp, lane, lanes, reg, bits, before, after, NULL, 0, outcome, "
-      "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, max_abs_error, "
+      "SELECT number, launch, insn, cta, nth, warp, lane, lanes, reg, bits, before, after, NULL, "
+      "0, outcome, "
+      "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, "
+      "max_abs_error, "
       "diffs FROM old.injection ORDER BY number",
       "SELECT * FROM old.injection ORDER BY number",
       "SELECT * FROM old.injection ORDER BY number"}},
@@ -70,7 +74,8 @@ static int copy_tables(struct store *s, uint32_t version, struct diag *d)
     int rc = OK;
     for (size_t i = 0; rc == OK && i < sizeof steps / sizeof *steps; i++) {
         const char *select = steps[i].from[version];
-        char *sql = select ? sqlite3_mprintf("INSERT INTO main.%s %s", steps[i].table, select) : NULL;
+        char *sql =
+            select ? sqlite3_mprintf("INSERT INTO main.%s %s", steps[i].table, select) : NULL;
         if (sql)
             rc = sql_exec(s, sql, "cannot convert", d);
         sqlite3_free(sql);
@@ -92,13 +97,16 @@ static int summarise(struct store *s, struct diag *d)
 static int same_words(struct store *s, const char *path, struct diag *d)
 {
     sqlite3_stmt *q;
-    int rc = sql_prepare(s, &q, "SELECT o.vocabulary, o.word FROM old.word o LEFT JOIN main.word n "
-                                "ON n.vocabulary = o.vocabulary AND n.id = o.id "
-                                "WHERE n.word IS NOT o.word", d);
+    int rc = sql_prepare(s, &q,
+                         "SELECT o.vocabulary, o.word FROM old.word o LEFT JOIN main.word n "
+                         "ON n.vocabulary = o.vocabulary AND n.id = o.id "
+                         "WHERE n.word IS NOT o.word",
+                         d);
     if (rc == OK && (rc = sql_step(s, q, d)) == 1)
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                        "made by another version of Sievert: its %s '%s' is unknown here",
-                       (const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1));
+                       (const char *)sqlite3_column_text(q, 0),
+                       (const char *)sqlite3_column_text(q, 1));
     sqlite3_finalize(q);
     return rc;
 }

@@ -10,7 +10,8 @@
 static struct ranked rank_of(const struct store *s, uint64_t number)
 {
     struct rng r;
-    rng_init(&r, s->campaign->seed ^ 0x73616d706c65, number); /* not the stream that drew the fault */
+    rng_init(&r, s->campaign->seed ^ 0x73616d706c65,
+             number); /* not the stream that drew the fault */
     return (struct ranked){rng_u64(&r), number};
 }
 
@@ -56,8 +57,9 @@ static int push(struct sample *m, struct ranked r, struct diag *d)
 
 static int drop_diffs(struct store *s, uint64_t number, struct diag *d)
 {
-    int rc = s->drop_diffs ? OK : sql_prepare(s, &s->drop_diffs,
-                                              "UPDATE injection SET diffs = NULL WHERE number = ?", d);
+    int rc = s->drop_diffs ? OK
+                           : sql_prepare(s, &s->drop_diffs,
+                                         "UPDATE injection SET diffs = NULL WHERE number = ?", d);
     if (rc != OK)
         return rc;
     sql_bind_u64(s->drop_diffs, 1, number);

@@ -13,12 +13,15 @@ static const char *const updates[] = {
     "INSERT INTO tally SELECT stratum, launch, insn, outcome, fate, coalesce(trap, 0), count(*) "
     "FROM injection WHERE number >= ?1 AND number < ?2 GROUP BY 1, 2, 3, 4, 5, 6 "
     "ON CONFLICT DO UPDATE SET n = n + excluded.n",
-    "INSERT INTO look SELECT epsilon, pattern, domain, corrupted, count(*), min(number), min(number), 0 "
+    "INSERT INTO look SELECT epsilon, pattern, domain, corrupted, count(*), min(number), "
+    "min(number), 0 "
     "FROM label WHERE number >= ?1 AND number < ?2 AND corrupted > 0 GROUP BY 1, 2, 3, 4 "
     "ON CONFLICT DO UPDATE SET n = n + excluded.n, first = min(first, excluded.first)",
     "UPDATE look SET worst = new.number, worst_error = new.error FROM "
-    "(SELECT epsilon, pattern, domain, corrupted, l.number, max_abs_error AS error, row_number() OVER "
-    "(PARTITION BY epsilon, pattern, domain, corrupted ORDER BY max_abs_error DESC, l.number) AS place "
+    "(SELECT epsilon, pattern, domain, corrupted, l.number, max_abs_error AS error, row_number() "
+    "OVER "
+    "(PARTITION BY epsilon, pattern, domain, corrupted ORDER BY max_abs_error DESC, l.number) AS "
+    "place "
     "FROM label l CROSS JOIN injection i ON i.number = l.number "
     "WHERE l.number >= ?1 AND l.number < ?2 AND corrupted > 0) AS new "
     "WHERE place = 1 AND look.epsilon = new.epsilon AND look.pattern = new.pattern "
@@ -66,8 +69,10 @@ int summary_update(struct store *s, struct diag *d)
 
 int store_count(struct store *s, uint64_t *n, struct diag *d)
 {
-    int rc = sql_one_u64(s, s->campaign ? "SELECT coalesce(sum(next - first), 0) FROM span"
-                                        : "SELECT coalesce(max(number) + 1, 0) FROM trial", n, d);
+    int rc = sql_one_u64(s,
+                         s->campaign ? "SELECT coalesce(sum(next - first), 0) FROM span"
+                                     : "SELECT coalesce(max(number) + 1, 0) FROM trial",
+                         n, d);
     for (size_t i = 0; rc == OK && i < s->n_pending; i++)
         *n += s->pending[i].next - s->pending[i].first;
     return rc;
@@ -80,7 +85,8 @@ int store_spans(struct store *s, struct arena *a, const struct store_span **out,
     uint64_t rows;
     *n = 0;
     int rc = sql_one_u64(s, "SELECT count(*) FROM span", &rows, d);
-    if (rc != OK || (rc = sql_prepare(s, &q, "SELECT first, next FROM span ORDER BY first", d)) != OK)
+    if (rc != OK ||
+        (rc = sql_prepare(s, &q, "SELECT first, next FROM span ORDER BY first", d)) != OK)
         return rc;
     struct store_span *v = arena_array(a, rows, sizeof *v);
     while ((rc = sql_step(s, q, d)) == 1 && *n < rows) {
@@ -110,17 +116,19 @@ static bool tally_possible(const struct store *s, const struct store_tally *t)
            (!s->campaign->n_strata || t->stratum < s->campaign->n_strata);
 }
 
-int store_each_tally(struct store *s, int (*each)(void *ctx, const struct store_tally *t), void *ctx,
-                     struct diag *d)
+int store_each_tally(struct store *s, int (*each)(void *ctx, const struct store_tally *t),
+                     void *ctx, struct diag *d)
 {
     sqlite3_stmt *q;
     if (!s->campaign)
         return no_campaign(s, d);
-    int rc = sql_prepare(s, &q,
-                         "SELECT stratum, t.launch, t.insn, ptx_line, source_line, mnemonic, outcome, "
-                         "fate, trap, n FROM tally t JOIN instruction p "
-                         "ON p.launch = t.launch AND p.insn = t.insn "
-                         "ORDER BY stratum, t.launch, t.insn, outcome, fate, trap", d);
+    int rc =
+        sql_prepare(s, &q,
+                    "SELECT stratum, t.launch, t.insn, ptx_line, source_line, mnemonic, outcome, "
+                    "fate, trap, n FROM tally t JOIN instruction p "
+                    "ON p.launch = t.launch AND p.insn = t.insn "
+                    "ORDER BY stratum, t.launch, t.insn, outcome, fate, trap",
+                    d);
     while (rc == OK && (rc = sql_step(s, q, d)) == 1) {
         struct store_tally t = {
             .stratum = (uint32_t)sql_u64(q, 0),
@@ -147,8 +155,10 @@ int store_each_look(struct store *s, int (*each)(void *ctx, const struct store_l
     sqlite3_stmt *q;
     if (!s->campaign)
         return no_campaign(s, d);
-    int rc = sql_prepare(s, &q, "SELECT epsilon, pattern, domain, corrupted, n, first, worst, worst_error "
-                                "FROM look ORDER BY epsilon, pattern, domain, corrupted", d);
+    int rc = sql_prepare(s, &q,
+                         "SELECT epsilon, pattern, domain, corrupted, n, first, worst, worst_error "
+                         "FROM look ORDER BY epsilon, pattern, domain, corrupted",
+                         d);
     while (rc == OK && (rc = sql_step(s, q, d)) == 1) {
         uint64_t domain = sql_u64(q, 2);
         struct store_look l = {
@@ -176,7 +186,8 @@ int store_each_error(struct store *s, int (*each)(void *ctx, double max_abs_erro
     sqlite3_stmt *q;
     if (!s->campaign)
         return no_campaign(s, d);
-    int rc = sql_prepare(s, &q, "SELECT max_abs_error FROM injection WHERE outcome = 1 ORDER BY number", d);
+    int rc = sql_prepare(
+        s, &q, "SELECT max_abs_error FROM injection WHERE outcome = 1 ORDER BY number", d);
     while (rc == OK && (rc = sql_step(s, q, d)) == 1)
         rc = each(ctx, sqlite3_column_double(q, 0));
     sqlite3_finalize(q);

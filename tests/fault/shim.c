@@ -50,29 +50,33 @@ __attribute__((destructor)) static void tell(void)
         fclose(f);
 }
 
-#define REAL(type, name, ...)                                                                                \
-    static type (*real)(__VA_ARGS__);                                                                        \
-    if (!real)                                                                                               \
-        *(void **)&real = dlsym(RTLD_NEXT, #name)
+#define REAL(type, name, ...)                                                                      \
+    static type (*real)(__VA_ARGS__);                                                              \
+    if (!real)                                                                                     \
+    *(void **)&real = dlsym(RTLD_NEXT, #name)
 
-#define ON_FD(type, name, params, types, args, bad)                                                          \
-    type name params;                                                                                        \
-    type name params                                                                                         \
-    {                                                                                                        \
-        static type(*real) types;                                                                            \
-        if (!real)                                                                                           \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                       \
-        return is_file(fd) && fails() ? bad : real args;                                                     \
+#define ON_FD(type, name, params, types, args, bad)                                                \
+    type name params;                                                                              \
+    type name params                                                                               \
+    {                                                                                              \
+        static type(*real) types;                                                                  \
+        if (!real)                                                                                 \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                             \
+        return is_file(fd) && fails() ? bad : real args;                                           \
     }
-ON_FD(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), (int, const void *, size_t, off_t), (fd, p, n, at), -1)
-ON_FD(ssize_t, pwrite64, (int fd, const void *p, size_t n, off64_t at), (int, const void *, size_t, off64_t), (fd, p, n, at), -1)
-ON_FD(ssize_t, write, (int fd, const void *p, size_t n), (int, const void *, size_t), (fd, p, n), -1)
+ON_FD(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at),
+      (int, const void *, size_t, off_t), (fd, p, n, at), -1)
+ON_FD(ssize_t, pwrite64, (int fd, const void *p, size_t n, off64_t at),
+      (int, const void *, size_t, off64_t), (fd, p, n, at), -1)
+ON_FD(ssize_t, write, (int fd, const void *p, size_t n), (int, const void *, size_t), (fd, p, n),
+      -1)
 ON_FD(int, fsync, (int fd), (int), (fd), -1)
 ON_FD(int, fdatasync, (int fd), (int), (fd), -1)
 ON_FD(int, ftruncate, (int fd, off_t n), (int, off_t), (fd, n), -1)
 ON_FD(int, ftruncate64, (int fd, off64_t n), (int, off64_t), (fd, n), -1)
 ON_FD(int, posix_fallocate, (int fd, off_t at, off_t n), (int, off_t, off_t), (fd, at, n), errno)
-ON_FD(int, posix_fallocate64, (int fd, off64_t at, off64_t n), (int, off64_t, off64_t), (fd, at, n), errno)
+ON_FD(int, posix_fallocate64, (int fd, off64_t at, off64_t n), (int, off64_t, off64_t), (fd, at, n),
+      errno)
 
 int rename(const char *from, const char *to)
 {
@@ -90,7 +94,8 @@ int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 
 static long jump(void)
 {
-    unsigned long x = (unsigned long)atomic_fetch_add(&looks, 1) * 6364136223846793005u + 1442695040888963407u;
+    unsigned long x =
+        (unsigned long)atomic_fetch_add(&looks, 1) * 6364136223846793005u + 1442695040888963407u;
     return number("SHIM_CLOCK") ? (long)(x >> 36) % 100000000 - 50000000 : 0;
 }
 

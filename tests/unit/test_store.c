@@ -846,8 +846,8 @@ static void older_versions_are_converted(void **state)
         "LEFT JOIN old.domain d ON d.id = domain EXCEPT SELECT l.number, epsilon, corrupted, channels, pattern, "
         "classes FROM main.label l LEFT JOIN main.domain d ON d.id = domain)",
         "SELECT count(*) - 40 FROM injection",
-        "SELECT count(*) - 1 FROM campaign WHERE fault = 'fp32:single-bit:thread' AND first = 0 AND planned = 40 "
-        "AND tensors IS NULL",
+        ("SELECT count(*) - 1 FROM campaign WHERE fault = 'fp32:single-bit:thread' AND first = 0 "
+         "AND planned = 40 AND tensors IS NULL"),
     };
     for (int version = 1; version <= 2; version++) {
         struct diag d = {0};

@@ -23,7 +23,7 @@ struct inbox {
     struct letter {
         int from;
         struct message m;
-    } *v;
+    } * v;
 };
 static struct inbox inbox;
 static struct {
@@ -71,8 +71,10 @@ static void send_to(int to, const struct message *m)
     }
     note_done((struct store_span){m->first, m->next});
     other[to].done += m->next - m->first;
-    post(to, (struct message){.kind = REPORT, .first = m->first, .next = m->next, .want = 1,
-                              .done = other[to].done});
+    post(
+        to,
+        (struct message){
+            .kind = REPORT, .first = m->first, .next = m->next, .want = 1, .done = other[to].done});
 }
 
 static bool receive(struct message *m, int *from)
@@ -111,7 +113,8 @@ static void everything_is_done(void **state)
     struct team *t = team_new(&net);
     team_start(t, 77, todo, 3);
     for (int k = 1; k < RANKS; k++)
-        post(k, (struct message){.kind = 1, .first = k == 5 ? 78 : 77}); /* READY; one is another program */
+        post(k, (struct message){.kind = 1,
+                                 .first = k == 5 ? 78 : 77}); /* READY; one is another program */
     while (!team_over(t)) {
         while (team_turn(t, &mine, &lease))
             hand[n_hand++] = lease;
@@ -145,9 +148,11 @@ static void everything_is_done(void **state)
         at = done.v[i].next > at ? done.v[i].next : at;
     }
     assert_int_equal(at, INJECTIONS);
-    print_message("%llu leases, %llu messages, %llu bytes for 10^9 injections and %d ranks; %.2f s of rank 0 "
-                  "(%.1f us a message)\n", (unsigned long long)s.leases, (unsigned long long)s.messages,
-                  (unsigned long long)s.bytes, RANKS, seconds, 1e6 * seconds / (double)s.messages);
+    print_message(
+        "%llu leases, %llu messages, %llu bytes for 10^9 injections and %d ranks; %.2f s of rank 0 "
+        "(%.1f us a message)\n",
+        (unsigned long long)s.leases, (unsigned long long)s.messages, (unsigned long long)s.bytes,
+        RANKS, seconds, 1e6 * seconds / (double)s.messages);
     free(done.v);
     free(inbox.v);
 }
