@@ -21,6 +21,7 @@ struct track {
     void *golden;
     size_t last;              /* the last step that reads it */
     bool kept;                /* the network's output */
+    bool changed;             /* while one error goes through the rest */
     struct diffs *now[SLOTS]; /* by error; NULL: none */
 };
 
@@ -42,8 +43,7 @@ struct nn_delta {
     struct diffs *idle; /* lists to use again */
 };
 
-/* ---- Lists of differences
- * -------------------------------------------------------------------------------- */
+/* ---- Lists of differences -------------------------------------------------------------------- */
 
 void diffs_reserve(struct diffs *x, size_t n)
 {
@@ -98,8 +98,7 @@ static void settle(struct nn_delta *e, struct track *t, size_t slot, struct diff
         give(e, x);
 }
 
-/* ---- Making ready
- * ----------------------------------------------------------------------------------------- */
+/* ---- Making ready ---------------------------------------------------------------------------- */
 
 static size_t width(const struct nn_value *v)
 {
@@ -212,8 +211,7 @@ const float *nn_delta_golden_output(const struct nn_delta *e)
     return e->net->outputs[0]->f;
 }
 
-/* ---- One error through one operator
- * ------------------------------------------------------------------------ */
+/* ---- One error through one operator ---------------------------------------------------------- */
 
 static void apply(const struct track *t, const struct diffs *x)
 {
@@ -357,8 +355,63 @@ static unsigned run_one(struct nn_delta *e, const struct nn_node *node, const st
     return s;
 }
 
-/* ---- All errors through the network
- * -------------------------------------------------------------------------- */
+/* ---- One error through the rest of the network ------------------------------------------ */
+
+/* Most of what the step reads differs: following differences costs more than the plain way. */
+static bool spread_out(const struct reach *r, size_t slot)
+{
+    for (size_t k = 0; k < r->n_in; k++)
+        if (r->in[k] && r->in[k]->now[slot] && 2 * r->in[k]->now[slot]->n > r->in[k]->value->n)
+            return true;
+    return false;
+}
+
+static bool any_changed(const struct reach *r)
+{
+    for (size_t k = 0; k < r->n_in; k++)
+        if (r->in[k] && r->in[k]->changed)
+            return true;
+    return false;
+}
+
+/* Its values in place, and all that depends on them computed as a whole; afterwards all is golden
+ * again, and what is left of the error are the answer's differences. */
+static unsigned run_rest(struct nn_delta *e, size_t step, size_t slot)
+{
+    unsigned s = dnnl_success;
+    for (size_t k = 0; k < e->n_tracks; k++) {
+        struct track *t = e->tracks[k];
+        t->changed = t->now[slot] != NULL;
+        if (!t->changed)
+            continue;
+        apply(t, t->now[slot]);
+        give(e, t->now[slot]);
+        t->now[slot] = NULL;
+    }
+    for (; s == dnnl_success && step < e->net->n_steps; step++) {
+        const struct reach *r = &e->reach[step];
+        if (!any_changed(r))
+            continue;
+        s = e->net->steps[step].run(e->net, &e->net->steps[step]);
+        for (size_t k = 0; k < r->n_out; k++)
+            if (r->out[k])
+                r->out[k]->changed = true;
+    }
+    struct track *answer = track_of(e, e->net->outputs[0]);
+    if (answer) {
+        struct diffs *x = take(e);
+        list_all(answer, x);
+        settle(e, answer, slot, x);
+    }
+    for (size_t k = 0; k < e->n_tracks; k++) {
+        const struct track *t = e->tracks[k];
+        if (t->changed)
+            memcpy(data_of(t->value), t->golden, t->value->n * width(t->value));
+    }
+    return s;
+}
+
+/* ---- All errors through the network ----------------------------------------------------- */
 
 /* Those of n errors, by slot, that reach this step; by_first: through input 0 alone. */
 static size_t reached(const struct reach *r, size_t n, size_t *slots, bool *by_first)
@@ -408,7 +461,17 @@ static int follow(struct nn_delta *e, size_t n, size_t first, struct diag *d)
         const struct nn_node *node = &e->net->steps[s];
         size_t slots[SLOTS];
         bool by_first;
-        size_t count = reached(r, n, slots, &by_first);
+        size_t count = reached(r, n, slots, &by_first), followed = 0;
+        for (size_t k = 0; k < count; k++) {
+            if (!spread_out(r, slots[k])) {
+                slots[followed++] = slots[k];
+                continue;
+            }
+            unsigned status = run_rest(e, s, slots[k]);
+            if (status != dnnl_success)
+                return node_fail(e->net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)", status);
+        }
+        count = followed;
         if (count > 0 && node->run_batch && by_first)
             count = run_batch(e, node, r, count, slots);
         for (size_t k = 0; k < count; k++) {
