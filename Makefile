@@ -29,7 +29,7 @@ check-asan:
 	@$(MAKE) check BUILD=build-asan CMAKE_FLAGS=-DSIEVERT_SANITIZE=ON
 
 coverage: BUILD := build-coverage
-coverage: CMAKE_FLAGS += -DSIEVERT_COVERAGE=ON -DSIEVERT_WERROR=OFF -DCMAKE_C_FLAGS_RELWITHDEBINFO='-O2 -g'
+coverage: override CMAKE_FLAGS += -DSIEVERT_COVERAGE=ON -DSIEVERT_WERROR=OFF -DCMAKE_C_FLAGS_RELWITHDEBINFO='-O2 -g'
 coverage: configure
 	@tools/install-deps.sh --dev
 	@cmake --build $(BUILD) -j $(JOBS) --target sievert libsievert tests
@@ -41,13 +41,15 @@ bench: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target sievert benches
 	@for b in $(BUILD)/bench/bench_*; do [ -x $$b ] && [ -f $$b ] || continue; log=; case $$b in *_simt) log="5 bench.log";; esac; OMP_WAIT_POLICY=passive $$b $$log || exit 1; done
 
-# Search for inputs that break the PTX loader or the interpreter: SECONDS each, new ones join the corpora.
+# Search for inputs that break the readers of files or the interpreter: SECONDS_EACH, new ones join the corpora.
 SECONDS_EACH ?= 60
-fuzz:
-	@cmake -S . -B build-fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 -DSIEVERT_SANITIZE=ON >build-fuzz.log 2>&1 || { cat build-fuzz.log; exit 1; }
-	@rm -f build-fuzz.log
-	@cmake --build build-fuzz -j $(JOBS) --target fuzz_ptx_libfuzzer fuzz_programs_libfuzzer
-	@for f in ptx programs; do build-fuzz/tests/fuzz_$${f}_libfuzzer -max_total_time=$(SECONDS_EACH) -rss_limit_mb=3000 -timeout=20 tests/fuzz/$$f || exit 1; done
+FUZZERS = ptx programs npy model
+fuzz: BUILD := build-fuzz
+fuzz: override CMAKE_FLAGS += -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 -DSIEVERT_SANITIZE=ON
+fuzz: configure
+	@tools/install-deps.sh --dev
+	@cmake --build $(BUILD) -j $(JOBS) --target $(FUZZERS:%=fuzz_%_libfuzzer)
+	@for f in $(FUZZERS); do $(BUILD)/tests/fuzz_$${f}_libfuzzer -max_total_time=$(SECONDS_EACH) -rss_limit_mb=3000 -timeout=20 tests/fuzz/$$f || exit 1; done
 
 golden: build
 	@tests/golden/run.sh $(BUILD)/sievert --write

@@ -41,6 +41,7 @@ COMMANDS = {
     "inject": ["--impl", "direct", "--shape", "1x6x14x14:16x5x5", "-n", "100", "-o", "run.db"],
     "replay": ["run.db", "3", "--golden", "golden.npy"],
     "report": ["run.db"],
+    "export": ["run.db", "-o", "run.csv"],
     "classify": ["golden.npy", "golden.npy"],
     "model build": ["run.db", "-o", "model.json"],
     "model show": ["model.json"],

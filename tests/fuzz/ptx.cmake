@@ -1,6 +1,6 @@
 # sievert_fuzz(NAME N LIBS): fuzz_NAME.c. Its corpus, the folder NAME, is replayed and mutated N times in ordinary
 # tests (driver.c). With clang and -DSIEVERT_SANITIZE=ON, fuzz_NAME_libfuzzer (not part of any target) searches
-# on: give it a folder. `make fuzz` does for ptx and programs.
+# on: give it a folder. `make fuzz` runs them all.
 function(sievert_fuzz name n)
   add_executable(fuzz_${name} EXCLUDE_FROM_ALL fuzz/fuzz_${name}.c fuzz/driver.c)
   target_link_libraries(fuzz_${name} PRIVATE ${ARGN})
