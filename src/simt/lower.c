@@ -405,6 +405,26 @@ static uint32_t prepare_address(struct lowering *x, const struct ptx_insn *i, ui
     return c->d;
 }
 
+/* Do other accesses of this segment have the same base register, so that preparing it pays? */
+static bool shares_base(const struct lowering *x, const struct ptx_insn *i)
+{
+    if (i->base.kind != PTX_REG)
+        return false;
+    for (size_t n = 0; n < N_ADDRESSES; n++)
+        if (x->address_base[n] && x->address_base[n] == x->p->slot[i->base.index])
+            return true;
+    for (uint32_t at = x->insn + 1; at < x->k->n_insns && x->p->segment[at] != at; at++) {
+        const struct ptx_insn *other = &x->k->insns[at];
+        if ((other->op == PTX_LD || other->op == PTX_ST) && other->base.kind == PTX_REG &&
+            other->base.index == i->base.index)
+            return true;
+        for (int n = 0; n < other->n_dst; n++)
+            if (other->dst[n] == (int32_t)i->base.index)
+                return false;
+    }
+    return false;
+}
+
 /* Which table of steps does this access: fast ones want registers as wide as what is in memory. */
 static simt_step_fn *memory_step(struct lowering *x, const struct ptx_insn *i, int have, bool store,
                                  bool *prepared)
@@ -412,7 +432,7 @@ static simt_step_fn *memory_step(struct lowering *x, const struct ptx_insn *i, i
     const struct lanes *t = x->lanes;
     bool fast = have == i->mem_bits && have >= 32;
     bool at = fast && x->variant != CODE_HOOKED &&
-              (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_SHARED);
+              (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_SHARED) && shares_base(x, i);
     *prepared = at;
     if (!fast)
         return (store ? t->store : t->load)[i->space];

@@ -4,7 +4,29 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wtype-limits"
 
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
 #include "simt/lanes/step.h"
+
+/* Lane flags, all ones or zero, as a mask. */
+ALWAYS_INLINE u32 mask_of(const u32 *flags)
+{
+#if defined __AVX512DQ__
+    return (u32)_mm512_movepi32_mask(_mm512_load_si512(flags)) |
+           (u32)_mm512_movepi32_mask(_mm512_load_si512(flags + 16)) << 16;
+#elif defined __AVX2__
+    u32 m = 0;
+    for (int l = 0; l < SIMT_LANES; l += 8)
+        m |= (u32)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_load_si256((const __m256i *)(flags + l)))) << l;
+    return m;
+#else
+    u32 m = 0;
+    LANES m |= flags[l] & 1u << l;
+    return m;
+#endif
+}
 
 #define OPERAND_TYPES(ta, tb, tc)                                                                     \
     typedef ta A __attribute__((unused));                                                             \
@@ -48,13 +70,13 @@
     NEXT;
 #define BODY_MASK(id, out, ta, tb, tc, expr) /* a predicate from values */                               \
     OPERAND_TYPES(ta, tb, tc)                                                                         \
-    uint32_t m = 0;                                                                                   \
+    _Alignas(64) u32 flags[SIMT_LANES];                                                               \
     LANES                                                                                             \
     {                                                                                                 \
         OPERANDS(ta, tb, tc)                                                                          \
-        m |= (expr) ? 1u << l : 0;                                                                    \
+        flags[l] = (expr) ? ~0u : 0;                                                                  \
     }                                                                                                 \
-    write_mask(r + i->d, m, mask);                                                                    \
+    write_mask(r + i->d, mask_of(flags), mask);                                                       \
     NEXT;
 #define BODY_LOGIC(id, out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
     const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                             \

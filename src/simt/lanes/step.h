@@ -6,7 +6,7 @@
 #include "simt/priv.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define AT(ptr) __builtin_assume_aligned((ptr), 64)
+#define AT(ptr) __builtin_assume_aligned((ptr) + 0, 64) /* + 0: clang 14 with UBSan cannot do arrays */
 #define STEP(name)                                                                                    \
     static const struct code *name(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
 #define NEXT return i[1].fn(w, i + 1, r, mask)
