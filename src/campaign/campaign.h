@@ -26,8 +26,20 @@ uint64_t golden_launch_population(const struct golden *g, size_t launch);
 
 /* Site number u of the population, 0 <= u < golden_population. */
 struct fault golden_fault(const struct golden *g, uint64_t u);
-/* The fault of injection `number` of a campaign: sites uniform, from Philox(seed, number). */
+/* The fault of injection `number` of a campaign: sites uniform, from Philox(seed, number). Of a stratified one:
+ * sample_fault. */
 struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t number);
+
+/* The plan of a sample. Strata are launches and, of gp and gppr, the groups that they consist of. */
+struct sample;
+int sample_new(struct sample **out, const struct golden *whole, struct diag *d);
+void sample_free(struct sample *s);
+size_t sample_strata(const struct sample *s, const struct store_stratum **out); /* 0: not stratified */
+/* Faults of a part belong to its own golden run: experiments are made from that. */
+size_t sample_n_parts(const struct sample *s);
+const struct golden *sample_part(const struct sample *s, size_t part);
+struct fault sample_fault(const struct sample *s, uint64_t seed, uint64_t number, uint32_t *stratum,
+                          size_t *part);
 
 /* One experiment on one processor. */
 struct experiment; /* a worker's state: simulator, memory, scratch */
@@ -81,6 +93,9 @@ struct campaign_options {
     bool fates;           /* find out why injections were masked, and where errors last differed: slower */
     size_t n_epsilons;    /* 0: 0, 1e-6, 1e-3 */
     const double *epsilons;
+    /* Stop when the shares of all outcomes are known this well, by intervals that may be looked at all the time;
+     * n is then the most that may be needed. 0: no. Plain sampling only, from number 0 on. */
+    double stop_margin, stop_confidence;
     const char *layer; /* of campaign_run: "" or NULL */
     /* Whether this output, which differs from the golden one, is good enough: then the injection counts as
      * masked. Called by several threads. NULL: none is. */

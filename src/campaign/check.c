@@ -107,11 +107,14 @@ static int trace_again(struct replayed *out, struct arena *a, const struct golde
     return rc;
 }
 
-static int run_again(struct replayed *out, struct arena *a, const struct golden *g,
+static int run_again(struct replayed *out, struct arena *a, const struct sample *sample,
                      const struct store_campaign *c, const struct store_injection *stored,
                      enum engine engine, struct diag *d)
 {
-    struct fault f = campaign_fault(g, c->seed, stored->number);
+    uint32_t stratum;
+    size_t part;
+    struct fault f = sample_fault(sample, c->seed, stored->number, &stratum, &part);
+    const struct golden *g = sample_part(sample, part);
     struct experiment *e = experiment_new(g->program, g, engine, c->hang_factor);
     struct recorder r = recorder_for(g, c);
     struct store_injection now;
@@ -136,6 +139,7 @@ int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint
     struct restored program;
     struct fault_kind kind;
     struct golden *g;
+    struct sample *sample = NULL;
     if (!c)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "a simulation, not a campaign of injections");
     int rc = store_get(s, number, &stored, a, d);
@@ -145,8 +149,9 @@ int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint
     if (rc == OK) {
         if (golden_population(g) != c->population)
             rc = differs(d, number, "population", c->population, golden_population(g));
-        else
-            rc = run_again(out, a, g, c, &stored, engine, d);
+        else if ((rc = sample_new(&sample, g, d)) == OK)
+            rc = run_again(out, a, sample, c, &stored, engine, d);
+        sample_free(sample);
         golden_free(g);
     }
     subject_fini(&program);

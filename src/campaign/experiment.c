@@ -181,16 +181,6 @@ void experiment_run(struct experiment *e, const struct fault *f, struct experime
     experiment_run_all(e, f, 1, copy_result, out);
 }
 
-struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t number)
-{
-    struct rng r;
-    rng_init(&r, seed, number);
-    struct fault f = golden_fault(g, rng_below(&r, golden_population(g)));
-    f.draw[0] = rng_u64(&r);
-    f.draw[1] = rng_u64(&r);
-    return f;
-}
-
 /* ---- Many --------------------------------------------------------------------------------------- */
 
 struct turn {

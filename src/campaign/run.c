@@ -10,13 +10,16 @@
 #include "campaign/life.h"
 #include "campaign/priv.h"
 #include "campaign/team.h"
+#include "stats/stats.h"
 
 enum { MAX_JOBS = 1024, SLOTS_PER_JOB = 3, DEFAULT_HANG_FACTOR = 10 };
 
 struct batch {
     uint64_t first, n;
     struct store_injection *rows;
-    struct fault *faults;
+    struct fault *faults; /* of one part of the sample after another, */
+    uint64_t *row_of;     /* each with its row */
+    uint32_t *stratum;
     struct arena arena;
     bool done;
 };
@@ -25,6 +28,8 @@ struct campaign {
     const struct campaign_subject *subject;
     const struct campaign_options *options;
     const struct golden *golden;
+    struct sample *sample;
+    bool enough; /* stop_margin is reached */
     struct recorder recorder;
     struct store *store;
     uint32_t hang_factor;
@@ -85,6 +90,7 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
 struct in_batch {
     const struct campaign *c;
     struct batch *b;
+    uint64_t first;        /* of the part, in the batch's faults */
     struct tracer *tracer; /* NULL: fates are not asked for */
 };
 
@@ -110,7 +116,9 @@ static void keep(void *ctx, size_t i, const struct experiment_result *r)
     struct in_batch *x = ctx;
     struct experiment_result masked, traced;
     struct life life;
-    if (x->tracer && tracer_run(x->tracer, &x->b->faults[i], false, &life, &traced))
+    const struct fault *f = &x->b->faults[x->first + i];
+    uint64_t row = x->b->row_of[x->first + i];
+    if (x->tracer && tracer_run(x->tracer, f, false, &life, &traced))
         r = &traced;
     if (accepted(x->c, r)) {
         masked = *r;
@@ -119,37 +127,68 @@ static void keep(void *ctx, size_t i, const struct experiment_result *r)
         masked.n_diffs = 0;
         r = &masked;
     }
-    record(&x->b->rows[i], &x->b->arena, &x->c->recorder, x->b->first + i, &x->b->faults[i], r);
+    record(&x->b->rows[row], &x->b->arena, &x->c->recorder, x->b->first + row, f, r);
+    x->b->rows[row].stratum = x->b->stratum[row];
 }
 
-static void run_batch(struct campaign *c, struct experiment *e, struct tracer *t, struct batch *b)
+/* A worker's engines, one for each part of the sample. */
+struct engines {
+    size_t n;
+    struct experiment **experiment;
+    struct tracer **tracer;
+};
+
+static void run_batch(struct campaign *c, struct engines *e, struct batch *b)
 {
+    struct fault *drawn = arena_array(&b->arena, b->n, sizeof *drawn);
+    size_t *part = arena_array(&b->arena, b->n, sizeof *part);
     b->rows = arena_array(&b->arena, b->n, sizeof *b->rows);
     b->faults = arena_array(&b->arena, b->n, sizeof *b->faults);
+    b->row_of = arena_array(&b->arena, b->n, sizeof *b->row_of);
+    b->stratum = arena_array(&b->arena, b->n, sizeof *b->stratum);
     for (uint64_t i = 0; i < b->n; i++)
-        b->faults[i] = campaign_fault(c->golden, c->options->seed, b->first + i);
-    experiment_run_all(e, b->faults, b->n, keep, &(struct in_batch){c, b, t});
+        drawn[i] = sample_fault(c->sample, c->options->seed, b->first + i, &b->stratum[i], &part[i]);
+    uint64_t at = 0;
+    for (size_t p = 0; p < e->n; p++) {
+        uint64_t first = at;
+        for (uint64_t i = 0; i < b->n; i++)
+            if (part[i] == p) {
+                b->faults[at] = drawn[i];
+                b->row_of[at++] = i;
+            }
+        experiment_run_all(e->experiment[p], b->faults + first, at - first, keep,
+                           &(struct in_batch){c, b, first, e->tracer[p]});
+    }
 }
 
 static void *work(void *ctx)
 {
     struct campaign *c = ctx;
-    struct experiment *e = experiment_new(c->subject->sim, c->golden, c->options->engine,
-                                          c->hang_factor);
-    struct tracer *t = c->options->fates ? tracer_new(c->subject->sim, c->golden, c->hang_factor) : NULL;
+    struct arena a = {0};
+    struct engines e = {.n = sample_n_parts(c->sample)};
+    e.experiment = arena_array(&a, e.n, sizeof *e.experiment);
+    e.tracer = arena_array(&a, e.n, sizeof *e.tracer);
+    for (size_t p = 0; p < e.n; p++) {
+        const struct golden *g = sample_part(c->sample, p);
+        e.experiment[p] = experiment_new(c->subject->sim, g, c->options->engine, c->hang_factor);
+        e.tracer[p] = c->options->fates ? tracer_new(c->subject->sim, g, c->hang_factor) : NULL;
+    }
     uint64_t n = 4;
     for (struct batch *b; (b = take(c, n));) {
         struct timespec began;
         clock_gettime(CLOCK_MONOTONIC, &began);
-        run_batch(c, e, t, b);
+        run_batch(c, &e, b);
         n = adapt(b->n, seconds_since(&began));
         pthread_mutex_lock(&c->lock);
         b->done = true;
         pthread_cond_broadcast(&c->changed);
         pthread_mutex_unlock(&c->lock);
     }
-    tracer_free(t);
-    experiment_free(e);
+    for (size_t p = 0; p < e.n; p++) {
+        tracer_free(e.tracer[p]);
+        experiment_free(e.experiment[p]);
+    }
+    arena_fini(&a);
     return NULL;
 }
 
@@ -219,13 +258,40 @@ static struct batch *finished(struct campaign *c, bool *over)
     return b;
 }
 
+/* Are all shares known well enough? Asked at every hundredth number, so that the answer does not depend on
+ * batches; the intervals stand that. */
+static bool is_enough(const struct campaign *c)
+{
+    const struct progress *p = &c->progress;
+    const uint64_t k[] = {p->masked, p->sdc, p->due};
+    if (c->options->stop_margin <= 0 || p->done == 0 || p->done % 100 != 0)
+        return false;
+    for (int i = 0; i < 3; i++) {
+        struct interval x =
+            stats_confidence_sequence(k[i], p->done, 1 - (1 - c->options->stop_confidence) / 3);
+        if (x.hi - x.lo > 2 * c->options->stop_margin)
+            return false;
+    }
+    return true;
+}
+
+/* What is there is all that was wanted. */
+static int stop_here(struct campaign *c, struct diag *d)
+{
+    c->enough = true;
+    c->progress.planned = c->progress.done;
+    return store_set_planned(c->store, c->options->first, c->options->first + c->progress.done, d);
+}
+
 static int write_batch(struct campaign *c, struct batch *b, struct diag *d)
 {
     int rc = OK;
     uint64_t next = b->first + b->n;
-    for (uint64_t i = 0; rc == OK && i < b->n; i++) {
+    for (uint64_t i = 0; rc == OK && !c->enough && i < b->n; i++) {
         rc = store_add(c->store, &b->rows[i], d);
         count(&c->progress, b->rows[i].outcome);
+        if (rc == OK && is_enough(c))
+            rc = stop_here(c, d);
     }
     arena_fini(&b->arena);
     pthread_mutex_lock(&c->lock);
@@ -276,7 +342,7 @@ static int write_all(struct campaign *c, struct diag *d)
 {
     double told = 0;
     int rc = OK;
-    for (bool over = false; rc == OK && !over;) {
+    for (bool over = false; rc == OK && !over && !c->enough;) {
         take_turn(c);
         struct batch *b = finished(c, &over);
         rc = b ? write_batch(c, b, d) : store_tick(c->store, d);
@@ -346,6 +412,7 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a)
         .n_launches = x->sim->n_launches, .launches = launches,
         .input_floats = x->input_floats, .filter_floats = x->filter_floats,
         .golden_floats = g->n_floats, .input = x->input, .filter = x->filter, .golden = output};
+    s.n_strata = sample_strata(c->sample, &s.strata);
     for (size_t l = 0; l < x->sim->n_launches; l++) {
         const struct simt_launch *y = &x->sim->launches[l];
         struct simt_counts n = golden_counts(g, l);
@@ -505,6 +572,12 @@ static int run_store(struct campaign *c, const char *path, const struct store_ca
     if (rc == OK)
         rc = take_stock(c, s, d);
     c->progress.before = c->progress.done;
+    if (rc == OK && c->team && c->options->stop_margin > 0)
+        rc = diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "sequential stopping is for one process, not for ranks");
+    if (rc == OK && is_enough(c)) {
+        c->n_todo = 0;
+        rc = stop_here(c, d);
+    }
     if (rc == OK && c->team) {
         team_start(c->team, identity_hash(s), c->todo, c->n_todo);
         c->more_to_come = c->n_todo > 0;
@@ -574,10 +647,15 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
         return rc;
     clock_gettime(CLOCK_MONOTONIC, &c.began);
     c.golden = golden;
+    if ((rc = sample_new(&c.sample, golden, d)) != OK) {
+        golden_free(golden);
+        return rc;
+    }
     struct store_campaign s = identity(&c, &a);
     c.recorder = recorder_for(golden, &s);
     rc = is_member(&c) ? run_member(&c, path, &s, d) : run_store(&c, path, &s, d);
     free(c.todo);
+    sample_free(c.sample);
     golden_free(golden);
     arena_fini(&a);
     return rc;

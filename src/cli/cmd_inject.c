@@ -23,7 +23,8 @@ struct inject_args {
     double margin, confidence;
     struct doubles epsilons;
     int jobs, hang_factor;
-    bool fates, map, list, exhaustive;
+    bool fates, map, list, exhaustive, sequential, stratify;
+    uint64_t cluster;
 };
 
 static void defaults(void *args)
@@ -81,6 +82,12 @@ const struct cli_command cmd_inject = {
          offsetof(struct inject_args, margin)},
         {"confidence", 0, OPT_SHARE, "C", "of --margin and of the intervals (95%)",
          offsetof(struct inject_args, confidence)},
+        {"sequential", 0, OPT_FLAG, NULL, "with --margin: stop as soon as all outcomes' shares are known that well",
+         offsetof(struct inject_args, sequential)},
+        {"stratify", 0, OPT_FLAG, NULL, "give each launch and group its share of the injections",
+         offsetof(struct inject_args, stratify)},
+        {"cluster", 0, OPT_U64, "M", "strike M times in each CTA that is drawn: faster, less certain",
+         offsetof(struct inject_args, cluster)},
         {"seed", 0, OPT_U64, "N", "the same seed gives the same injections (default 1)",
          offsetof(struct inject_args, seed)},
         {"eps", 0, OPT_DOUBLES, "LIST", "epsilons of the classification (0,1e-6,1e-3)",
@@ -165,6 +172,9 @@ static void show_progress(void *ctx, const struct progress *p)
 static int sample_size(uint64_t *n, const struct inject_args *o, const struct simt_program *p,
                        const struct fault_kind *kind, struct diag *d)
 {
+    if (o->sequential && (o->margin == 0 || o->part || o->stratify || o->cluster > 1))
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--sequential needs --margin, and neither --part, --stratify nor --cluster");
     if (o->margin == 0) {
         *n = o->n ? o->n : 1000;
         return OK;
@@ -175,6 +185,8 @@ static int sample_size(uint64_t *n, const struct inject_args *o, const struct si
     int rc = golden_run(&g, p, kind, d);
     if (rc == OK) {
         *n = stats_sample_size(golden_population(g), o->margin, o->confidence, 0.5);
+        if (o->sequential) /* more than any shares need */
+            *n = 20 * stats_sample_size(0, o->margin, o->confidence, 0.5);
         golden_free(g);
     }
     return rc;
@@ -207,6 +219,10 @@ static const char *fault_text(struct arena *a, const struct inject_args *o)
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
         if (filters[i].value)
             text = arena_printf(a, "%s:%s=%s", text, filters[i].name, filters[i].value);
+    if (o->stratify)
+        text = arena_printf(a, "%s:strata", text);
+    if (o->cluster > 1)
+        text = arena_printf(a, "%s:cluster=%llu", text, (unsigned long long)o->cluster);
     return text;
 }
 
@@ -248,6 +264,7 @@ static int print_result(struct cli *cli, const char *store, const struct inject_
         cli_print_json(json_incref(doc));
     } else {
         report_terminal(stdout, doc, cli_colour());
+        cli_print_strata(cli, doc);
         if (o->fates)
             cli_print_fates(cli, rows);
         if (o->map)
@@ -393,6 +410,8 @@ int run_inject(struct cli *cli, void *args)
         .n_epsilons = o->epsilons.n,
         .epsilons = o->epsilons.v,
         .fates = o->fates,
+        .stop_margin = o->sequential ? o->margin : 0,
+        .stop_confidence = o->confidence,
         .stop = &cli_stop,
     };
     if (o->list) {

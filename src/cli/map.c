@@ -61,3 +61,28 @@ void cli_print_fates(struct cli *cli, const json_t *rows)
     printf("\n");
     table_print(&t);
 }
+
+void cli_print_strata(struct cli *cli, const json_t *report)
+{
+    struct table t;
+    size_t i;
+    const json_t *row, *strata = json_object_get(json_array_get(json_object_get(report, "cells"), 0), "strata");
+    if (json_array_size(strata) == 0)
+        return;
+    table_init(&t, &cli->arena, 9,
+               (const char *const[]){"launch", "kernel", "part", "sites", "weight", "injections", "masked",
+                                     "SDC", "DUE"});
+    json_array_foreach(strata, i, row)
+    {
+        table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(row, "launch")));
+        table_cell(&t, "%s", json_string_value(json_object_get(row, "kernel")));
+        table_cell(&t, "%s", json_string_value(json_object_get(row, "part")));
+        table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(row, "population")));
+        table_cell(&t, "%.4f", number(row, "weight"));
+        table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(row, "n")));
+        for (int o = 0; o < N_OUTCOMES; o++)
+            share(&t, row, vocab_word(&vocab_outcomes, o));
+    }
+    printf("\n");
+    table_print(&t);
+}

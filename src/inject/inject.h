@@ -14,6 +14,10 @@
 /* Which dynamic instructions count: those the hardware has, or all of the PTX. */
 enum population { POPULATION_MACHINE, POPULATION_PTX };
 
+/* How sites are drawn from the population: each on its own; from each launch and group its share; or several
+ * of one CTA at a time. */
+enum sampling { SAMPLING_PLAIN, SAMPLING_STRATIFIED, SAMPLING_CLUSTERED };
+
 struct fault_kind {
     enum where where;
     enum flip flip;
@@ -28,8 +32,10 @@ struct fault_kind {
     bool has_launch;
     uint32_t launch;
     int first_line, last_line; /* of the kernel's source; 0: any */
+    enum sampling sampling;
+    uint32_t cluster;          /* faults of one CTA, 2 or more */
 };
-/* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]]"; parts may be left out. The result
+/* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]][:strata|:cluster=N]"; parts may be left out. The result
  * borrows from text. ERR_INPUT lists the words, or says why a combination makes no sense. */
 int fault_kind_parse(struct fault_kind *out, const char *text, struct diag *d);
 int fault_kind_check(const struct fault_kind *k, struct diag *d);

@@ -27,6 +27,10 @@ void fault_kind_print(char out[static FAULT_KIND_TEXT], const struct fault_kind 
         ADD(":line=%d", k->first_line);
     else if (k->first_line)
         ADD(":line=%d-%d", k->first_line, k->last_line);
+    if (k->sampling == SAMPLING_STRATIFIED)
+        ADD(":strata");
+    if (k->sampling == SAMPLING_CLUSTERED)
+        ADD(":cluster=%u", k->cluster);
 #undef ADD
 }
 
@@ -73,6 +77,8 @@ static int check_filters(const struct fault_kind *k, struct diag *d)
 {
     if (k->moment == MOMENT_LAUNCH && k->first_line)
         return senseless(k, d, "before a launch no line of its source is running");
+    if (k->moment == MOMENT_LAUNCH && k->sampling == SAMPLING_CLUSTERED)
+        return senseless(k, d, "before a launch there is no CTA to strike several times");
     if (k->first_line < 0 || k->last_line < k->first_line)
         return senseless(k, d, "lines count from 1, the first before the last");
     return OK;
@@ -188,6 +194,12 @@ static bool read_filter(struct reader *r, const char *p, size_t n, int *rc)
             *rc = bad_part(r, p, n, "the number of a launch, from 0, is expected");
     } else if (n > 5 && memcmp(p, "line=", 5) == 0) {
         *rc = read_lines(r, p + 5, end);
+    } else if (n == 6 && memcmp(p, "strata", 6) == 0) {
+        r->k->sampling = SAMPLING_STRATIFIED;
+    } else if (n > 8 && memcmp(p, "cluster=", 8) == 0) {
+        r->k->sampling = SAMPLING_CLUSTERED;
+        if (!read_number(p + 8, end, &r->k->cluster) || r->k->cluster < 2)
+            *rc = bad_part(r, p, n, "how many faults strike one CTA, 2 or more, is expected");
     } else {
         return false;
     }

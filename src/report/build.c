@@ -8,7 +8,7 @@
 /* Pictures of all cells together stay below this, so that the page of a large study stays small. */
 enum { PICTURE_BYTES = 900 * 1024 };
 
-static struct contender contender(const struct tally *t, double confidence, struct arena *a)
+static struct contender contender(const struct tally *t, struct arena *a)
 {
     const struct store_campaign *c = t->campaign;
     return (struct contender){
@@ -20,7 +20,7 @@ static struct contender contender(const struct tally *t, double confidence, stru
         .population = (double)c->population,
         .has_direct = t->direct.known,
         .has_model = t->model.known,
-        .sdc = estimate_share((double)t->n_sdc, (double)t->n, confidence),
+        .sdc = t->share[OUTCOME_SDC],
         .direct = t->direct.given_fault,
         .model = t->model.given_fault,
     };
@@ -46,7 +46,7 @@ static int add_cell(struct building *b, struct contender *c, const struct report
         json_object_set_new(o, "lines", lines_json(&t, b->in->sources, b->sources));
         json_object_set_new(o, "pictures", pictures);
         json_array_append_new(b->cells, o);
-        *c = contender(&t, b->confidence, b->a);
+        *c = contender(&t, b->a);
     }
     tally_fini(&t);
     return rc;

@@ -23,13 +23,40 @@ static json_t *shares(const struct vocab *v, const uint64_t *count, uint64_t of,
     return o;
 }
 
-static json_t *outcomes(const struct tally *t, double confidence)
+static json_t *outcomes(const struct tally *t)
 {
     json_t *o = json_object();
-    for (int i = 0; i < N_OUTCOMES; i++)
+    for (int i = 0; i < N_OUTCOMES; i++) {
+        const struct estimate *e = &t->share[i];
         json_object_set_new(o, vocab_word(&vocab_outcomes, i),
-                            json_share(t->outcome[i], t->n, confidence));
+                            json_pack("{s:o, s:o, s:o, s:o}", "n", integer(t->outcome[i]), "share",
+                                      json_number(e->value), "lo", json_number(e->lo), "hi",
+                                      json_number(e->hi)));
+    }
     return o;
+}
+
+/* The strata with their weights and what came of their injections; empty if there are none. */
+static json_t *strata(const struct tally *t, double confidence)
+{
+    const struct store_campaign *c = t->campaign;
+    json_t *list = json_array();
+    for (size_t h = 0; h < c->n_strata; h++) {
+        uint64_t n = 0;
+        for (int o = 0; o < N_OUTCOMES; o++)
+            n += t->stratum[h][o];
+        json_t *row = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "launch", (json_int_t)c->strata[h].launch,
+                                "kernel", json_text(c->launches[c->strata[h].launch].kernel), "part",
+                                json_text(c->strata[h].part), "population", integer(c->strata[h].population),
+                                "weight",
+                                json_number((double)c->strata[h].population / (double)c->population), "n",
+                                integer(n));
+        for (int o = 0; o < N_OUTCOMES; o++)
+            json_object_set_new(row, vocab_word(&vocab_outcomes, o),
+                                json_share(t->stratum[h][o], n, confidence));
+        json_array_append_new(list, row);
+    }
+    return list;
 }
 
 static int compare_counts(const void *a, const void *b)
@@ -201,7 +228,7 @@ json_t *cell_json(const struct tally *t, double confidence)
 {
     const struct store_campaign *c = t->campaign;
     struct value_range range = characterise_range(c->golden, c->golden_floats);
-    struct estimate sdc = estimate_share((double)t->n_sdc, (double)t->n, confidence);
+    struct estimate sdc = t->share[OUTCOME_SDC];
     json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:[I,I,I,I], s:{s:o, s:o}}", "layer",
                           json_text(t->cell.layer), "impl", json_text(t->cell.impl), "tile",
                           json_text(c->tile), "shape", json_text(c->shape), "output",
@@ -214,7 +241,8 @@ json_t *cell_json(const struct tally *t, double confidence)
                                                      "thread", integer(c->thread_insns)));
     json_object_set_new(o, "workspace_bytes", integer(c->workspace_bytes));
     json_object_set_new(o, "launches", launches(c));
-    json_object_set_new(o, "outcomes", outcomes(t, confidence));
+    json_object_set_new(o, "outcomes", outcomes(t));
+    json_object_set_new(o, "strata", strata(t, confidence));
     json_object_set_new(o, "due_reasons", shares(&vocab_traps, t->trap, t->n, confidence));
     json_object_set_new(o, "sdc_per_inference", per_inference(t, &sdc));
     json_object_set_new(o, "critical",

@@ -17,6 +17,11 @@ struct estimate {
 struct estimate estimate_share(double k, double n, double confidence);
 /* Mean over n clusters, given the sum of their values and of the squares. */
 struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double confidence);
+/* The same of clusters of that many injections each. */
+struct estimate estimate_clustered(double sum, double sum2, uint64_t n, double size, double confidence);
+/* Over strata, each sampled on its own. */
+struct stratum;
+struct estimate estimate_stratified(const struct stratum *s, size_t n, double confidence);
 /* P(A and B) from independent estimates: k_a of n_a, and k_b of n_b of B given A. */
 struct estimate estimate_product(double k_a, double n_a, double k_b, double n_b, double confidence);
 /* a - b, its interval by MOVER, and in *p the two-sided p-value that they are equal. */
@@ -79,6 +84,8 @@ struct tally {
     struct store *store;
     const struct store_campaign *campaign;
     uint64_t n, outcome[N_OUTCOMES], trap[N_TRAPS];
+    struct estimate share[N_OUTCOMES]; /* of the outcomes in the population, as the sample was drawn */
+    uint64_t (*stratum)[N_OUTCOMES];   /* campaign->n_strata of them */
     size_t n_sdc;
     struct sdc *sdc;           /* n_sdc, ascending by number; NULL without direct simulation */
     double *errors;            /* the largest absolute error of each SDC */
@@ -91,6 +98,8 @@ struct tally {
     struct critical direct, model;
 };
 /* Read everything that a cell names. The strings live as long as t. */
+/* Fills in share and stratum, from the counts and, unless sampling was plain, the rows. */
+int tally_population(struct tally *t, double confidence, struct arena *a, struct diag *d);
 int tally_read(struct tally *t, const struct report_cell *cell, double confidence, struct arena *a,
                struct diag *d);
 void tally_fini(struct tally *t);

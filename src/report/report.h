@@ -58,6 +58,10 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d);
 int report_campaign(json_t **out, const char *store, double confidence,
                     const struct report_sources *sources, struct diag *d);
 
+/* Campaigns of one fault, shape and seed: {"campaigns": [...], "tests": {...}}, the SDCs of each per fault, per bit-instant
+ * of exposure and per inference (what would go wrong if each site were struck once: population x share), with
+ * intervals; and all pairs' p-values with Holm's correction. */
+int report_compare(json_t **out, const char *const *stores, size_t n, double confidence, struct diag *d);
 /* Where a campaign's program is vulnerable: {"lines": [...], "registers": [...], "fates": {word: share}}, each row with its kernel, `line` or
  * `register`, injections `n`, and the outcomes' shares with intervals; most SDCs and DUEs first. */
 int report_map(json_t **out, const char *store, double confidence, struct diag *d);

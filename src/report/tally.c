@@ -409,6 +409,8 @@ int tally_read(struct tally *t, const struct report_cell *cell, double confidenc
 {
     *t = (struct tally){.cell = *cell};
     int rc = read_campaign(t, a, d);
+    if (rc == OK)
+        rc = tally_population(t, confidence, a, d);
     if (rc == OK && cell->sim_direct)
         rc = read_trials(t, cell->sim_direct, true, d);
     if (rc == OK && cell->sim_model)

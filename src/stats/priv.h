@@ -6,5 +6,6 @@
 
 /* Distribution function of the beta distribution: the regularised incomplete beta function. */
 double stats_beta_cdf(double x, double a, double b);
+double stats_log_beta(double a, double b);
 
 #endif

@@ -83,6 +83,11 @@ static double log_gamma_ratio(double b, double a)
     return (b - 0.5) * log1p(a / b) + a * log(x) - a + rest;
 }
 
+double stats_log_beta(double a, double b)
+{
+    return log_gamma(fmin(a, b)) - log_gamma_ratio(fmax(a, b), fmin(a, b));
+}
+
 double stats_beta_cdf(double x, double a, double b)
 {
     if (x <= 0)
@@ -139,12 +144,18 @@ uint64_t stats_sample_size(uint64_t population, double margin, double confidence
 
 struct cluster_mean stats_cluster_mean(double sum, double sum2, uint64_t n)
 {
+    return stats_clustered(sum, sum2, n, 1);
+}
+
+struct cluster_mean stats_clustered(double sum, double sum2, uint64_t n, double trials)
+{
+    double pair = 1 / trials;
     if (n == 0)
         return (struct cluster_mean){NAN, INFINITY, 0};
-    /* Variance between clusters, steadied by one more cluster at 0 and one at 1: never zero, exactly
+    /* Variance between clusters, steadied by one more trial at 0 and one at 1: never zero, exactly
      * Wilson's for clusters of one trial, and harmless once n is large. */
-    double m = ((double)n + 2), mean = (sum + 1) / m;
-    double variance = (sum2 + 1) / m - mean * mean;
+    double m = (double)n + 2 * pair, mean = (sum + pair) / m;
+    double variance = (sum2 + pair) / m - mean * mean;
     double of_mean = variance / (double)n;
     return (struct cluster_mean){sum / (double)n, of_mean, mean * (1 - mean) / of_mean};
 }

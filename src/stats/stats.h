@@ -32,6 +32,29 @@ struct cluster_mean {
 };
 struct cluster_mean stats_cluster_mean(double sum, double sum2, uint64_t n);
 
+/* The same where each cluster is that many draws: the pair that keeps the variance from 0 weighs a draw each. */
+struct cluster_mean stats_clustered(double sum, double sum2, uint64_t n, double trials);
+
+/* A stratum of the population: its share of it, and k of n drawn from it. The mean over the population from
+ * samples of the strata, each uniform; strata without samples are left out, so draw from all. The effective
+ * sample size is as above. */
+struct stratum {
+    double weight;
+    uint64_t k, n;
+};
+struct cluster_mean stats_stratified(const struct stratum *s, size_t n);
+
+/* An interval that may be looked at after every draw: that it ever misses the true proportion has at most the
+ * probability 1 - confidence (Robbins 1970: the mixture of likelihood ratios over Jeffreys' prior is a martingale,
+ * and Ville's inequality bounds it). So sampling may stop when it is narrow enough. */
+struct interval stats_confidence_sequence(uint64_t k, uint64_t n, double confidence);
+
+/* Intervals of the shares of n classes which hold all together (Goodman 1965, with Bonferroni's level). */
+void stats_goodman(struct interval *out, const uint64_t *count, size_t n, double confidence);
+
+/* Half the width of the normal interval of p from n different ones of a population; 0: of an infinite one. */
+double stats_finite_margin(uint64_t population, uint64_t n, double confidence, double p);
+
 /* Two-sided p-value that k1/n1 and k2/n2 come from equal proportions: pooled z test; Fisher's exact
  * test where an expected count is below 5. */
 double stats_two_proportions(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n2);

@@ -296,6 +296,98 @@ static void kolmogorov_smirnov_is_that_of_scipy(void **state)
     assert_true(stats_kolmogorov_smirnov(x, 40, x, 40).d == 0);
 }
 
+/* ---- Samples that are not plain ------------------------------------------------------------------- */
+
+static void one_stratum_is_a_plain_sample(void **state)
+{
+    (void)state;
+    for (uint64_t k = 0; k <= 200; k += 20) {
+        struct cluster_mean m = stats_stratified(&(struct stratum){7, k, 200}, 1);
+        struct interval a = stats_wilson(m.mean * m.n_effective, m.n_effective, 0.95);
+        struct interval b = stats_wilson((double)k, 200, 0.95);
+        assert_true(fabs(a.lo - b.lo) < 1e-12 && fabs(a.hi - b.hi) < 1e-12);
+    }
+    /* weights 0.25 and 0.75, shares 0.4 and 0.1: 0.175; Var = 0.0625 q(1-q)/100 + 0.5625 r(1-r)/200, steadied */
+    struct stratum s[] = {{1, 40, 100}, {3, 20, 200}};
+    struct cluster_mean m = stats_stratified(s, 2);
+    double q = 41.0 / 102, r = 21.0 / 202, v = 0.0625 * q * (1 - q) / 100 + 0.5625 * r * (1 - r) / 200;
+    assert_true(fabs(m.mean - 0.175) < 1e-12 && fabs(m.variance_of_mean - v) < 1e-15);
+}
+
+static void clusters_of_one_draw_are_a_plain_sample(void **state)
+{
+    (void)state;
+    struct cluster_mean a = stats_clustered(30, 30, 100, 1), b = stats_cluster_mean(30, 30, 100);
+    assert_true(fabs(a.n_effective - b.n_effective) < 1e-12);
+    /* 100 clusters of 4 draws, all draws of a cluster alike: as good as 100 draws, nearly */
+    struct cluster_mean c = stats_clustered(30, 30, 100, 4);
+    assert_true(c.n_effective > 97 && c.n_effective < 103);
+}
+
+/* The ends are where the likelihood ratio of the mixture reaches 1 / (1 - confidence); and looking all the time
+ * misses no more often than said. */
+static void confidence_sequences(void **state)
+{
+    (void)state;
+    for (uint64_t k = 1; k < 100; k += 7) {
+        struct interval i = stats_confidence_sequence(k, 100, 0.95);
+        double x = (double)k, ends[] = {i.lo, i.hi};
+        assert_true(i.lo < x / 100 && i.hi > x / 100);
+        for (int e = 0; e < 2; e++) {
+            double mixture = lgamma(x + 0.5) + lgamma(100.5 - x) - lgamma(101) - log(M_PI);
+            double wealth = mixture - x * log(ends[e]) - (100 - x) * log1p(-ends[e]);
+            assert_true(fabs(wealth - log(20)) < 1e-6);
+        }
+    }
+    assert_true(stats_confidence_sequence(0, 50, 0.95).lo <= 0);
+    assert_true(stats_confidence_sequence(50, 50, 0.95).hi >= 1);
+    int missed = 0;
+    for (uint64_t run = 0; run < 1000; run++) {
+        struct rng r;
+        uint64_t k = 0;
+        bool miss = false;
+        rng_init(&r, 5, run);
+        for (uint64_t n = 1; n <= 1000 && !miss; n++) {
+            k += rng_unit(&r) < 0.2;
+            if (n % 10 == 0) {
+                struct interval i = stats_confidence_sequence(k, n, 0.95);
+                miss = i.lo > 0.2 || i.hi < 0.2;
+            }
+        }
+        missed += miss;
+    }
+    print_message("1,000 sequences of 1,000 draws, looked at every 10: %d ever missed\n", missed);
+    assert_true(missed <= 50);
+}
+
+/* Goodman 1965: (x/n - p)^2 = A p (1 - p) / n at both ends, A the chi-square quantile at 1 - 0.05/k. */
+static void simultaneous_intervals(void **state)
+{
+    (void)state;
+    const uint64_t x[] = {23, 12, 44};
+    struct interval i[3];
+    stats_goodman(i, x, 3, 0.95);
+    for (int c = 0; c < 3; c++)
+        for (int e = 0; e < 2; e++) {
+            double p = e ? i[c].hi : i[c].lo, d = (double)x[c] / 79 - p;
+            assert_true(fabs(d * d * 79 / (p * (1 - p)) - 5.731) < 1e-3); /* chi-square table: 5.7311 */
+        }
+}
+
+/* Leveugle's sample size and margin are each other's inverse. */
+static void finite_margins(void **state)
+{
+    (void)state;
+    static const uint64_t populations[] = {10000, 1000000, 1000000000};
+    for (int p = 0; p < 3; p++)
+        for (double e = 0.005; e < 0.06; e *= 2) {
+            uint64_t n = stats_sample_size(populations[p], e, 0.95, 0.5);
+            assert_true(stats_finite_margin(populations[p], n, 0.95, 0.5) <= e);
+            assert_true(stats_finite_margin(populations[p], n - 1, 0.95, 0.5) > e - 1e-9);
+        }
+    assert_true(stats_finite_margin(500, 500, 0.95, 0.5) <= 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +404,11 @@ int main(void)
         cmocka_unit_test(histograms_are_compared),
         cmocka_unit_test(the_permutation_test_keeps_its_level),
         cmocka_unit_test(kolmogorov_smirnov_is_that_of_scipy),
+        cmocka_unit_test(one_stratum_is_a_plain_sample),
+        cmocka_unit_test(clusters_of_one_draw_are_a_plain_sample),
+        cmocka_unit_test(confidence_sequences),
+        cmocka_unit_test(simultaneous_intervals),
+        cmocka_unit_test(finite_margins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

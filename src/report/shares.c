@@ -1,0 +1,83 @@
+/* Outcomes' shares in the population, by the way in which the sample was drawn. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/priv.h"
+#include "stats/stats.h"
+
+/* Faults that strike one CTA together: the number after ":cluster=" in the words of the fault, or 1. */
+static uint64_t cluster_size(const char *fault)
+{
+    const char *at = strstr(fault, ":cluster=");
+    uint64_t m = at ? strtoull(at + strlen(":cluster="), NULL, 10) : 1;
+    return m ? m : 1;
+}
+
+struct gathering {
+    struct tally *t;
+    uint64_t m;
+    uint64_t cluster, n, k[N_OUTCOMES]; /* the one being read */
+    uint64_t n_clusters;
+    double sum[N_OUTCOMES], sum2[N_OUTCOMES];
+};
+
+static void end_cluster(struct gathering *g)
+{
+    for (int o = 0; o < N_OUTCOMES && g->n; o++) {
+        double v = (double)g->k[o] / (double)g->n;
+        g->sum[o] += v;
+        g->sum2[o] += v * v;
+        g->k[o] = 0;
+    }
+    g->n_clusters += g->n > 0;
+    g->n = 0;
+}
+
+static int see(void *ctx, const struct store_injection *i)
+{
+    struct gathering *g = ctx;
+    if (g->t->campaign->n_strata) {
+        g->t->stratum[i->stratum][i->outcome]++;
+        return OK;
+    }
+    if (i->number / g->m != g->cluster)
+        end_cluster(g);
+    g->cluster = i->number / g->m;
+    g->k[i->outcome]++;
+    g->n++;
+    return OK;
+}
+
+static void stratified(struct tally *t, double confidence, struct arena *a)
+{
+    const struct store_campaign *c = t->campaign;
+    struct stratum *s = arena_array(a, c->n_strata, sizeof *s);
+    for (int o = 0; o < N_OUTCOMES; o++) {
+        for (size_t h = 0; h < c->n_strata; h++) {
+            s[h] = (struct stratum){(double)c->strata[h].population, t->stratum[h][o], 0};
+            for (int k = 0; k < N_OUTCOMES; k++)
+                s[h].n += t->stratum[h][k];
+        }
+        t->share[o] = estimate_stratified(s, c->n_strata, confidence);
+    }
+}
+
+int tally_population(struct tally *t, double confidence, struct arena *a, struct diag *d)
+{
+    struct gathering g = {.t = t, .m = cluster_size(t->campaign->fault)};
+    t->stratum = arena_array(a, t->campaign->n_strata, sizeof *t->stratum);
+    for (int o = 0; o < N_OUTCOMES; o++)
+        t->share[o] = estimate_share((double)t->outcome[o], (double)t->n, confidence);
+    if (!t->campaign->n_strata && g.m == 1)
+        return OK;
+    int rc = store_each(t->store, false, see, &g, d);
+    if (rc != OK)
+        return rc;
+    end_cluster(&g);
+    if (t->campaign->n_strata)
+        stratified(t, confidence, a);
+    else
+        for (int o = 0; o < N_OUTCOMES; o++)
+            t->share[o] = estimate_clustered(g.sum[o], g.sum2[o], g.n_clusters, (double)g.m, confidence);
+    return OK;
+}
