@@ -209,7 +209,7 @@ struct simt_hook injector_arm(struct injector *j, const struct simt_program *p, 
         return (struct simt_hook){.ctx = j, .step = result_step};
     if (f->kind.where == WHERE_ADDRESS)
         return (struct simt_hook){.ctx = j, .step = address_step, .watch = address_watch};
-    return (struct simt_hook){.ctx = j, .watch = cell_watch,
+    return (struct simt_hook){.ctx = j, .watch = cell_watch, .watch_changes = true,
                               .step = kind_is_stuck(&f->kind) ? cell_step : NULL};
 }
 

@@ -292,6 +292,15 @@ static void prepare(struct cta *c, struct simt_mem *m)
         prepare_warp(c, m, i);
 }
 
+static enum code_variant variant_for(const struct simt_hook *h)
+{
+    if (!h)
+        return CODE_PLAIN;
+    if (h->step || h->access || h->watch_changes)
+        return CODE_HOOKED;
+    return h->watch ? CODE_WATCHED : CODE_PLAIN;
+}
+
 static void begin_cta(struct cta *c, uint64_t number)
 {
     struct simt *s = c->s;
@@ -302,10 +311,7 @@ static void begin_cta(struct cta *c, uint64_t number)
     c->number = number;
     c->issued = 0;
     c->live = c->n_threads;
-    c->variant = !c->hook                           ? CODE_PLAIN
-                 : c->hook->step || c->hook->access ? CODE_HOOKED
-                 : c->hook->watch                   ? CODE_WATCHED
-                                                    : CODE_PLAIN;
+    c->variant = variant_for(c->hook);
     c->detached = false;
     memset(c->arrived, 0, sizeof c->arrived);
     memset(c->expected, 0, sizeof c->expected);

@@ -137,6 +137,8 @@ struct simt_hook {
     /* Before each warp instruction, whatever its guard, for engines that know simt/priv.h: the
      * registers and memory of w are as the instruction will find them. May be NULL. */
     void (*watch)(void *ctx, struct warp *w, uint32_t insn);
+    /* watch may change registers, so no step may rely on what an earlier one read. */
+    bool watch_changes;
 };
 
 /* ---- Running --------------------------------------------------------------------------------- */
