@@ -39,6 +39,7 @@ COMMANDS = {
     "conv run": ["--impl", "direct", *shape],
     "run": ["twice.ptx", "--block", "32", "fill:32:1.5=y.npy"],
     "inject": ["--impl", "direct", "--shape", "1x6x14x14:16x5x5", "-n", "100", "-o", "run.db"],
+    "inject ": ["--impl", "gemm", "--shape", "1x6x14x14:16x5x5", "-n", "100", "-o", "other.db"],
     "replay": ["run.db", "3", "--golden", "golden.npy"],
     "report": ["run.db"],
     "export": ["run.db", "-o", "run.csv"],
@@ -47,6 +48,8 @@ COMMANDS = {
     "model show": ["model.json"],
     "model compare": ["model.json", "model.json"],
     "model check": ["model.json", "run.db"],
+    "model draw": ["model.json", "-n", "5"],
+    "compare": ["run.db", "other.db"],
     "infer": [*lenet[:2], "--data", "fashion-mnist", "--images", "4"],
     "simulate": [*lenet, "--campaign", "run.db", "-n", "50", "--images", "4", "-o", "sim.db"],
     "validate": [*lenet, "--campaign", "run.db", "--model", "model.json", "-n", "50", "--images", "4"],
@@ -94,7 +97,7 @@ listed = [line[2:].split("  ")[0].strip() for line in
 for name in listed:
     check(name in COMMANDS, f"this test lacks the command '{name}'")
 for name, words in COMMANDS.items():
-    if words is None or name not in listed:
+    if words is None or name.strip() not in listed:
         continue
     done = run(*name.split(), *words, "--json", "--quiet")
     check(done.returncode == 0 and done.stderr == "", f"{name}: {done.returncode}: {done.stderr}")
