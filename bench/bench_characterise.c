@@ -45,9 +45,11 @@ struct data {
 };
 
 /* What is timed: one tensor. Returns something that depends on the work. */
-typedef size_t work(const struct data *d, int i, struct arena *scratch, const struct char_options *o);
+typedef size_t work(const struct data *d, int i, struct arena *scratch,
+                    const struct char_options *o);
 
-static size_t label(const struct data *data, struct difference *d, size_t n, const struct char_options *o)
+static size_t label(const struct data *data, struct difference *d, size_t n,
+                    const struct char_options *o)
 {
     const size_t dim[4] = {1, C, H, W};
     struct characterisation c;
@@ -55,29 +57,34 @@ static size_t label(const struct data *data, struct difference *d, size_t n, con
     return c.corrupted;
 }
 
-static size_t from_list(const struct data *d, int i, struct arena *scratch, const struct char_options *o)
+static size_t from_list(const struct data *d, int i, struct arena *scratch,
+                        const struct char_options *o)
 {
     (void)scratch;
     return label(d, d->kept[i], d->n_kept[i], o);
 }
 
-static size_t from_memory(const struct data *d, int i, struct arena *scratch, const struct char_options *o)
+static size_t from_memory(const struct data *d, int i, struct arena *scratch,
+                          const struct char_options *o)
 {
     struct difference *diffs;
     size_t n = characterise_diff(&diffs, scratch, d->golden, d->faulty + (size_t)i * ELEMS, ELEMS);
     return label(d, diffs, n, o);
 }
 
-static size_t memory_alone(const struct data *d, int i, struct arena *scratch, const struct char_options *o)
+static size_t memory_alone(const struct data *d, int i, struct arena *scratch,
+                           const struct char_options *o)
 {
     size_t differ = 0;
     (void)scratch, (void)o;
     for (size_t k = 0; k < ELEMS; k += 256)
-        differ += memcmp(d->golden + k, d->faulty + (size_t)i * ELEMS + k, 256 * sizeof(float)) != 0;
+        differ +=
+            memcmp(d->golden + k, d->faulty + (size_t)i * ELEMS + k, 256 * sizeof(float)) != 0;
     return differ;
 }
 
-static size_t from_file(const struct data *d, int i, struct arena *scratch, const struct char_options *o)
+static size_t from_file(const struct data *d, int i, struct arena *scratch,
+                        const struct char_options *o)
 {
     struct tensor t;
     struct difference *diffs;
@@ -87,7 +94,8 @@ static size_t from_file(const struct data *d, int i, struct arena *scratch, cons
     return label(d, diffs, n, o);
 }
 
-static size_t file_alone(const struct data *d, int i, struct arena *scratch, const struct char_options *o)
+static size_t file_alone(const struct data *d, int i, struct arena *scratch,
+                         const struct char_options *o)
 {
     struct text t;
     (void)o;
@@ -131,7 +139,8 @@ int main(void)
         return 1;
     for (size_t i = 0; i < ELEMS; i++)
         golden[i] = (float)(rng_unit(&r) * 4 - 2);
-    d = (struct data){.golden = golden, .faulty = faulty, .range = characterise_range(golden, ELEMS)};
+    d = (struct data){
+        .golden = golden, .faulty = faulty, .range = characterise_range(golden, ELEMS)};
     for (int i = 0; i < TENSORS; i++) {
         float *t = faulty + (size_t)i * ELEMS;
         memcpy(t, golden, ELEMS * sizeof *golden);
@@ -143,13 +152,16 @@ int main(void)
         if (npy_write(d.files[i], &tensor, NULL) != OK)
             return 1;
     }
-    printf("characterise: tensors of 1x%dx%dx%d, %.0f corrupted values, per second of processor time\n", C,
-           H, W, (double)corrupted / TENSORS);
+    printf("characterise: tensors of 1x%dx%dx%d, %.0f corrupted values, per second of processor "
+           "time\n",
+           C, H, W, (double)corrupted / TENSORS);
     static const struct {
         const char *name;
         work *w;
-    } row[] = {{"from lists of differences", from_list}, {"from tensors in memory", from_memory},
-               {"  memcmp of that memory alone", memory_alone}, {"from .npy files in the page cache", from_file},
+    } row[] = {{"from lists of differences", from_list},
+               {"from tensors in memory", from_memory},
+               {"  memcmp of that memory alone", memory_alone},
+               {"from .npy files in the page cache", from_file},
                {"  reading those files alone", file_alone}};
     printf("%-36s %12s %12s %24s\n", "", "documented", "classes", "CLASSES classifier = 1");
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {

@@ -76,7 +76,8 @@ static void print_rate(const char *what, const struct tally *t, double spent, do
     printf("  %-26s %9llu faults %8.3f s %9.0f /s", what, (unsigned long long)t->n, spent, rate);
     if (native > 0)
         printf(" %7.0f x PoCL", rate * native);
-    printf("  masked %.1f %%, SDC %.1f %%, DUE %.1f %%\n", 100 * (double)t->outcomes[OUTCOME_MASKED] / n,
+    printf("  masked %.1f %%, SDC %.1f %%, DUE %.1f %%\n",
+           100 * (double)t->outcomes[OUTCOME_MASKED] / n,
            100 * (double)t->outcomes[OUTCOME_SDC] / n, 100 * (double)t->outcomes[OUTCOME_DUE] / n);
     fflush(stdout);
 }
@@ -91,8 +92,8 @@ static struct fault *draw(const struct golden *g, size_t n)
     return faults;
 }
 
-static void measure(const struct conv_program *p, const struct golden *g, const char *what, enum engine engine,
-                    size_t n, bool all_bits, double native)
+static void measure(const struct conv_program *p, const struct golden *g, const char *what,
+                    enum engine engine, size_t n, bool all_bits, double native)
 {
     struct tally t = {0};
     struct fault *faults = draw(g, n);
@@ -154,8 +155,10 @@ static void measure_threads(const struct conv_program *p, const struct golden *g
     double wall = seconds_of(CLOCK_MONOTONIC) - start;
     double together = halves[0].spent > halves[1].spent ? halves[0].spent : halves[1].spent;
     sched_setaffinity(0, sizeof one, &one);
-    printf("  two threads: %.2f s of processor time of the longer one for %.2f s of one alone: %.2f times as fast "
-           "(%.2f s of wall clock)\n", together, alone, alone / together, wall);
+    printf("  two threads: %.2f s of processor time of the longer one for %.2f s of one alone: "
+           "%.2f times as fast "
+           "(%.2f s of wall clock)\n",
+           together, alone, alone / together, wall);
     free(faults);
     free(by_parity);
 }
@@ -180,14 +183,14 @@ static void measure_all(const struct conv_program *p, const struct fault_kind *k
     struct tally t = {.n = c.faults};
     memcpy(t.outcomes, c.outcome, sizeof t.outcomes);
     print_rate("every fault, one core's", &t, spent, native);
-    printf("  every fault on two threads: %.1f s of wall clock; masked %llu, SDC %llu, DUE %llu\n", c.seconds,
-           (unsigned long long)c.outcome[OUTCOME_MASKED], (unsigned long long)c.outcome[OUTCOME_SDC],
-           (unsigned long long)c.outcome[OUTCOME_DUE]);
+    printf("  every fault on two threads: %.1f s of wall clock; masked %llu, SDC %llu, DUE %llu\n",
+           c.seconds, (unsigned long long)c.outcome[OUTCOME_MASKED],
+           (unsigned long long)c.outcome[OUTCOME_SDC], (unsigned long long)c.outcome[OUTCOME_DUE]);
     arena_fini(&a);
 }
 
-static void bench(struct native *native, const char *name, const char *shape, size_t many, size_t few,
-                  const char *only, char which)
+static void bench(struct native *native, const char *name, const char *shape, size_t many,
+                  size_t few, const char *only, char which)
 {
     const struct fault_kind kind = {.where = WHERE_GROUP_GP};
     struct conv_data data;
@@ -237,7 +240,8 @@ int main(int argc, char **argv)
     setenv("POCL_MAX_PTHREAD_COUNT", "1", 1);
     setenv("POCL_CPU_MAX_CU_COUNT", "1", 1);
     struct native *native = native_open();
-    printf("one core, processor time; natively on %s\n", native ? native_device(native) : "nothing");
+    printf("one core, processor time; natively on %s\n",
+           native ? native_device(native) : "nothing");
     bench(native, "implicit-gemm", "1x64x56x56:64x3x3:p1", many, few, only, '0');
     bench(native, "direct", "1x6x14x14:16x5x5", many, few, only, '1');
     bench(native, "implicit-gemm", "1x6x14x14:16x5x5", many, few, only, '2');

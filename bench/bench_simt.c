@@ -85,8 +85,8 @@ static void compare(struct native *native, struct simt *s, const char *impl_name
            1e-9 * (double)counts.thread_insns / own);
     fflush(stdout);
     if (log)
-        fprintf(log, " %s%s%s=%.3f,%.1fM/s", impl_name, *tile ? ":" : "", tile, other > 0 ? own / other : 0,
-                1e-6 * (double)counts.warp_insns / own);
+        fprintf(log, " %s%s%s=%.3f,%.1fM/s", impl_name, *tile ? ":" : "", tile,
+                other > 0 ? own / other : 0, 1e-6 * (double)counts.warp_insns / own);
     conv_program_fini(&p);
     conv_data_fini(&data);
     arena_fini(&a);
@@ -139,7 +139,8 @@ static double share(struct worker *w, int n, const struct conv_program *p)
     return wall() - start;
 }
 
-static void bench_workers(const char *impl_name, const char *tile, const char *shape, int turns, FILE *log)
+static void bench_workers(const char *impl_name, const char *tile, const char *shape, int turns,
+                          FILE *log)
 {
     struct conv_data data;
     struct conv_program p;
@@ -159,8 +160,8 @@ static void bench_workers(const char *impl_name, const char *tile, const char *s
                 time[n - 1][i] = t;
         }
     double one = median(time[0], turns), two = median(time[1], turns);
-    printf("two workers, %s %s: %.2f times as fast as one (%.2f and %.2f ms)\n", impl_name, tile, one / two, 1e3 * one,
-           1e3 * two);
+    printf("two workers, %s %s: %.2f times as fast as one (%.2f and %.2f ms)\n", impl_name, tile,
+           one / two, 1e3 * one, 1e3 * two);
     if (log)
         fprintf(log, " workers=%.2f", one / two);
     simt_free(w[0].s);
@@ -186,16 +187,22 @@ static void bench_memory(FILE *log)
         struct arena a = {0};
         struct ptx_module *module;
         struct simt *s = simt_new();
-        static const char text[] = ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 x, .param .u64 y) {\n"
-                                   ".reg .b32 %r<9>; .reg .b64 %d<9>;\nld.param.u64 %d1, [x]; ld.param.u64 %d2, [y];\n"
-                                   "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r1, %r1, 256, %r2;\n"
-                                   "mad.wide.u32 %d1, %r1, 4, %d1; mad.wide.u32 %d2, %r1, 4, %d2; ld.global.u32 %r3, [%d1];\n"
-                                   "st.global.u32 [%d2], %r3; ret; }\n";
+        static const char text[] =
+            ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 x, .param .u64 y) "
+            "{\n"
+            ".reg .b32 %r<9>; .reg .b64 %d<9>;\nld.param.u64 %d1, [x]; ld.param.u64 %d2, [y];\n"
+            "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r1, %r1, 256, %r2;\n"
+            "mad.wide.u32 %d1, %r1, 4, %d1; mad.wide.u32 %d2, %r1, 4, %d2; ld.global.u32 %r3, "
+            "[%d1];\n"
+            "st.global.u32 [%d2], %r3; ret; }\n";
         uint64_t bytes = 256u << 20, at[2];
-        struct simt_launch l = {.grid = {(uint32_t)(bytes / 1024), 1, 1}, .block = {256, 1, 1}, .params = (const uint8_t *)at};
+        struct simt_launch l = {.grid = {(uint32_t)(bytes / 1024), 1, 1},
+                                .block = {256, 1, 1},
+                                .params = (const uint8_t *)at};
         struct simt_result r;
         if (ptx_parse(&module, &a, (struct text){"copy", text, sizeof text - 1}, NULL) != OK ||
-            simt_mem_alloc(m, bytes, &at[0], NULL) != OK || simt_mem_alloc(m, bytes, &at[1], NULL) != OK)
+            simt_mem_alloc(m, bytes, &at[0], NULL) != OK ||
+            simt_mem_alloc(m, bytes, &at[1], NULL) != OK)
             _exit(1);
         memset(simt_mem_data(m), 1, bytes);
         l.kernel = ptx_kernel_at(module, 0);
@@ -208,7 +215,8 @@ static void bench_memory(FILE *log)
     close(pipe_ends[0]);
     if (child > 0 && wait4(child, NULL, 0, &usage) == child && ok) {
         double most = (double)usage.ru_maxrss / 1024, size = (double)buffers / (1 << 20);
-        printf("peak memory: %.0f MiB for %.0f MiB of buffers (at most %.0f wanted)\n", most, size, 2 * size + 64);
+        printf("peak memory: %.0f MiB for %.0f MiB of buffers (at most %.0f wanted)\n", most, size,
+               2 * size + 64);
         if (log)
             fprintf(log, " peak=%.0fMiB/%.0fMiB", most, size);
     }
@@ -225,7 +233,8 @@ static void bench_loading(FILE *log)
         for (size_t i = 0; i < n_files; i++) {
             struct arena a = {0};
             struct ptx_module *m;
-            struct text t = {files[i].name, files[i].ptx, (size_t)(files[i].ptx_end - files[i].ptx)};
+            struct text t = {files[i].name, files[i].ptx,
+                             (size_t)(files[i].ptx_end - files[i].ptx)};
             if (ptx_parse(&m, &a, t, &d) != OK)
                 exit(1);
             bytes += t.len;
@@ -258,16 +267,17 @@ int main(int argc, char **argv)
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
         fprintf(log, "%s %s", when, native ? native_device(native) : "no-PoCL");
     }
-    printf("one core, medians of %d; natively on %s\n", turns, native ? native_device(native) : "nothing");
-    printf("%-22s %-12s %-22s %9s %9s %7s %9s %9s\n", "implementation", "tile", "shape", "sievert ms",
-           "PoCL ms", "ratio", "M warp/s", "G thread/s");
+    printf("one core, medians of %d; natively on %s\n", turns,
+           native ? native_device(native) : "nothing");
+    printf("%-22s %-12s %-22s %9s %9s %7s %9s %9s\n", "implementation", "tile", "shape",
+           "sievert ms", "PoCL ms", "ratio", "M warp/s", "G thread/s");
     if (argc > 3) { /* one implementation alone, for a profiler: TURNS IMPLEMENTATION TILE */
         compare(NULL, s, argv[2], argv[3], "1x64x56x56:64x3x3:p1", turns, NULL);
         simt_free(s);
         return 0;
     }
     static const char *const rows[][2] = {
-        {"implicit-gemm", "64x64x8"}, {"implicit-gemm", "128x64x8"},  {"direct", ""},
+        {"implicit-gemm", "64x64x8"},  {"implicit-gemm", "128x64x8"}, {"direct", ""},
         {"winograd-2x2-nonfused", ""}, {"implicit-gemm", "32x32x8"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -87,8 +87,8 @@ static int bench_layer(struct simulation *sim, struct layer_rate *out, struct di
 }
 
 /* All convolutions with one kind of errors. */
-static int bench_kind(const char *path, struct nn *net, const struct dataset *data, bool wide, double whole,
-                      struct diag *d)
+static int bench_kind(const char *path, struct nn *net, const struct dataset *data, bool wide,
+                      double whole, struct diag *d)
 {
     double inverse = 0;
     int rc = OK;
@@ -108,7 +108,8 @@ static int bench_kind(const char *path, struct nn *net, const struct dataset *da
         if (rc == OK)
             rc = bench_layer(&sim, &r, d);
         if (rc == OK)
-            printf("  %-28s %9.0f /s  masked %4.1f %%\n", nn_conv(net, k)->name, r.rate, 100 * r.masked);
+            printf("  %-28s %9.0f /s  masked %4.1f %%\n", nn_conv(net, k)->name, r.rate,
+                   100 * r.masked);
         inverse += 1 / r.rate;
         arena_fini(&a);
     }

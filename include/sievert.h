@@ -67,7 +67,7 @@ SIEVERT_API int sievert_sizes(struct sievert_sizes *out, const char *shape,
 
 struct sievert_convolution {
     const char *implementation, *shape;
-    const char *tile;     /* NULL: as a library would choose */
+    const char *tile; /* NULL: as a library would choose */
     const float *input, *filter;
 };
 struct sievert_run {
@@ -80,9 +80,9 @@ SIEVERT_API int sievert_convolve(float *output, struct sievert_run *run,
 /* ---- Campaigns ----------------------------------------------------------------------------------- */
 struct sievert_campaign {
     struct sievert_convolution convolution;
-    const char *fault;        /* NULL: "gp:single-bit:thread" */
+    const char *fault; /* NULL: "gp:single-bit:thread" */
     uint64_t injections, seed;
-    int jobs;                 /* threads; 0: all processors. The result does not depend on it. */
+    int jobs;                  /* threads; 0: all processors. The result does not depend on it. */
     const volatile bool *stop; /* set it to stop; may be NULL */
 };
 /* Inject and store, or continue a store of the same campaign until it has so many injections. */
@@ -93,12 +93,12 @@ SIEVERT_API int sievert_inject(const char *store, const struct sievert_campaign 
  * default. */
 struct sievert_injection {
     uint64_t number;
-    int outcome, trap;    /* of SIEVERT_OUTCOMES, SIEVERT_TRAPS */
-    int pattern;          /* of SIEVERT_PATTERNS, -1 if nothing is corrupted */
+    int outcome, trap; /* of SIEVERT_OUTCOMES, SIEVERT_TRAPS */
+    int pattern;       /* of SIEVERT_PATTERNS, -1 if nothing is corrupted */
     uint32_t launch, warp, lane;
     uint64_t cta;
     int ptx_line, source_line;
-    int bits;             /* width of the register struck */
+    int bits;               /* width of the register struck */
     uint64_t before, after; /* the register's value */
     uint64_t corrupted;     /* values */
     double max_abs_error;   /* infinite if not a number */

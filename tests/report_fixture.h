@@ -45,8 +45,8 @@ static inline size_t fix_place(uint32_t *index, const struct fix_row *r, struct 
     bool many = r->pattern == PATTERN_BULLET_WAKE || r->pattern == PATTERN_FULL_CHANNELS ||
                 r->pattern == PATTERN_SHATTERED_CHANNEL;
     for (uint32_t c = many ? 0 : channel; c < FIX_K && n < r->corrupted; c++)
-        for (uint32_t p = r->pattern == PATTERN_FULL_CHANNELS ? 0 : at; p < area && n < r->corrupted;
-             p++) {
+        for (uint32_t p = r->pattern == PATTERN_FULL_CHANNELS ? 0 : at;
+             p < area && n < r->corrupted; p++) {
             index[n++] = c * (uint32_t)area + p;
             if (r->pattern == PATTERN_BULLET_WAKE)
                 break;
@@ -62,17 +62,40 @@ static inline void fix_campaign(const char *path, const char *layer, const char 
 {
     static float golden[FIX_ELEMS];
     float input[4] = {0}, filter[4] = {0};
-    struct store_launch launch = {
-        .kernel = "conv_kernel", .label = impl, .grid = {2, 1, 1}, .block = {64, 1, 1}, .ctas = 2,
-        .warp_insns = insns / 32, .thread_insns = insns, .population = population};
-    struct store_campaign c = {
-        .impl = impl, .shape = "1x3x8x8:4x3x3:p1", .tile = "", .layer = layer,
-        .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = 7, .planned = n, .tensors = STORE_ALL_TENSORS,
-        .hang_factor = 10, .kernels_hash = 0x1234abcd5678ef00, .population = population,
-        .warp_insns = insns / 32, .thread_insns = insns, .workspace_bytes = workspace,
-        .n_epsilons = 2, .epsilons = fix_epsilons, .dim = {1, FIX_K, FIX_P, FIX_Q}, .n_launches = 1,
-        .launches = &launch, .input_floats = 4, .filter_floats = 4, .golden_floats = FIX_ELEMS,
-        .input = input, .filter = filter, .golden = golden};
+    struct store_launch launch = {.kernel = "conv_kernel",
+                                  .label = impl,
+                                  .grid = {2, 1, 1},
+                                  .block = {64, 1, 1},
+                                  .ctas = 2,
+                                  .warp_insns = insns / 32,
+                                  .thread_insns = insns,
+                                  .population = population};
+    struct store_campaign c = {.impl = impl,
+                               .shape = "1x3x8x8:4x3x3:p1",
+                               .tile = "",
+                               .layer = layer,
+                               .fault = "gp:single-bit:thread",
+                               .population_kind = "machine",
+                               .seed = 7,
+                               .planned = n,
+                               .tensors = STORE_ALL_TENSORS,
+                               .hang_factor = 10,
+                               .kernels_hash = 0x1234abcd5678ef00,
+                               .population = population,
+                               .warp_insns = insns / 32,
+                               .thread_insns = insns,
+                               .workspace_bytes = workspace,
+                               .n_epsilons = 2,
+                               .epsilons = fix_epsilons,
+                               .dim = {1, FIX_K, FIX_P, FIX_Q},
+                               .n_launches = 1,
+                               .launches = &launch,
+                               .input_floats = 4,
+                               .filter_floats = 4,
+                               .golden_floats = FIX_ELEMS,
+                               .input = input,
+                               .filter = filter,
+                               .golden = golden};
     struct store *s = NULL;
     for (size_t i = 0; i < FIX_ELEMS; i++)
         golden[i] = (float)((int)(i % 11) - 5) / 5; /* -1 to 1 */
@@ -84,19 +107,26 @@ static inline void fix_campaign(const char *path, const char *layer, const char 
         uint32_t index[FIX_ELEMS];
         struct store_diff diff[FIX_ELEMS];
         struct store_label label[2] = {{0}};
-        struct store_injection in = {.number = i, .insn = (uint32_t)row[i].line, .lanes = 1, .bits = 32, .before = 1, .after = 3,
+        struct store_injection in = {.number = i,
+                                     .insn = (uint32_t)row[i].line,
+                                     .lanes = 1,
+                                     .bits = 32,
+                                     .before = 1,
+                                     .after = 3,
                                      .ptx_line = row[i].line,
                                      .source_line = 100 + row[i].line,
-                                     .outcome = row[i].outcome, .trap = row[i].trap};
+                                     .outcome = row[i].outcome,
+                                     .trap = row[i].trap};
         if (row[i].outcome == OUTCOME_SDC) {
             in.n_diffs = fix_place(index, &row[i], &rng);
             in.diffs = diff;
             in.labels = label;
             in.max_abs_error = row[i].error;
             for (size_t k = 0; k < in.n_diffs; k++) {
-                float f = k == 0 && isinf(row[i].error) ? NAN
-                          : golden[index[k]] + (float)(isinf(row[i].error) ? 1 : row[i].error) /
-                                                   (float)(1 + k % 5);
+                float f = k == 0 && isinf(row[i].error)
+                              ? NAN
+                              : golden[index[k]] + (float)(isinf(row[i].error) ? 1 : row[i].error) /
+                                                       (float)(1 + k % 5);
                 if (f == golden[index[k]]) /* too small an error for this value */
                     f = nextafterf(f, 2);
                 diff[k].index = index[k];
@@ -121,17 +151,30 @@ struct fix_trial {
 static inline void fix_simulation(const char *path, const char *layer, const char *impl,
                                   const char *source, const struct fix_trial *trial, size_t n)
 {
-    struct store_simulation sim = {.network = "net.onnx", .dataset = "fashion-mnist",
-                                   .layer = layer, .impl = impl, .task = "top-1", .strike = "output",
-                                   .share = "turn", .n_layers = 1,
-                                   .layers = (const struct store_struck[]){{layer, 1}}, .source = source, .errors = "x",
-                                   .seed = 3, .planned = n, .images = 16};
+    struct store_simulation sim = {.network = "net.onnx",
+                                   .dataset = "fashion-mnist",
+                                   .layer = layer,
+                                   .impl = impl,
+                                   .task = "top-1",
+                                   .strike = "output",
+                                   .share = "turn",
+                                   .n_layers = 1,
+                                   .layers = (const struct store_struck[]){{layer, 1}},
+                                   .source = source,
+                                   .errors = "x",
+                                   .seed = 3,
+                                   .planned = n,
+                                   .images = 16};
     struct store *s = NULL;
     unlink(path);
     MUST(store_sim_create(&s, path, &sim, d));
     for (size_t i = 0; i < n; i++) {
-        struct store_trial t = {.number = i, .image = i % 16, .injection = trial[i].injection,
-                                .pattern = 0, .corrupted = 1, .effect = trial[i].effect};
+        struct store_trial t = {.number = i,
+                                .image = i % 16,
+                                .injection = trial[i].injection,
+                                .pattern = 0,
+                                .corrupted = 1,
+                                .effect = trial[i].effect};
         MUST(store_sim_add(s, &t, d));
     }
     MUST(store_close(s, d));
@@ -153,8 +196,8 @@ static inline size_t fix_random_rows(struct fix_row *row, size_t n, uint64_t see
         } else if (u < due + sdc) {
             static const uint32_t cardinality[] = {1, 6, 30, 40, 5, 35, 4, 150, 36, 20, 50, 9, 60};
             row[i].outcome = OUTCOME_SDC;
-            row[i].pattern = (int)(rng_below(&r, N_PATTERNS) * rng_below(&r, N_PATTERNS) /
-                                   N_PATTERNS);
+            row[i].pattern =
+                (int)(rng_below(&r, N_PATTERNS) * rng_below(&r, N_PATTERNS) / N_PATTERNS);
             row[i].pattern_coarse = rng_below(&r, 5) ? row[i].pattern : -1;
             row[i].corrupted = cardinality[row[i].pattern];
             row[i].error = rng_below(&r, 50) ? pow(10, 12 * rng_unit(&r) - 8) : INFINITY;

@@ -9,7 +9,10 @@
 #define SHAPE_PARAM(name) , const int name
 #define SHAPE_PARAMS SHAPE_FIELDS(SHAPE_PARAM)
 #define SHAPE_INIT(name) name,
-#define SHAPE_VALUE {SHAPE_FIELDS(SHAPE_INIT)}
+#define SHAPE_VALUE                                                                                \
+    {                                                                                              \
+        SHAPE_FIELDS(SHAPE_INIT)                                                                   \
+    }
 
 /* Where an element of a tensor is: of image n, group g and a channel or filter of it; of a filter. */
 #ifdef NHWC

@@ -71,7 +71,7 @@ INLINE void fft8(float2 *x, int step, float sign)
 
 INLINE void fft16(float2 *x, int step, float sign)
 {
-    const float cosine[8] = {1.0f, 0.92387953f, 0.70710678f, 0.38268343f,
+    const float cosine[8] = {1.0f, 0.92387953f,  0.70710678f,  0.38268343f,
                              0.0f, -0.38268343f, -0.70710678f, -0.92387953f};
     float2 even[8], turned[8];
     fft8(x, 2 * step, sign);
@@ -100,10 +100,18 @@ INLINE void fft_points(float2 *x, int n, float sign)
 INLINE float2 twiddle(int n, float sign)
 {
     const float x = 6.2831853f / SIZE * (float)n, y = x * x;
-    const float s = fma(y, fma(y, fma(y, fma(y, fma(y, -2.5052108e-8f, 2.7557319e-6f), -1.9841270e-4f),
-                                      8.3333333e-3f), -1.6666667e-1f), 1.0f) * x;
-    const float c = fma(y, fma(y, fma(y, fma(y, fma(y, -2.7557319e-7f, 2.4801587e-5f), -1.3888889e-3f),
-                                      4.1666667e-2f), -0.5f), 1.0f);
+    const float s = fma(y,
+                        fma(y,
+                            fma(y, fma(y, fma(y, -2.5052108e-8f, 2.7557319e-6f), -1.9841270e-4f),
+                                8.3333333e-3f),
+                            -1.6666667e-1f),
+                        1.0f) *
+                    x;
+    const float c = fma(
+        y,
+        fma(y, fma(y, fma(y, fma(y, -2.7557319e-7f, 2.4801587e-5f), -1.3888889e-3f), 4.1666667e-2f),
+            -0.5f),
+        1.0f);
     return (float2)(c, -sign * s);
 }
 

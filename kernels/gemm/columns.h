@@ -84,7 +84,8 @@ INLINE struct tap tap(const struct shape *p, uint k)
     const uint pixel = k / p->C, r = pixel / p->S;
     const struct tap t = {k - pixel * p->C, r, pixel - r * p->S, INSIDE(r, p->R)};
 #else
-    const uint window = p->R * p->S, c = k / window, in_window = k - c * window, r = in_window / p->S;
+    const uint window = p->R * p->S, c = k / window, in_window = k - c * window,
+               r = in_window / p->S;
     const struct tap t = {c, r, in_window - r * p->S, INSIDE(c, p->C)};
 #endif
     return t;

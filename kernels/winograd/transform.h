@@ -52,7 +52,8 @@ INLINE void filter_1d(const float *g, int from_step, float *u, int to_step)
 #if FILTER == 3
     const float even2 = fma(4.0f, g2, g0), odd2 = 2.0f * g1, last = g2;
 #else
-    const float even2 = fma(16.0f, g4, fma(4.0f, g2, g0)), odd2 = fma(8.0f, g3, 2.0f * g1), last = g4;
+    const float even2 = fma(16.0f, g4, fma(4.0f, g2, g0)), odd2 = fma(8.0f, g3, 2.0f * g1),
+                last = g4;
 #endif
     u[0] = 0.25f * g0;
     u[to_step] = (-1.0f / 6) * (even + odd);

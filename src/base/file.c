@@ -26,16 +26,17 @@ int file_read(struct text *out, struct arena *a, const char *path, size_t max_by
     }
     if ((unsigned long long)st.st_size > max_bytes) {
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
-                       "%lld bytes: larger than the %zu bytes accepted here",
-                       (long long)st.st_size, max_bytes);
+                       "%lld bytes: larger than the %zu bytes accepted here", (long long)st.st_size,
+                       max_bytes);
         goto out;
     }
     size_t size = (size_t)st.st_size;
     char *p = arena_alloc(a, size + 1);
     size_t got = fread(p, 1, size, f);
     if (got != size) {
-        rc = ferror(f) ? fail(d, path, "cannot read")
-                       : diag_fail(d, ERR_IO, (struct loc){.file = path}, "became shorter while read");
+        rc = ferror(f)
+                 ? fail(d, path, "cannot read")
+                 : diag_fail(d, ERR_IO, (struct loc){.file = path}, "became shorter while read");
         goto out;
     }
     *out = (struct text){arena_strdup(a, path), p, size};

@@ -111,7 +111,8 @@ static size_t fortran_index(const struct header *h, size_t i)
 }
 
 /* The dictionary of a file, in a, and where its data start. */
-static int read_header(struct text t, struct arena *a, const char **dict, size_t *start, struct diag *d)
+static int read_header(struct text t, struct arena *a, const char **dict, size_t *start,
+                       struct diag *d)
 {
     struct loc at = {.file = t.name};
     const unsigned char *p = (const unsigned char *)t.ptr;
@@ -156,15 +157,17 @@ int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d
                          TENSOR_MAX_RANK);
     h.fortran = strncmp(order, "True", 4) == 0;
     if (!h.fortran && strncmp(order, "False", 5) != 0)
-        return diag_fail(d, ERR_INPUT, at, "malformed header: fortran_order is neither True nor False");
+        return diag_fail(d, ERR_INPUT, at,
+                         "malformed header: fortran_order is neither True nor False");
 
     size_t n = 1, bytes = 0;
     for (int i = 0; i < h.rank; i++)
         if (__builtin_mul_overflow(n, h.dim[i], &n))
             return diag_fail(d, ERR_INPUT, at, "shape overflows");
     if (__builtin_mul_overflow(n, (size_t)h.bytes, &bytes) || bytes > t.len - start)
-        return diag_fail(d, ERR_INPUT, at, "truncated: %zu elements of %d bytes expected, %zu bytes there",
-                         n, h.bytes, t.len - start);
+        return diag_fail(d, ERR_INPUT, at,
+                         "truncated: %zu elements of %d bytes expected, %zu bytes there", n,
+                         h.bytes, t.len - start);
     const unsigned char *data = p + start;
     if (h.bytes == 4 && !h.swap && !h.fortran && start % 64 == 0 && n > 0) {
         *out = (struct tensor){.rank = h.rank, .data = (float *)(uintptr_t)data};
@@ -175,21 +178,24 @@ int npy_parse(struct tensor *out, struct arena *a, struct text t, struct diag *d
     if (!out->data)
         return diag_fail(d, ERR_INPUT, at, "%zu elements are too many", n);
     for (size_t i = 0; i < n; i++)
-        out->data[i] = load_element(data + (size_t)h.bytes * (h.fortran ? fortran_index(&h, i) : i), &h);
+        out->data[i] =
+            load_element(data + (size_t)h.bytes * (h.fortran ? fortran_index(&h, i) : i), &h);
     return OK;
 }
 
 /* Header and data -> file. */
-static int write_file(const char *path, const char *type, int rank, const size_t *dim, const void *data, size_t bytes,
-                      struct diag *d)
+static int write_file(const char *path, const char *type, int rank, const size_t *dim,
+                      const void *data, size_t bytes, struct diag *d)
 {
     struct arena a = {0};
     char shape[256] = "", dict[384];
     size_t used = 0;
     for (int i = 0; i < rank; i++)
-        used += (size_t)snprintf(shape + used, sizeof shape - used, "%zu,%s", dim[i], i + 1 < rank ? " " : "");
-    int len = snprintf(dict, sizeof dict, "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }",
-                       type[1] == '1' ? "|" : "<", type, shape);
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%zu,%s", dim[i],
+                                 i + 1 < rank ? " " : "");
+    int len =
+        snprintf(dict, sizeof dict, "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }",
+                 type[1] == '1' ? "|" : "<", type, shape);
     size_t header = (10 + (size_t)len + 1 + 63) / 64 * 64; /* the data starts at a multiple of 64 */
     unsigned char *p = arena_alloc(&a, header + bytes);
     memcpy(p, MAGIC, sizeof MAGIC);
@@ -213,7 +219,8 @@ int npy_write(const char *path, const struct tensor *t, struct diag *d)
 /* ---- Any kind of number ------------------------------------------------------------------------ */
 static size_t element_bytes(const char *type)
 {
-    static const char *const types[] = {"i1", "u1", "b1", "i2", "u2", "f2", "i4", "u4", "f4", "i8", "u8", "f8"};
+    static const char *const types[] = {"i1", "u1", "b1", "i2", "u2", "f2",
+                                        "i4", "u4", "f4", "i8", "u8", "f8"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(type, types[i]) == 0)
             return (size_t)(type[1] - '0');
@@ -259,12 +266,14 @@ int npy_read_words(struct npy_words *out, struct arena *a, const char *path, str
     if (!element_type(find_key(dict, "descr"), type) || !order || strncmp(order, "False", 5) != 0)
         return diag_fail(d, ERR_INPUT, at, "elements are not little-endian numbers in C order");
     if (!parse_shape(&h, find_key(dict, "shape")))
-        return diag_fail(d, ERR_INPUT, at, "malformed header (at most %d dimensions)", TENSOR_MAX_RANK);
+        return diag_fail(d, ERR_INPUT, at, "malformed header (at most %d dimensions)",
+                         TENSOR_MAX_RANK);
     for (int i = 0; i < h.rank; i++)
         if (__builtin_mul_overflow(n, h.dim[i], &n))
             return diag_fail(d, ERR_INPUT, at, "shape overflows");
     if (!npy_new_words(out, a, type, n) || n * element_bytes(type) > t.len - start)
-        return diag_fail(d, ERR_INPUT, at, "truncated or empty: %zu elements expected, %zu bytes there", n,
+        return diag_fail(d, ERR_INPUT, at,
+                         "truncated or empty: %zu elements expected, %zu bytes there", n,
                          t.len - start);
     out->rank = h.rank;
     memcpy(out->dim, h.dim, sizeof h.dim);
@@ -287,7 +296,8 @@ char npy_kind(const char *path)
     const char *dict, *descr = NULL;
     size_t start;
     char type[4] = {0};
-    if (file_read(&t, &a, path, MAX_BYTES, NULL) == OK && read_header(t, &a, &dict, &start, NULL) == OK)
+    if (file_read(&t, &a, path, MAX_BYTES, NULL) == OK &&
+        read_header(t, &a, &dict, &start, NULL) == OK)
         descr = find_key(dict, "descr");
     char kind = element_type(descr, type) ? type[0] : 0;
     arena_fini(&a);

@@ -42,7 +42,8 @@ uint64_t rng_u64(struct rng *r)
 uint64_t rng_below(struct rng *r, uint64_t n)
 {
     assert(n > 0);
-    uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n; /* last value of a whole number of n's */
+    uint64_t limit =
+        UINT64_MAX - (UINT64_MAX % n + 1) % n; /* last value of a whole number of n's */
     uint64_t x;
     do
         x = rng_u64(r);

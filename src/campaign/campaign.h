@@ -34,7 +34,8 @@ struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t numb
 struct sample;
 int sample_new(struct sample **out, const struct golden *whole, struct diag *d);
 void sample_free(struct sample *s);
-size_t sample_strata(const struct sample *s, const struct store_stratum **out); /* 0: not stratified */
+size_t sample_strata(const struct sample *s,
+                     const struct store_stratum **out); /* 0: not stratified */
 /* Faults of a part belong to its own golden run: experiments are made from that. */
 size_t sample_n_parts(const struct sample *s);
 const struct golden *sample_part(const struct sample *s, size_t part);
@@ -49,7 +50,7 @@ void experiment_free(struct experiment *e);
 struct experiment_result {
     struct strike strike;
     enum outcome outcome;
-    enum fate fate;       /* only from the tracer, see life.h */
+    enum fate fate; /* only from the tracer, see life.h */
     bool has_last;
     uint32_t last_launch, last_insn;
     uint64_t last_cta;
@@ -73,25 +74,27 @@ void experiment_run_bits(struct experiment *e, const struct fault *faults, size_
 /* Single bits of results, one thread, the bit not given: what can be exhausted. */
 static inline bool fault_has_bits(const struct fault_kind *k)
 {
-    return kind_is_value(k) && k->flip == FLIP_SINGLE_BIT && !k->has_arg && k->scope == SCOPE_THREAD;
+    return kind_is_value(k) && k->flip == FLIP_SINGLE_BIT && !k->has_arg &&
+           k->scope == SCOPE_THREAD;
 }
 
 struct progress {
-    uint64_t done, planned;     /* of the injections that this run wants */
-    uint64_t before;            /* done when it began: the rate is (done - before) / seconds */
-    uint64_t masked, sdc, due;  /* of all in the store */
+    uint64_t done, planned;    /* of the injections that this run wants */
+    uint64_t before;           /* done when it began: the rate is (done - before) / seconds */
+    uint64_t masked, sdc, due; /* of all in the store */
     double seconds;
 };
 struct campaign_options {
     struct fault_kind kind;
     enum engine engine;
     uint64_t seed;
-    uint64_t first, n;    /* injections first to n - 1 */
-    const uint64_t *tensors; /* keep the differences of a uniform sample of so many SDCs; NULL: of all */
+    uint64_t first, n; /* injections first to n - 1 */
+    const uint64_t
+        *tensors; /* keep the differences of a uniform sample of so many SDCs; NULL: of all */
     uint32_t hang_factor; /* 0: 10 */
     int jobs;             /* 0: all processors */
-    bool fates;           /* find out why injections were masked, and where errors last differed: slower */
-    size_t n_epsilons;    /* 0: 0, 1e-6, 1e-3 */
+    bool fates; /* find out why injections were masked, and where errors last differed: slower */
+    size_t n_epsilons; /* 0: 0, 1e-6, 1e-3 */
     const double *epsilons;
     /* Stop when the shares of all outcomes are known this well, by intervals that may be looked at all the time;
      * n is then the most that may be needed. 0: no. Plain sampling only, from number 0 on. */
@@ -101,23 +104,27 @@ struct campaign_options {
      * masked. Called by several threads. NULL: none is. */
     bool (*accept)(void *ctx, const float *output, size_t n);
     void *accept_ctx;
-    void (*progress)(void *ctx, const struct progress *p); /* some ten times a second; may be NULL */
+    void (*progress)(void *ctx,
+                     const struct progress *p); /* some ten times a second; may be NULL */
     void *progress_ctx;
-    struct team *team;    /* campaign/team.h; NULL: this process alone */
-    const volatile bool *stop; /* set by a signal handler: finish the batch, return ERR_INTERRUPTED */
+    struct team *team; /* campaign/team.h; NULL: this process alone */
+    const volatile bool
+        *stop; /* set by a signal handler: finish the batch, return ERR_INTERRUPTED */
 };
 /* What a campaign is about: a program and what the store keeps of where it came from. */
 struct campaign_subject {
     const struct simt_program *sim;
-    const char *impl, *shape, *tile, *layer; /* for a user's kernel: file:kernel, grid and block, "", "" */
-    const char *ptx, *arguments;             /* of a user's kernel, or ""; see user/user.h */
+    const char *impl, *shape, *tile,
+        *layer;                  /* for a user's kernel: file:kernel, grid and block, "", "" */
+    const char *ptx, *arguments; /* of a user's kernel, or ""; see user/user.h */
     uint64_t kernels_hash, workspace_bytes;
-    size_t dim[4];                           /* of the output */
+    size_t dim[4]; /* of the output */
     size_t input_floats, filter_floats;
     const float *input, *filter;
 };
-struct campaign_subject campaign_of_conv(struct arena *a, const struct conv_program *p, const float *input,
-                                         const float *filter, const char *layer);
+struct campaign_subject campaign_of_conv(struct arena *a, const struct conv_program *p,
+                                         const float *input, const float *filter,
+                                         const char *layer);
 struct campaign_subject campaign_of_user(struct arena *a, const struct user_program *p);
 
 /* Run (or continue, if path exists and is the same campaign) until options->n injections are stored. */
@@ -136,7 +143,7 @@ struct census_tally {
 struct census {
     uint64_t sites, faults; /* the sum of all outcomes is faults */
     uint64_t outcome[N_OUTCOMES], trap[N_TRAPS];
-    size_t n_tallies;       /* instructions that have sites */
+    size_t n_tallies; /* instructions that have sites */
     const struct census_tally *tallies;
     double seconds;
 };

@@ -60,8 +60,8 @@ static int compare(const struct store_injection *a, const struct store_injection
 }
 
 /* The events with the names of what they are about. */
-static const struct replayed_event *named(struct arena *a, const struct golden *g, const struct life *life,
-                                          size_t n)
+static const struct replayed_event *named(struct arena *a, const struct golden *g,
+                                          const struct life *life, size_t n)
 {
     struct replayed_event *out = arena_array(a, n, sizeof *out);
     for (size_t i = 0; i < n; i++) {
@@ -69,9 +69,17 @@ static const struct replayed_event *named(struct arena *a, const struct golden *
         const struct ptx_kernel *k = g->program->launches[e->launch].kernel;
         struct ptx_insn_info info = ptx_insn_info(k, e->insn);
         out[i] = (struct replayed_event){
-            .event = e->event, .launch = e->launch, .warp = e->warp, .insn = e->insn, .lanes = e->lanes,
-            .cta = e->cta, .good = e->good, .bad = e->bad, .words = e->words,
-            .mnemonic = arena_strdup(a, info.mnemonic), .ptx_line = info.at.line,
+            .event = e->event,
+            .launch = e->launch,
+            .warp = e->warp,
+            .insn = e->insn,
+            .lanes = e->lanes,
+            .cta = e->cta,
+            .good = e->good,
+            .bad = e->bad,
+            .words = e->words,
+            .mnemonic = arena_strdup(a, info.mnemonic),
+            .ptx_line = info.at.line,
             .source_line = info.source_line,
             .reg = e->reg < 0 ? NULL : arena_strdup(a, ptx_register_name(a, k, (uint32_t)e->reg))};
     }
@@ -79,9 +87,10 @@ static const struct replayed_event *named(struct arena *a, const struct golden *
 }
 
 /* The tracer must see what the engine saw, and the store what the tracer sees. */
-static int trace_again(struct replayed *out, struct arena *a, const struct golden *g, const struct fault *f,
-                       const struct store_campaign *c, const struct store_injection *stored,
-                       const struct recorder *r, struct diag *d)
+static int trace_again(struct replayed *out, struct arena *a, const struct golden *g,
+                       const struct fault *f, const struct store_campaign *c,
+                       const struct store_injection *stored, const struct recorder *r,
+                       struct diag *d)
 {
     struct tracer *t = tracer_new(g->program, g, c->hang_factor);
     struct experiment_result traced;
@@ -143,7 +152,8 @@ int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint
     if (!c)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "a simulation, not a campaign of injections");
     int rc = store_get(s, number, &stored, a, d);
-    if (rc != OK || (rc = kind_of(&kind, c, d)) != OK || (rc = subject_restore(&program, a, c, d)) != OK)
+    if (rc != OK || (rc = kind_of(&kind, c, d)) != OK ||
+        (rc = subject_restore(&program, a, c, d)) != OK)
         return rc;
     rc = golden_run(&g, program.sim, &kind, d);
     if (rc == OK) {

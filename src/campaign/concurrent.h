@@ -23,18 +23,9 @@ struct entries {
     uint32_t *key; /* machine << 5 | lane, ascending */
     void *value;   /* the machine's */
 };
-static inline uint32_t key_of(uint32_t machine, int lane)
-{
-    return machine << 5 | (uint32_t)lane;
-}
-static inline uint32_t key_machine(uint32_t key)
-{
-    return key >> 5;
-}
-static inline int key_lane(uint32_t key)
-{
-    return (int)(key & 31);
-}
+static inline uint32_t key_of(uint32_t machine, int lane) { return machine << 5 | (uint32_t)lane; }
+static inline uint32_t key_machine(uint32_t key) { return key >> 5; }
+static inline int key_lane(uint32_t key) { return (int)(key & 31); }
 
 static inline uint64_t entries_get(const struct entries *e, uint32_t i)
 {
@@ -148,7 +139,7 @@ struct plan {
     struct row fixed[4]; /* special registers read */
     struct row dst[4];   /* that are kept */
     struct row guard;
-    bool shared; /* memory: which */
+    bool shared;             /* memory: which */
     bool has_base, variable; /* the address of a variable of the module is to be added */
     struct row base;
     uint64_t offset;         /* to add to the base */
@@ -211,8 +202,8 @@ enum machine_state {
     MACHINE_EVICTED, /* to be replayed alone */
 };
 struct machine {
-    uint32_t fault;      /* which of the caller's */
-    uint8_t bit;         /* if it stands for one of all bits */
+    uint32_t fault; /* which of the caller's */
+    uint8_t bit;    /* if it stands for one of all bits */
     uint8_t state;
     bool differs[2];     /* global, shared memory: ever */
     uint32_t n_strays;   /* lanes away */
@@ -275,7 +266,7 @@ struct concurrent {
     const struct fault *const *faults; /* ascending nth */
     bool all_bits;                     /* of each site, a machine for each */
     uint32_t n_faults, next_fault;
-    uint32_t n_machines;               /* struck */
+    uint32_t n_machines; /* struck */
     struct machine *machine;
     size_t machine_room;
     uint64_t sites, next_site; /* passed in this CTA; of the next fault, or UINT64_MAX */

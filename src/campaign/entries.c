@@ -15,10 +15,7 @@ static void *grow(void *old, size_t used, size_t bytes)
     return p;
 }
 
-static size_t width(const struct entries *e)
-{
-    return e->wide ? 8 : 4;
-}
+static size_t width(const struct entries *e) { return e->wide ? 8 : 4; }
 
 void entries_reserve(struct entries *e, uint32_t n)
 {

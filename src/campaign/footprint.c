@@ -33,7 +33,8 @@ void footprint_add(struct footprint *f, uint64_t at, uint32_t n)
 }
 
 /* Call each for every run of set bytes, ascending; runs that cross words come in pieces. */
-static void each_piece(const struct footprint *f, void (*each)(void *ctx, struct range r), void *ctx)
+static void each_piece(const struct footprint *f, void (*each)(void *ctx, struct range r),
+                       void *ctx)
 {
     for (size_t s = 0; s < f->n_summary; s++)
         for (uint64_t words = f->summary[s]; words; words &= words - 1) {

@@ -7,12 +7,12 @@
 
 struct measure {
     struct golden *g;
-    struct cta_log *log; /* of the CTA that runs */
-    size_t next;         /* position of the CTA to begin */
+    struct cta_log *log;        /* of the CTA that runs */
+    size_t next;                /* position of the CTA to begin */
     struct inject_space *space; /* of the launch that runs */
     struct footprint reads, writes;
-    const uint8_t *now;  /* memory, as the CTA left it */
-    uint8_t *past;       /* and as it was before */
+    const uint8_t *now; /* memory, as the CTA left it */
+    uint8_t *past;      /* and as it was before */
     uint64_t base;
 };
 
@@ -76,8 +76,11 @@ static void on_end(void *ctx, uint64_t cta, uint64_t issued)
 static int run_launches(struct golden *g, struct measure *m, struct simt_mem *mem, struct diag *d)
 {
     bool cells = kind_is_cell(&g->kind), instants = cells && g->kind.moment == MOMENT_INSTANT;
-    const struct simt_hook hook = {.ctx = m, .step = cells ? NULL : on_step, .access = on_access,
-                                   .watch = instants ? on_watch : NULL, .cta_begin = on_begin,
+    const struct simt_hook hook = {.ctx = m,
+                                   .step = cells ? NULL : on_step,
+                                   .access = on_access,
+                                   .watch = instants ? on_watch : NULL,
+                                   .cta_begin = on_begin,
                                    .cta_end = on_end};
     const struct simt_run_options options = {.hook = &hook};
     struct simt *simt = simt_new();
@@ -191,7 +194,8 @@ static int lay_out_outputs(struct golden *g, const struct simt_program *p, struc
         const struct simt_buffer *b = &p->buffers[i];
         if (!b->compared)
             continue;
-        outputs[g->n_outputs++] = (struct output){b->address - base, b->bytes, (uint32_t)(total / 4)};
+        outputs[g->n_outputs++] =
+            (struct output){b->address - base, b->bytes, (uint32_t)(total / 4)};
         total += b->bytes;
     }
     if (!g->n_outputs) {
@@ -202,8 +206,8 @@ static int lay_out_outputs(struct golden *g, const struct simt_program *p, struc
     g->n_floats = (size_t)(total / sizeof(float));
     return g->n_floats > 0 && g->n_floats <= UINT32_MAX
                ? OK
-               : diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "%zu values of output; 1 to 2^32 - 1 can be compared",
-                           g->n_floats);
+               : diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                           "%zu values of output; 1 to 2^32 - 1 can be compared", g->n_floats);
 }
 
 static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *d)
@@ -214,7 +218,8 @@ static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *
                g->outputs[i].bytes);
     g->output = output;
     for (size_t p = 0; p < g->n_ctas; p++)
-        if (__builtin_add_overflow(g->sites_before[p], g->cta[p].population, &g->sites_before[p + 1]))
+        if (__builtin_add_overflow(g->sites_before[p], g->cta[p].population,
+                                   &g->sites_before[p + 1]))
             return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "more than 2^64 sites");
     if (kind_is_cell(&g->kind))
         g->exposure = golden_population(g) * (g->kind.where == WHERE_PREDICATE ? 1 : 32);
@@ -283,7 +288,10 @@ void golden_free(struct golden *g)
 const float *golden_output(const struct golden *g) { return g->output; }
 uint64_t golden_population(const struct golden *g) { return g->sites_before[g->n_ctas]; }
 uint64_t golden_exposure(const struct golden *g) { return g->exposure; }
-struct simt_counts golden_counts(const struct golden *g, size_t launch) { return g->counts[launch]; }
+struct simt_counts golden_counts(const struct golden *g, size_t launch)
+{
+    return g->counts[launch];
+}
 
 uint64_t golden_launch_population(const struct golden *g, size_t launch)
 {
@@ -317,7 +325,8 @@ struct fault golden_fault(const struct golden *g, uint64_t u)
     assert(u < golden_population(g));
     size_t position = last_not_above(g->sites_before, g->n_ctas, u);
     size_t launch = golden_launch_of(g, position);
-    return (struct fault){.kind = g->kind, .launch = (uint32_t)launch,
+    return (struct fault){.kind = g->kind,
+                          .launch = (uint32_t)launch,
                           .cta = position - g->first[launch],
                           .nth = u - g->sites_before[position]};
 }

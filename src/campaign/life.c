@@ -7,7 +7,8 @@
 
 #include "campaign/trace.h"
 
-struct tracer *tracer_new(const struct simt_program *p, const struct golden *g, uint32_t hang_factor)
+struct tracer *tracer_new(const struct simt_program *p, const struct golden *g,
+                          uint32_t hang_factor)
 {
     struct tracer *t = calloc(1, sizeof *t);
     uint64_t *limits = malloc((g->n_ctas + 1) * sizeof *limits);
@@ -15,8 +16,12 @@ struct tracer *tracer_new(const struct simt_program *p, const struct golden *g, 
         abort();
     for (size_t i = 0; i < g->n_ctas; i++)
         limits[i] = g->cta[i].issued * (hang_factor ? hang_factor : 10);
-    *t = (struct tracer){.program = p, .golden = g, .limits = limits, .simt = simt_new(),
-                         .injector = injector_new(), .good = simt_mem_clone(p->mem),
+    *t = (struct tracer){.program = p,
+                         .golden = g,
+                         .limits = limits,
+                         .simt = simt_new(),
+                         .injector = injector_new(),
+                         .good = simt_mem_clone(p->mem),
                          .bad = simt_mem_clone(p->mem)};
     word_set_init(&t->global_words, g->mem_bytes);
     word_set_init(&t->shared_words, 0);
@@ -69,7 +74,8 @@ static void move_to(struct tracer *t, size_t position)
 
 static void compare_word(struct tracer *t, uint64_t word)
 {
-    bool differs = memcmp(simt_mem_data(t->good) + 4 * word, simt_mem_data(t->bad) + 4 * word, 4) != 0;
+    bool differs =
+        memcmp(simt_mem_data(t->good) + 4 * word, simt_mem_data(t->bad) + 4 * word, 4) != 0;
     word_set_put(&t->global_words, (uint32_t)word, differs);
     t->ever |= differs;
 }
@@ -89,7 +95,9 @@ static void compare_memories(struct tracer *t)
     for (size_t w = 0; w < n; w++)
         for (uint64_t bits = written[w]; bits; bits &= bits - 1) {
             uint64_t at = (w * 64 + (unsigned)__builtin_ctzll(bits)) * SIMT_CHUNK;
-            compare_range(t, at, t->golden->mem_bytes - at < SIMT_CHUNK ? t->golden->mem_bytes - at : SIMT_CHUNK);
+            compare_range(t, at,
+                          t->golden->mem_bytes - at < SIMT_CHUNK ? t->golden->mem_bytes - at
+                                                                 : SIMT_CHUNK);
         }
     simt_mem_forget(t->bad);
     for (size_t i = 0; i < log->n_writes; i++)
@@ -128,7 +136,8 @@ static bool range_differs(const struct tracer *t, const struct range *r)
 {
     for (uint64_t word = r->at / 4; word <= (r->at + r->n - 1) / 4; word++)
         if (word_set_has(&t->global_words, word) &&
-            memcmp(simt_mem_data(t->good) + r->at, simt_mem_data(t->bad) + r->at, (size_t)r->n) != 0)
+            memcmp(simt_mem_data(t->good) + r->at, simt_mem_data(t->bad) + r->at, (size_t)r->n) !=
+                0)
             return true;
     return false;
 }
@@ -152,18 +161,24 @@ static void set_place(struct tracer *t)
 
 static void note(struct tracer *t, enum event event, size_t words)
 {
-    trace_event(t, &(struct life_event){.event = event, .launch = t->launch, .cta = t->cta, .reg = -1,
-                                        .words = words});
+    trace_event(t,
+                &(struct life_event){
+                    .event = event, .launch = t->launch, .cta = t->cta, .reg = -1, .words = words});
 }
 
 /* The CTA at the position, traced; struck: with the fault. False after a trap. */
-static bool run_cta(struct tracer *t, const struct fault *f, bool struck, struct experiment_result *out)
+static bool run_cta(struct tracer *t, const struct fault *f, bool struck,
+                    struct experiment_result *out)
 {
     set_place(t);
     if (!trace_cta(t, struck ? f : NULL, out)) {
-        trace_event(t, &(struct life_event){.event = EVENT_TRAPPED, .launch = t->launch, .cta = t->cta,
-                                            .warp = out->trap.warp, .insn = out->trap.insn,
-                                            .lanes = (uint32_t)1 << out->trap.lane, .reg = -1});
+        trace_event(t, &(struct life_event){.event = EVENT_TRAPPED,
+                                            .launch = t->launch,
+                                            .cta = t->cta,
+                                            .warp = out->trap.warp,
+                                            .insn = out->trap.insn,
+                                            .lanes = (uint32_t)1 << out->trap.lane,
+                                            .reg = -1});
         t->life->has_last = true;
         t->life->last_launch = t->launch;
         t->life->last_cta = t->cta;
@@ -203,8 +218,13 @@ static void strike_before_launch(struct tracer *t, const struct fault *f)
     const struct strike *s = injector_strike(t->injector);
     compare_word(t, (s->cell - simt_mem_view(t->bad).base) / 4);
     set_place(t);
-    trace_event(t, &(struct life_event){.event = EVENT_STRUCK, .launch = t->launch, .cta = t->cta, .reg = -1,
-                                        .good = s->before, .bad = s->after, .words = 1});
+    trace_event(t, &(struct life_event){.event = EVENT_STRUCK,
+                                        .launch = t->launch,
+                                        .cta = t->cta,
+                                        .reg = -1,
+                                        .good = s->before,
+                                        .bad = s->after,
+                                        .words = 1});
 }
 
 static bool run_all(struct tracer *t, const struct fault *f, struct experiment_result *out)
@@ -235,7 +255,8 @@ static void find_diffs(struct tracer *t)
     uint32_t element, bits;
     for (size_t i = 0; i < t->global_words.n; i++) {
         uint32_t word = t->global_words.list[i];
-        if (!word_set_has(&t->global_words, word) || !golden_element(t->golden, (uint64_t)word * 4, &element))
+        if (!word_set_has(&t->global_words, word) ||
+            !golden_element(t->golden, (uint64_t)word * 4, &element))
             continue;
         memcpy(&bits, simt_mem_data(t->bad) + (size_t)word * 4, sizeof bits);
         diff_list_push(&t->diffs, element, bits);
@@ -272,7 +293,8 @@ static void restore(struct tracer *t, bool trapped)
     word_set_clear(&t->global_words);
 }
 
-static enum fate fate_of(const struct tracer *t, const struct fault *f, const struct experiment_result *r)
+static enum fate fate_of(const struct tracer *t, const struct fault *f,
+                         const struct experiment_result *r)
 {
     if (r->outcome != OUTCOME_MASKED)
         return r->outcome == OUTCOME_SDC ? FATE_OUTPUT : FATE_TRAP;

@@ -8,10 +8,10 @@ struct life_event {
     enum event event;
     uint32_t launch, warp, insn; /* insn: of the launch's kernel */
     uint64_t cta;
-    uint32_t lanes;   /* that differ; 0 for events of a CTA as a whole */
-    int32_t reg;      /* register that differs, or -1 */
+    uint32_t lanes;     /* that differ; 0 for events of a CTA as a whole */
+    int32_t reg;        /* register that differs, or -1 */
     uint64_t good, bad; /* in the lowest of the lanes */
-    size_t words;     /* of memory that differ: stored, left, overwritten */
+    size_t words;       /* of memory that differ: stored, left, overwritten */
 };
 enum { LIFE_MOST_EVENTS = 100000 }; /* more are counted only */
 struct life {
@@ -24,7 +24,8 @@ struct life {
 };
 
 struct tracer;
-struct tracer *tracer_new(const struct simt_program *p, const struct golden *g, uint32_t hang_factor);
+struct tracer *tracer_new(const struct simt_program *p, const struct golden *g,
+                          uint32_t hang_factor);
 void tracer_free(struct tracer *t);
 /* out is what experiment_run would say. with_events: fill in events. Faults of one CTA one after another are
  * cheaper. False, with nothing said, if the CTA is longer than LIFE_MOST_INSTRUCTIONS. */

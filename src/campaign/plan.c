@@ -4,10 +4,7 @@
 
 #include "campaign/concurrent.h"
 
-static bool is_memory(const struct ptx_insn *i)
-{
-    return i->op == PTX_LD || i->op == PTX_ST;
-}
+static bool is_memory(const struct ptx_insn *i) { return i->op == PTX_LD || i->op == PTX_ST; }
 
 /* Lane by lane, from registers to registers. Carries are registers, too. */
 static bool is_lanes(const struct ptx_insn *i)

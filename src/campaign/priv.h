@@ -38,8 +38,8 @@ struct golden {
     size_t *first;                /* position of each launch's first CTA, and the end */
     size_t n_ctas;                /* positions */
     struct cta_log *cta;
-    uint64_t *sites_before;       /* n_ctas + 1: population of all earlier positions */
-    uint64_t exposure; /* bits of all sites */
+    uint64_t *sites_before; /* n_ctas + 1: population of all earlier positions */
+    uint64_t exposure;      /* bits of all sites */
     uint64_t mem_bytes;
     /* Which positions read or wrote each chunk: touching[chunk_at[c] .. chunk_at[c + 1]], ascending. */
     size_t n_chunks;
@@ -90,8 +90,9 @@ void concurrent_free(struct concurrent *c);
 bool concurrent_supports(const struct fault_kind *k, const struct ptx_kernel *kernel);
 /* Faults of the CTA at a position, ascending by site; all_bits: each stands for all single bits of its
  * site. each is called once for every i, or once for each of its bits. */
-void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults, uint32_t n,
-                    bool all_bits, void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx);
+void concurrent_run(struct concurrent *c, size_t position, const struct fault *const *faults,
+                    uint32_t n, bool all_bits,
+                    void (*each)(void *ctx, uint32_t i, struct experiment_result *r), void *ctx);
 
 /* The differing output elements of the experiment under way. */
 struct diff_list {
@@ -100,8 +101,8 @@ struct diff_list {
 };
 void diff_list_push(struct diff_list *l, uint32_t index, uint32_t faulty_bits);
 /* Of two views, those in bytes [from, to). */
-void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good, const uint8_t *bad,
-                       uint64_t from, uint64_t to);
+void diff_list_compare(struct diff_list *l, const struct golden *g, const uint8_t *good,
+                       const uint8_t *bad, uint64_t from, uint64_t to);
 /* What every engine's result says in the end: the outcome, from the trap and the differences. */
 void experiment_decide(struct experiment_result *out);
 
@@ -112,7 +113,8 @@ struct restored {
     struct conv_program conv;
     struct user_program user;
 };
-int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c, struct diag *d);
+int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c,
+                    struct diag *d);
 void subject_fini(struct restored *r);
 
 /* ---- shards.c: stores beside the store, in which the other ranks of a run write ---- */

@@ -7,7 +7,9 @@
 
 struct recorder recorder_for(const struct golden *g, const struct store_campaign *c)
 {
-    struct recorder r = {.golden = g, .n_epsilons = c->n_epsilons, .epsilons = c->epsilons,
+    struct recorder r = {.golden = g,
+                         .n_epsilons = c->n_epsilons,
+                         .epsilons = c->epsilons,
                          .range = characterise_range(g->output, g->n_floats)};
     memcpy(r.dim, c->dim, sizeof r.dim);
     return r;
@@ -60,13 +62,15 @@ static void label_sdc(struct store_injection *out, struct arena *a, const struct
                      &(struct char_options){.epsilon = r->epsilons[e]});
         labels[e] = (struct store_label){.pattern = -1, .domain = ""};
         if (c.corrupted)
-            labels[e] = (struct store_label){c.corrupted, c.channels, (int)c.pattern, domain(a, &c)};
+            labels[e] =
+                (struct store_label){c.corrupted, c.channels, (int)c.pattern, domain(a, &c)};
     }
     out->labels = labels;
 }
 
 /* Of the register struck; NULL if it was something else. */
-static const char *register_name(struct arena *a, const struct recorder *r, const struct fault *f, const struct strike *s)
+static const char *register_name(struct arena *a, const struct recorder *r, const struct fault *f,
+                                 const struct strike *s)
 {
     static const char *const specials[] = {
 #define X(id, name, type) name,
@@ -86,14 +90,30 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
     const struct strike *s = &result->strike;
     struct ptx_insn_info info =
         ptx_insn_info(r->golden->program->launches[f->launch].kernel, s->insn);
-    *out = (struct store_injection){
-        .number = number, .launch = f->launch, .warp = s->warp, .lane = s->lane, .insn = s->insn,
-        .reg = s->reg, .lanes = s->lanes, .cta = f->cta, .nth = f->nth, .bits = s->bits,
-        .before = s->before, .after = s->after, .has_cell = s->has_cell, .cell = s->cell,
-        .reg_name = register_name(a, r, f, s), .ptx_line = info.at.line, .source_line = info.source_line,
-        .mnemonic = info.mnemonic, .outcome = result->outcome,
-        .fate = result->fate, .has_last = result->has_last, .last_launch = result->last_launch,
-        .last_cta = result->last_cta, .last_insn = result->last_insn};
+    *out = (struct store_injection){.number = number,
+                                    .launch = f->launch,
+                                    .warp = s->warp,
+                                    .lane = s->lane,
+                                    .insn = s->insn,
+                                    .reg = s->reg,
+                                    .lanes = s->lanes,
+                                    .cta = f->cta,
+                                    .nth = f->nth,
+                                    .bits = s->bits,
+                                    .before = s->before,
+                                    .after = s->after,
+                                    .has_cell = s->has_cell,
+                                    .cell = s->cell,
+                                    .reg_name = register_name(a, r, f, s),
+                                    .ptx_line = info.at.line,
+                                    .source_line = info.source_line,
+                                    .mnemonic = info.mnemonic,
+                                    .outcome = result->outcome,
+                                    .fate = result->fate,
+                                    .has_last = result->has_last,
+                                    .last_launch = result->last_launch,
+                                    .last_cta = result->last_cta,
+                                    .last_insn = result->last_insn};
     if (result->outcome == OUTCOME_DUE) {
         out->trap = result->trap.kind;
         out->trap_launch = result->trap_launch;

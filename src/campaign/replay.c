@@ -32,8 +32,12 @@ struct replay *replay_new(const struct simt_program *p, const struct golden *g, 
     struct replay *r = calloc(1, sizeof *r);
     if (!r)
         abort();
-    *r = (struct replay){.program = p, .golden = g, .simt = simt, .injector = injector,
-                         .limits = limits, .good_mem = simt_mem_clone(p->mem),
+    *r = (struct replay){.program = p,
+                         .golden = g,
+                         .simt = simt,
+                         .injector = injector,
+                         .limits = limits,
+                         .good_mem = simt_mem_clone(p->mem),
                          .bad_mem = simt_mem_clone(p->mem),
                          .n_words = g->n_chunks / 64 + 1};
     r->good = simt_mem_data(r->good_mem);

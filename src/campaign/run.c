@@ -39,12 +39,13 @@ struct campaign {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct batch *slots; /* a ring: batch b is in slot b % n_slots from being taken to being written */
-    size_t n_slots, taken, written; /* batches */
+    struct batch
+        *slots; /* a ring: batch b is in slot b % n_slots from being taken to being written */
+    size_t n_slots, taken, written;  /* batches */
     size_t n_todo, doing, todo_room; /* spans of injections still to be taken: doing .. n_todo */
     struct store_span *todo;
-    struct team *team;              /* NULL: alone */
-    bool more_to_come;              /* leases */
+    struct team *team; /* NULL: alone */
+    bool more_to_come; /* leases */
     bool quit;
 };
 
@@ -73,7 +74,8 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
 {
     struct batch *b = NULL;
     pthread_mutex_lock(&c->lock);
-    while (!c->quit && (c->doing < c->n_todo ? c->taken - c->written == c->n_slots : c->more_to_come))
+    while (!c->quit &&
+           (c->doing < c->n_todo ? c->taken - c->written == c->n_slots : c->more_to_come))
         pthread_cond_wait(&c->changed, &c->lock);
     if (!c->quit && !stopped(c) && c->doing < c->n_todo) {
         struct store_span *s = &c->todo[c->doing];
@@ -147,7 +149,8 @@ static void run_batch(struct campaign *c, struct engines *e, struct batch *b)
     b->row_of = arena_array(&b->arena, b->n, sizeof *b->row_of);
     b->stratum = arena_array(&b->arena, b->n, sizeof *b->stratum);
     for (uint64_t i = 0; i < b->n; i++)
-        drawn[i] = sample_fault(c->sample, c->options->seed, b->first + i, &b->stratum[i], &part[i]);
+        drawn[i] =
+            sample_fault(c->sample, c->options->seed, b->first + i, &b->stratum[i], &part[i]);
     uint64_t at = 0;
     for (size_t p = 0; p < e->n; p++) {
         uint64_t first = at;
@@ -220,13 +223,17 @@ static int publish(struct campaign *c, struct diag *d)
     const uint64_t ranks = c->team ? (uint64_t)team_size(c->team) : 1;
     if (is_member(c))
         return OK;
-    return store_set_live(c->store,
-                          &(struct store_live){.ranks = ranks, .jobs = ranks * (uint64_t)c->jobs,
-                                               .seconds = p.seconds, .began = p.before, .done = p.done,
-                                               .wanted = p.planned,
-                                               .outcome = {[OUTCOME_MASKED] = p.masked,
-                                                           [OUTCOME_SDC] = p.sdc, [OUTCOME_DUE] = p.due}},
-                          d);
+    return store_set_live(
+        c->store,
+        &(struct store_live){
+            .ranks = ranks,
+            .jobs = ranks * (uint64_t)c->jobs,
+            .seconds = p.seconds,
+            .began = p.before,
+            .done = p.done,
+            .wanted = p.planned,
+            .outcome = {[OUTCOME_MASKED] = p.masked, [OUTCOME_SDC] = p.sdc, [OUTCOME_DUE] = p.due}},
+        d);
 }
 
 static void count(struct progress *p, enum outcome o)
@@ -242,7 +249,7 @@ static struct batch *finished(struct campaign *c, bool *over)
 {
     struct timespec until;
     struct batch *b = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &until); /* the other clock may jump */
+    clock_gettime(CLOCK_MONOTONIC, &until);              /* the other clock may jump */
     until.tv_nsec += (c->team ? 10 : 100) * 1000 * 1000; /* others wait for our answers */
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
@@ -298,7 +305,8 @@ static int write_batch(struct campaign *c, struct batch *b, struct diag *d)
     c->written++;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
-    if (rc == OK && c->team && team_ends_lease(c->team, next) && (rc = store_commit(c->store, d)) == OK)
+    if (rc == OK && c->team && team_ends_lease(c->team, next) &&
+        (rc = store_commit(c->store, d)) == OK)
         team_committed(c->team, &c->progress);
     return rc;
 }
@@ -393,33 +401,51 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a)
     const struct campaign_options *o = c->options;
     const struct golden *g = c->golden;
     char *fault = arena_alloc(a, FAULT_KIND_TEXT);
-    const float *output = x->sim->out_layout == LAYOUT_NHWC
-                              ? tensor_from_nhwc(a, g->output, x->dim) : g->output;
+    const float *output =
+        x->sim->out_layout == LAYOUT_NHWC ? tensor_from_nhwc(a, g->output, x->dim) : g->output;
     struct store_launch *launches = arena_array(a, x->sim->n_launches, sizeof *launches);
     fault_kind_print(fault, &o->kind);
-    struct store_campaign s = {
-        .impl = x->impl, .shape = x->shape, .tile = x->tile, .layer = x->layer, .ptx = x->ptx,
-        .arguments = x->arguments, .fault = fault,
-        .population_kind = o->kind.population == POPULATION_PTX ? "ptx" : "machine",
-        .seed = o->seed, .first = o->first, .planned = o->n,
-        .tensors = o->tensors ? *o->tensors : STORE_ALL_TENSORS, .hang_factor = c->hang_factor,
-        .kernels_hash = x->kernels_hash, .population = golden_population(g),
-        .exposure = golden_exposure(g),
-        .workspace_bytes = x->workspace_bytes,
-        .n_epsilons = o->n_epsilons ? o->n_epsilons : 3,
-        .epsilons = o->n_epsilons ? o->epsilons : default_epsilons,
-        .dim = {x->dim[0], x->dim[1], x->dim[2], x->dim[3]},
-        .n_launches = x->sim->n_launches, .launches = launches,
-        .input_floats = x->input_floats, .filter_floats = x->filter_floats,
-        .golden_floats = g->n_floats, .input = x->input, .filter = x->filter, .golden = output};
+    struct store_campaign s = {.impl = x->impl,
+                               .shape = x->shape,
+                               .tile = x->tile,
+                               .layer = x->layer,
+                               .ptx = x->ptx,
+                               .arguments = x->arguments,
+                               .fault = fault,
+                               .population_kind =
+                                   o->kind.population == POPULATION_PTX ? "ptx" : "machine",
+                               .seed = o->seed,
+                               .first = o->first,
+                               .planned = o->n,
+                               .tensors = o->tensors ? *o->tensors : STORE_ALL_TENSORS,
+                               .hang_factor = c->hang_factor,
+                               .kernels_hash = x->kernels_hash,
+                               .population = golden_population(g),
+                               .exposure = golden_exposure(g),
+                               .workspace_bytes = x->workspace_bytes,
+                               .n_epsilons = o->n_epsilons ? o->n_epsilons : 3,
+                               .epsilons = o->n_epsilons ? o->epsilons : default_epsilons,
+                               .dim = {x->dim[0], x->dim[1], x->dim[2], x->dim[3]},
+                               .n_launches = x->sim->n_launches,
+                               .launches = launches,
+                               .input_floats = x->input_floats,
+                               .filter_floats = x->filter_floats,
+                               .golden_floats = g->n_floats,
+                               .input = x->input,
+                               .filter = x->filter,
+                               .golden = output};
     s.n_strata = sample_strata(c->sample, &s.strata);
     for (size_t l = 0; l < x->sim->n_launches; l++) {
         const struct simt_launch *y = &x->sim->launches[l];
         struct simt_counts n = golden_counts(g, l);
-        launches[l] = (struct store_launch){
-            ptx_kernel_name(y->kernel), y->label ? y->label : "",
-            {y->grid[0], y->grid[1], y->grid[2]}, {y->block[0], y->block[1], y->block[2]},
-            simt_n_ctas(y), n.warp_insns, n.thread_insns, golden_launch_population(g, l)};
+        launches[l] = (struct store_launch){ptx_kernel_name(y->kernel),
+                                            y->label ? y->label : "",
+                                            {y->grid[0], y->grid[1], y->grid[2]},
+                                            {y->block[0], y->block[1], y->block[2]},
+                                            simt_n_ctas(y),
+                                            n.warp_insns,
+                                            n.thread_insns,
+                                            golden_launch_population(g, l)};
         s.warp_insns += n.warp_insns;
         s.thread_insns += n.thread_insns;
     }
@@ -436,8 +462,9 @@ static int plan(struct campaign *c, const struct store_campaign *s, const struct
         first = there[0].first;
     if (n && there[n - 1].next > planned)
         planned = there[n - 1].next;
-    return first == old->first && planned == old->planned ? OK
-                                                          : store_set_planned(c->store, first, planned, d);
+    return first == old->first && planned == old->planned
+               ? OK
+               : store_set_planned(c->store, first, planned, d);
 }
 
 /* What is wanted and not there; and what is wanted and there already counts as done. */
@@ -508,7 +535,8 @@ static int interrupted(const struct campaign *c, const char *path, struct diag *
 static int incomplete(const struct campaign *c, const char *path, struct diag *d)
 {
     return diag_fail(d, ERR_IO, (struct loc){.file = path},
-                     "the rows of %llu injections did not arrive: are the shards of all ranks (%s.rank-...) on a "
+                     "the rows of %llu injections did not arrive: are the shards of all ranks "
+                     "(%s.rank-...) on a "
                      "file system that rank 0 sees? The same command continues",
                      (unsigned long long)(c->progress.planned - c->progress.done), path);
 }
@@ -545,10 +573,10 @@ static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 /* Ranks that would compute something else are told by this. */
 static uint64_t identity_hash(const struct store_campaign *s)
 {
-    const char *texts[] = {s->impl, s->shape, s->tile, s->layer, s->ptx, s->arguments, s->fault,
-                           s->population_kind};
-    const uint64_t numbers[] = {s->seed, s->hang_factor, s->kernels_hash, s->population, s->tensors,
-                                s->warp_insns};
+    const char *texts[] = {s->impl, s->shape,     s->tile,  s->layer,
+                           s->ptx,  s->arguments, s->fault, s->population_kind};
+    const uint64_t numbers[] = {s->seed,       s->hang_factor, s->kernels_hash,
+                                s->population, s->tensors,     s->warp_insns};
     uint64_t h = hash(0xcbf29ce484222325, numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         h = hash(h, texts[i], strlen(texts[i]) + 1);
@@ -556,7 +584,8 @@ static uint64_t identity_hash(const struct store_campaign *s)
 }
 
 /* The shards of the other ranks, once they are closed. */
-static int gather(struct campaign *c, const char *path, const struct store_campaign *s, struct diag *d)
+static int gather(struct campaign *c, const char *path, const struct store_campaign *s,
+                  struct diag *d)
 {
     uint64_t came;
     team_gather(c->team);
@@ -566,14 +595,16 @@ static int gather(struct campaign *c, const char *path, const struct store_campa
     return rc == OK ? take_stock(c, s, d) : rc;
 }
 
-static int run_store(struct campaign *c, const char *path, const struct store_campaign *s, struct diag *d)
+static int run_store(struct campaign *c, const char *path, const struct store_campaign *s,
+                     struct diag *d)
 {
     int rc = open_store(c, path, s, d);
     if (rc == OK)
         rc = take_stock(c, s, d);
     c->progress.before = c->progress.done;
     if (rc == OK && c->team && c->options->stop_margin > 0)
-        rc = diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "sequential stopping is for one process, not for ranks");
+        rc = diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                       "sequential stopping is for one process, not for ranks");
     if (rc == OK && is_enough(c)) {
         c->n_todo = 0;
         rc = stop_here(c, d);
@@ -596,7 +627,8 @@ static int run_store(struct campaign *c, const char *path, const struct store_ca
     return rc;
 }
 
-static int run_member(struct campaign *c, const char *path, const struct store_campaign *s, struct diag *d)
+static int run_member(struct campaign *c, const char *path, const struct store_campaign *s,
+                      struct diag *d)
 {
     struct arena a = {0};
     if (!team_join(c->team, identity_hash(s), c->options->stop))
@@ -638,10 +670,12 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
 {
     struct golden *golden;
     struct arena a = {0};
-    struct campaign c = {.subject = subject, .options = options, .team = options->team,
+    struct campaign c = {.subject = subject,
+                         .options = options,
+                         .team = options->team,
                          .jobs = jobs_wanted(options->jobs, options->team),
-                         .hang_factor = options->hang_factor ? options->hang_factor
-                                                             : DEFAULT_HANG_FACTOR};
+                         .hang_factor =
+                             options->hang_factor ? options->hang_factor : DEFAULT_HANG_FACTOR};
     int rc = golden_run(&golden, subject->sim, &options->kind, d);
     if (rc != OK)
         return rc;

@@ -14,8 +14,8 @@ struct sample {
     struct golden *part[MOST_PARTS]; /* of strata; none otherwise */
     size_t n_strata;
     struct store_stratum *strata;
-    size_t *part_of;     /* by stratum */
-    size_t n_table;      /* number % n_table -> stratum */
+    size_t *part_of; /* by stratum */
+    size_t n_table;  /* number % n_table -> stratum */
     uint32_t *table;
 };
 
@@ -24,8 +24,8 @@ struct sample {
 /* The groups that partition a group; one that has no parts is its own. */
 static size_t parts_of(enum where where, enum where out[MOST_PARTS])
 {
-    static const enum where parts[] = {WHERE_GROUP_FP32, WHERE_GROUP_FP64, WHERE_GROUP_LD, WHERE_GROUP_OTHERS,
-                                       WHERE_GROUP_PR};
+    static const enum where parts[] = {WHERE_GROUP_FP32, WHERE_GROUP_FP64, WHERE_GROUP_LD,
+                                       WHERE_GROUP_OTHERS, WHERE_GROUP_PR};
     size_t n = where == WHERE_GROUP_GP ? 4 : where == WHERE_GROUP_GPPR ? 5 : 0;
     memcpy(out, parts, n * sizeof *parts);
     if (n == 0)
@@ -55,9 +55,11 @@ static void fill_table(struct sample *s)
     for (size_t i = 0; i < s->n_table; i++) {
         size_t best = i;
         for (size_t h = 0; i >= s->n_strata && h < s->n_strata; h++) {
-            double behind = (double)s->strata[h].population / population * (double)(i + 1) - (double)given[h];
-            if (h == 0 || behind > (double)s->strata[best].population / population * (double)(i + 1) -
-                                       (double)given[best])
+            double behind =
+                (double)s->strata[h].population / population * (double)(i + 1) - (double)given[h];
+            if (h == 0 ||
+                behind > (double)s->strata[best].population / population * (double)(i + 1) -
+                             (double)given[best])
                 best = h;
         }
         s->table[i] = (uint32_t)best;
@@ -161,7 +163,8 @@ struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t numb
     return f;
 }
 
-struct fault sample_fault(const struct sample *s, uint64_t seed, uint64_t number, uint32_t *stratum, size_t *part)
+struct fault sample_fault(const struct sample *s, uint64_t seed, uint64_t number, uint32_t *stratum,
+                          size_t *part)
 {
     struct rng r;
     *stratum = 0;
@@ -173,7 +176,8 @@ struct fault sample_fault(const struct sample *s, uint64_t seed, uint64_t number
     const struct golden *g = s->part[*part];
     const struct store_stratum *h = &s->strata[*stratum];
     rng_init(&r, seed, number);
-    struct fault f = golden_fault(g, g->sites_before[g->first[h->launch]] + rng_below(&r, h->population));
+    struct fault f =
+        golden_fault(g, g->sites_before[g->first[h->launch]] + rng_below(&r, h->population));
     draw(&f, &r);
     return f;
 }

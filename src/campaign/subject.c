@@ -3,30 +3,43 @@
 
 #include "campaign/priv.h"
 
-struct campaign_subject campaign_of_conv(struct arena *a, const struct conv_program *p, const float *input,
-                                         const float *filter, const char *layer)
+struct campaign_subject campaign_of_conv(struct arena *a, const struct conv_program *p,
+                                         const float *input, const float *filter, const char *layer)
 {
     const struct conv_problem *q = &p->problem;
     return (struct campaign_subject){
-        .sim = &p->sim, .impl = p->impl->name, .shape = conv_shape(a, q), .tile = p->tile ? p->tile : "",
-        .layer = layer ? layer : "", .ptx = "", .arguments = "", .kernels_hash = conv_kernels_hash(),
+        .sim = &p->sim,
+        .impl = p->impl->name,
+        .shape = conv_shape(a, q),
+        .tile = p->tile ? p->tile : "",
+        .layer = layer ? layer : "",
+        .ptx = "",
+        .arguments = "",
+        .kernels_hash = conv_kernels_hash(),
         .workspace_bytes = p->workspace_bytes,
         .dim = {(size_t)q->n, (size_t)q->k, (size_t)conv_out_h(q), (size_t)conv_out_w(q)},
         .input_floats = (size_t)q->n * (size_t)q->c * (size_t)q->h * (size_t)q->w,
         .filter_floats = (size_t)q->k * (size_t)(q->c / q->groups) * (size_t)q->r * (size_t)q->s,
-        .input = input, .filter = filter};
+        .input = input,
+        .filter = filter};
 }
 
 struct campaign_subject campaign_of_user(struct arena *a, const struct user_program *p)
 {
     const struct simt_launch *l = p->sim.launches;
-    return (struct campaign_subject){
-        .sim = &p->sim, .impl = ptx_kernel_name(p->kernel),
-        .shape = arena_printf(a, "%u,%u,%u x %u,%u,%u", l->grid[0], l->grid[1], l->grid[2], l->block[0],
-                              l->block[1], l->block[2]),
-        .tile = "", .layer = "", .ptx = p->ptx, .arguments = p->arguments, .kernels_hash = p->hash,
-        .dim = {p->dim[0], p->dim[1], p->dim[2], p->dim[3]},
-        .input_floats = p->n_data, .input = p->data};
+    return (struct campaign_subject){.sim = &p->sim,
+                                     .impl = ptx_kernel_name(p->kernel),
+                                     .shape = arena_printf(a, "%u,%u,%u x %u,%u,%u", l->grid[0],
+                                                           l->grid[1], l->grid[2], l->block[0],
+                                                           l->block[1], l->block[2]),
+                                     .tile = "",
+                                     .layer = "",
+                                     .ptx = p->ptx,
+                                     .arguments = p->arguments,
+                                     .kernels_hash = p->hash,
+                                     .dim = {p->dim[0], p->dim[1], p->dim[2], p->dim[3]},
+                                     .input_floats = p->n_data,
+                                     .input = p->data};
 }
 
 static int rebuild_conv(struct conv_program *out, struct arena *a, const struct store_campaign *c,
@@ -50,7 +63,8 @@ static int rebuild_conv(struct conv_program *out, struct arena *a, const struct 
     return conv_prepare(out, a, q, impl, c->tile, c->input, c->filter, d);
 }
 
-int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c, struct diag *d)
+int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c,
+                    struct diag *d)
 {
     *out = (struct restored){.is_user = c->ptx[0] != 0};
     int rc = out->is_user

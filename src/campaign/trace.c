@@ -64,7 +64,8 @@ static uint32_t bytes_of(const struct ptx_insn *i)
 }
 
 /* Where the address lies: false if outside of shared and global memory, which the access then finds, too. */
-static bool place(struct touch *out, const struct warp *w, const struct ptx_insn *i, uint64_t address)
+static bool place(struct touch *out, const struct warp *w, const struct ptx_insn *i,
+                  uint64_t address)
 {
     uint64_t size = w->shared.size, bytes = bytes_of(i);
     out->bytes = (uint8_t)bytes;
@@ -233,7 +234,10 @@ static void compare_words(struct tracer *t, const struct warp *w, const struct t
     }
 }
 
-static size_t n_words(const struct tracer *t) { return t->shared_words.count + t->global_words.count; }
+static size_t n_words(const struct tracer *t)
+{
+    return t->shared_words.count + t->global_words.count;
+}
 
 /* What the fault-free warp did, done to its rows and memory. */
 static void apply(struct tracer *t, const struct warp *w, const struct entry *e)
@@ -268,8 +272,13 @@ void trace_event(struct tracer *t, const struct life_event *e)
 
 static struct life_event event_here(const struct tracer *t, enum event event, uint32_t lanes)
 {
-    return (struct life_event){.event = event, .launch = t->launch, .cta = t->cta, .warp = t->now.w->index,
-                               .insn = t->now.insn, .lanes = lanes, .reg = -1};
+    return (struct life_event){.event = event,
+                               .launch = t->launch,
+                               .cta = t->cta,
+                               .warp = t->now.w->index,
+                               .insn = t->now.insn,
+                               .lanes = lanes,
+                               .reg = -1};
 }
 
 static void note(struct tracer *t, enum event event, uint32_t lanes)
@@ -306,13 +315,16 @@ static void find_struck_cell(struct tracer *t, struct warp *now)
             int bits = t->kernel->regs[r].bits;
             uint8_t *bad = row_of(t, t->bad_rows, s->warp, r);
             copy_lanes(bad, w->regs + w->cta->program->slot[r], bits, bit);
-            set_differs(t, lanes, *lanes | compare_lanes(row_of(t, t->good_rows, s->warp, r), bad, bits, bit));
+            set_differs(t, lanes,
+                        *lanes |
+                            compare_lanes(row_of(t, t->good_rows, s->warp, r), bad, bits, bit));
         }
     } else if (k->where == WHERE_INDEX) {
         bool of_cta = s->cell >= PTX_SPECIAL_CTAID_X && s->cell <= PTX_SPECIAL_CTAID_Z;
         t->special = s->before != s->after || s->lanes > 1 ? (int32_t)s->cell : -1;
         t->special_warp = of_cta ? -1 : (int32_t)s->warp;
-        t->special_lanes = s->lanes > 1 || s->cell > PTX_SPECIAL_TID_Z ? UINT32_MAX : (uint32_t)1 << s->lane;
+        t->special_lanes =
+            s->lanes > 1 || s->cell > PTX_SPECIAL_TID_Z ? UINT32_MAX : (uint32_t)1 << s->lane;
         t->ever |= t->special >= 0;
     } else {
         struct touch x = {.bytes = 4, .shared = k->where == WHERE_SHARED};
@@ -325,9 +337,15 @@ static struct life_event strike_event(const struct tracer *t)
 {
     const struct strike *s = injector_strike(t->injector);
     bool is_register = s->has_cell && t->fault->kind.where < WHERE_INDEX;
-    return (struct life_event){.event = EVENT_STRUCK, .launch = t->launch, .cta = t->cta, .warp = s->warp,
-                               .insn = s->insn, .lanes = (uint32_t)1 << s->lane, .good = s->before,
-                               .bad = s->after, .reg = is_register ? (int32_t)s->cell : -1};
+    return (struct life_event){.event = EVENT_STRUCK,
+                               .launch = t->launch,
+                               .cta = t->cta,
+                               .warp = s->warp,
+                               .insn = s->insn,
+                               .lanes = (uint32_t)1 << s->lane,
+                               .good = s->before,
+                               .bad = s->after,
+                               .reg = is_register ? (int32_t)s->cell : -1};
 }
 
 static void strike_before(struct tracer *t, struct warp *w, uint32_t insn)
@@ -487,7 +505,8 @@ static void step_alone(struct tracer *t, const struct simt_step *step)
     for (int d = 0, kept = 0; d < i->n_dst; d++)
         if (i->dst[d] >= 0) {
             const struct simt_reg *r = &step->dst[kept++];
-            copy_lanes(row_of(t, t->bad_rows, step->warp, i->dst[d]), r->lanes, r->bits, step->mask);
+            copy_lanes(row_of(t, t->bad_rows, step->warp, i->dst[d]), r->lanes, r->bits,
+                       step->mask);
         }
     if (writes_memory(i))
         compare_words(t, t->now.w, t->now.touches, t->now.n_touches);
@@ -526,7 +545,8 @@ static bool faulty_step(void *ctx, const struct simt_step *step)
     bool strike = strike_after(t, step), was = t->n_differs || n_words(t);
     struct follower *f = &t->followers[step->warp];
     const struct stream *s = &t->streams[step->warp];
-    bool same = f->next < s->n && s->v[f->next].insn == step->insn && s->v[f->next].mask == step->mask;
+    bool same =
+        f->next < s->n && s->v[f->next].insn == step->insn && s->v[f->next].mask == step->mask;
     if (!f->away && !same) {
         f->away = true;
         t->ever = t->read = t->spread = true;
@@ -602,7 +622,8 @@ bool trace_cta(struct tracer *t, const struct fault *f, struct experiment_result
     struct simt_run_options options = {.cta_limit = &t->limits[t->position], .hook = &hook};
     struct simt_result r;
     prepare(t, f);
-    const uint8_t *bytes = log->before; /* the good memory goes back, and then along with the faulty run */
+    const uint8_t *bytes =
+        log->before; /* the good memory goes back, and then along with the faulty run */
     for (size_t i = 0; i < log->n_writes; bytes += log->writes[i++].n)
         memcpy(simt_mem_data(t->good) + log->writes[i].at, bytes, log->writes[i].n);
     simt_run(t->simt, t->bad, &t->program->launches[t->launch], t->cta, 1, &options, &r);

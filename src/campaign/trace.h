@@ -77,13 +77,13 @@ struct tracer {
     uint32_t *differs;             /* lanes, likewise */
     uint64_t n_differs;            /* lanes of registers */
     size_t rows_room;
-    uint8_t *shared;               /* the fault-free one's */
+    uint8_t *shared; /* the fault-free one's */
     size_t shared_room;
     struct word_set shared_words, global_words; /* that differ */
-    int32_t special; /* index register that differs, or -1 */
+    int32_t special;                            /* index register that differs, or -1 */
     uint32_t special_lanes;
     int32_t special_warp; /* -1: all */
-    struct { /* the instruction that has started */
+    struct {              /* the instruction that has started */
         struct warp *w;
         uint32_t insn, active, n_touches;
         bool reads; /* something that differs */

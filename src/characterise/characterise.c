@@ -46,7 +46,8 @@ static inline uint32_t differing(const float *golden, const float *faulty)
     for (int i = 0; i < 4; i++)
         same[i] = _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)(const void *)(golden + 4 * i)),
                                   _mm_loadu_si128((const __m128i *)(const void *)(faulty + 4 * i)));
-    const __m128i halves = _mm_packs_epi16(_mm_packs_epi32(same[0], same[1]), _mm_packs_epi32(same[2], same[3]));
+    const __m128i halves =
+        _mm_packs_epi16(_mm_packs_epi32(same[0], same[1]), _mm_packs_epi32(same[2], same[3]));
     return (uint32_t)_mm_movemask_epi8(halves) ^ 0xffff;
 #else
     uint32_t mask = 0;
@@ -140,8 +141,7 @@ static enum value_class class_of(const struct difference *d, struct value_range 
         return VALUE_ZERO;
     if (one_bit(d))
         return VALUE_FLIP;
-    return d->faulty >= golden.min && d->faulty <= golden.max ? VALUE_IN_RANGE
-                                                              : VALUE_OUT_OF_RANGE;
+    return d->faulty >= golden.min && d->faulty <= golden.max ? VALUE_IN_RANGE : VALUE_OUT_OF_RANGE;
 }
 
 static void add_magnitude(struct magnitudes *m, double difference, double per_scale)
@@ -149,7 +149,8 @@ static void add_magnitude(struct magnitudes *m, double difference, double per_sc
     double x = fabs(difference) * per_scale;
     uint64_t u;
     memcpy(&u, &x, sizeof u);
-    int bin = (int)(u >> 52 & 2047) - 1023 - CHAR_BIN_0; /* x >= 0: the exponent of a subnormal is far
+    int bin =
+        (int)(u >> 52 & 2047) - 1023 - CHAR_BIN_0; /* x >= 0: the exponent of a subnormal is far
                                                           * below the first bin anyway */
     m->bin[bin < 0 ? 0 : bin >= CHAR_BINS ? CHAR_BINS - 1 : bin]++;
     m->positive += difference > 0;
@@ -180,7 +181,8 @@ static double select_kth(double *v, size_t n, size_t k)
         }
         bool lopsided = less - lo < (hi - lo) / 8;
         lo = less + 1;
-        for (size_t i = lo; lopsided && i <= hi; i++) { /* values equal to the pivot: done with too */
+        for (size_t i = lo; lopsided && i <= hi;
+             i++) { /* values equal to the pivot: done with too */
             double x = v[i];
             v[i] = v[lo];
             v[lo] = x;
@@ -243,7 +245,8 @@ static struct cells cells_of_shape(const size_t dim[4], bool compat)
 
 void *char_alloc(struct scratch *s, size_t n, size_t size)
 {
-    size_t bytes = (n * size + 7) / 8 * 8; /* n: of elements or channels of a tensor that is there */
+    size_t bytes =
+        (n * size + 7) / 8 * 8; /* n: of elements or channels of a tensor that is there */
     if (bytes > sizeof s->bytes - s->used)
         return arena_array(&s->rest, n, size);
     void *p = s->bytes + s->used;

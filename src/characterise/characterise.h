@@ -32,9 +32,9 @@ struct value_range {
 struct value_range characterise_range(const float *golden, size_t n);
 
 struct char_options {
-    double epsilon;   /* absolute; a value is corrupted iff |faulty - golden| >= epsilon and the bits
+    double epsilon; /* absolute; a value is corrupted iff |faulty - golden| >= epsilon and the bits
                        * differ, or faulty is not a number; 0: iff the bits differ */
-    bool compat;      /* the CLASSES classifier's exact rules instead; for these only: */
+    bool compat;    /* the CLASSES classifier's exact rules instead; for these only: */
     bool almost_same; /* its option -as: differences below epsilon count as corrupted too */
     bool nhwc;        /* the tensor lay in memory as N, H, W, C: decides which of two domain
                        * classes comes first (indexes here are NCHW all the same) */
@@ -64,21 +64,22 @@ struct magnitudes {
 
 struct characterisation {
     struct char_options options; /* by whose rules, and at which epsilon */
-    size_t corrupted;        /* cardinality at this epsilon; 0: nothing else is set */
-    size_t channels;         /* distinct (n, c) */
+    size_t corrupted;            /* cardinality at this epsilon; 0: nothing else is set */
+    size_t channels;             /* distinct (n, c) */
     enum pattern pattern;
     int n_keys, n_stats;
     struct char_param keys[CHAR_MAX_PARAMS];
     struct char_stat stats[CHAR_MAX_STATS];
     size_t value_count[N_VALUES]; /* of the corrupted elements, by class */
     /* Domain: one class, two classes with their shares, or mixed ("random"). */
-    int n_domain;                   /* 1, 2, or 0 for random */
-    enum value_class domain[2];     /* the more frequent first; compat: the one met first */
-    double share[2][2];             /* percent, lo and hi */
-    double max_abs_error;           /* largest |faulty - golden|, INFINITY if not finite */
-    double median_log2_rel;         /* median of log2(|f - g| / |g|), over g != 0 and finite f; NAN if none */
+    int n_domain;               /* 1, 2, or 0 for random */
+    enum value_class domain[2]; /* the more frequent first; compat: the one met first */
+    double share[2][2];         /* percent, lo and hi */
+    double max_abs_error;       /* largest |faulty - golden|, INFINITY if not finite */
+    double
+        median_log2_rel; /* median of log2(|f - g| / |g|), over g != 0 and finite f; NAN if none */
     struct magnitudes in_range, out_of_range; /* of the values of these classes */
-    uint32_t flipped[32];           /* of the values of class flip: which bit */
+    uint32_t flipped[32];                     /* of the values of class flip: which bit */
 };
 
 /* diffs ascending by index, each index once, below the product of dim. dim: N, C, H, W, with fewer
@@ -94,6 +95,7 @@ enum value_class characterise_value(const struct difference *d, struct value_ran
                                     const struct char_options *o);
 
 /* The pattern alone, of corrupted elements at these n > 0 ascending indexes. */
-enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4], bool compat);
+enum pattern characterise_pattern(const uint32_t *index, size_t n, const size_t dim[4],
+                                  bool compat);
 
 #endif

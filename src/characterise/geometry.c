@@ -8,7 +8,8 @@ const char *geometry_level_word(enum geometry_level l)
     return words[l];
 }
 
-static enum geometry_level level(const struct geometry_axis *x, const struct tiling_axis *t, bool shared)
+static enum geometry_level level(const struct geometry_axis *x, const struct tiling_axis *t,
+                                 bool shared)
 {
     if (shared && x->tiles_there == 1 && (x->distinct == t->size || x->distinct > t->thread))
         return LEVEL_ALL;
@@ -27,7 +28,8 @@ static void along(struct geometry_axis *out, bool *seen, const uint32_t *index, 
     memset(seen, 0, x->size * sizeof *seen);
     for (size_t i = 0; i < n; i++)
         seen[tiling_at(t, axis, index[i])] = true;
-    *out = (struct geometry_axis){.first = SIZE_MAX, .tiles_there = (x->size + x->tile - 1) / x->tile};
+    *out =
+        (struct geometry_axis){.first = SIZE_MAX, .tiles_there = (x->size + x->tile - 1) / x->tile};
     for (size_t i = 0; i < x->size; i++) {
         if (!seen[i])
             continue;

@@ -37,7 +37,8 @@ void characterise_geometry(struct geometry *out, struct arena *a, const uint32_t
 /* The coordinate of a cell on an axis, and of its unit's pixels. */
 static inline size_t tiling_at(const struct tiling *t, int axis, size_t index)
 {
-    const size_t pixel = index % (t->h * t->w), p = pixel / t->w / t->unit_h, q = pixel % t->w / t->unit_w;
+    const size_t pixel = index % (t->h * t->w), p = pixel / t->w / t->unit_h,
+                 q = pixel % t->w / t->unit_w;
     if (axis == 0)
         return index / (t->h * t->w);
     if (t->n_axes == 2)

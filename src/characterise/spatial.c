@@ -158,7 +158,8 @@ static bool is_single_block(struct characterisation *o, const struct cells *x)
 static bool is_alternated_blocks(struct characterisation *o, const struct cells *x)
 {
     enum { BLOCK = 32, ENOUGH = 16 };
-    size_t partial = x->hw % BLOCK ? x->hw / BLOCK : SIZE_MAX; /* the channel's last, shorter block */
+    size_t partial =
+        x->hw % BLOCK ? x->hw / BLOCK : SIZE_MAX; /* the channel's last, shorter block */
     struct skips s = {SIZE_MAX, 0};
     size_t blocks = 0, previous = 0;
     for (size_t i = 0, end; i < x->n; i = end) {
@@ -268,7 +269,8 @@ static bool is_rectangles(struct characterisation *o, const struct cells *x)
 }
 
 /* Positions that occur in every channel: the first and last of them. False: there is none. */
-static bool common_positions(const struct cells *x, struct scratch *s, uint32_t *first, uint32_t *last)
+static bool common_positions(const struct cells *x, struct scratch *s, uint32_t *first,
+                             uint32_t *last)
 {
     size_t n = x->channel[0].n;
     uint32_t *common = char_alloc(s, n, sizeof *common);

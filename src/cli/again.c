@@ -37,7 +37,8 @@ static void numbers(FILE *f, const char *option, const json_t *list)
     size_t i;
     json_t *x;
     json_array_foreach (list, i, x)
-        fprintf(f, "%s%s%" JSON_INTEGER_FORMAT, i ? "," : " ", i ? "" : option, json_integer_value(x));
+        fprintf(f, "%s%s%" JSON_INTEGER_FORMAT, i ? "," : " ", i ? "" : option,
+                json_integer_value(x));
 }
 
 /* A user's kernel: its file, launch and arguments, as they were typed. That it is chosen from several is

@@ -42,7 +42,8 @@ bool check_accept(void *check, const float *output, size_t n)
     char dir[512], path[MAX_FILES][560];
     char *argv[MAX_FILES + 5] = {"sh", "-c", NULL, "sh"};
     size_t files = 0, at = 0;
-    bool good = snprintf(dir, sizeof dir, "%s/sievert-check-XXXXXX", tmp ? tmp : "/tmp") < (int)sizeof dir &&
+    bool good = snprintf(dir, sizeof dir, "%s/sievert-check-XXXXXX", tmp ? tmp : "/tmp") <
+                    (int)sizeof dir &&
                 mkdtemp(dir);
     struct arena a = {0};
     if (!good)

@@ -30,8 +30,8 @@ int classify_find_tree(struct classify_work *out, struct arena *a, const char *r
 struct verdict {
     const struct faulty_set *set;
     const char *file;
-    const char *skipped; /* why it could not be compared, or NULL */
-    const size_t *dim;   /* N, C, H, W */
+    const char *skipped;       /* why it could not be compared, or NULL */
+    const size_t *dim;         /* N, C, H, W */
     struct characterisation c; /* corrupted 0: masked */
     const struct difference *diffs;
     size_t n_diffs;

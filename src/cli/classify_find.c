@@ -44,7 +44,8 @@ static void add_name(struct names *to, struct arena *a, const char *name)
 }
 
 /* Names in a folder, sorted, of folders or of tensors. */
-static int list(struct names *out, struct arena *a, const char *folder, bool folders, struct diag *d)
+static int list(struct names *out, struct arena *a, const char *folder, bool folders,
+                struct diag *d)
 {
     *out = (struct names){0};
     DIR *dir = opendir(folder);
@@ -127,9 +128,10 @@ static bool add_experiments(json_t *to, const char *folder)
     const char *type;
     json_t *v, *o = json_load_file(arena_printf(&a, "%s/injection-counts.json", folder), 0, NULL);
     bool found = json_is_object(o);
-    json_object_foreach(o, type, v)
-        json_object_set_new(to, type, json_integer(json_integer_value(json_object_get(to, type)) +
-                                                   json_integer_value(v)));
+    json_object_foreach (o, type, v)
+        json_object_set_new(
+            to, type,
+            json_integer(json_integer_value(json_object_get(to, type)) + json_integer_value(v)));
     json_decref(o);
     arena_fini(&a);
     return found;
@@ -181,8 +183,13 @@ int classify_find_tree(struct classify_work *out, struct arena *a, const char *r
         struct batch *b = &batches[n];
         if (names.name[i][0] == '_')
             continue;
-        *b = (struct batch){names.name[i], arena_printf(a, "%s/%s/%s", root, names.name[i], golden),
-                            arena_printf(a, "%s/%s/%s", root, names.name[i], faulty), i, 0, 0, 0};
+        *b = (struct batch){names.name[i],
+                            arena_printf(a, "%s/%s/%s", root, names.name[i], golden),
+                            arena_printf(a, "%s/%s/%s", root, names.name[i], faulty),
+                            i,
+                            0,
+                            0,
+                            0};
         struct stat st;
         if (stat(b->golden, &st) != 0 || !is_folder(b->faulty)) {
             fprintf(stderr, "sievert: batch %s skipped: no %s\n", b->name,

@@ -11,8 +11,9 @@ json_t *classify_keys_json(const struct characterisation *c)
     json_t *o = json_object();
     for (int i = 0; i < c->n_keys; i++) {
         const struct char_param *k = &c->keys[i];
-        json_object_set_new(o, k->name, k->is_range ? json_pack("[f, f]", k->value[0], k->value[1])
-                                                    : json_integer((json_int_t)k->value[0]));
+        json_object_set_new(o, k->name,
+                            k->is_range ? json_pack("[f, f]", k->value[0], k->value[1])
+                                        : json_integer((json_int_t)k->value[0]));
     }
     return o;
 }
@@ -51,8 +52,8 @@ json_t *classify_domain_json(const struct characterisation *c)
 
 void global_report_init(struct global_report *r)
 {
-    *r = (struct global_report){json_object(), json_object(), json_object(), json_object(),
-                                json_object(), 0};
+    *r = (struct global_report){json_object(), json_object(), json_object(),
+                                json_object(), json_object(), 0};
 }
 
 void global_report_fini(struct global_report *r)
@@ -77,7 +78,8 @@ void global_report_add(struct global_report *r, const struct verdict *v)
 {
     char shape[96], cardinality[24], class[64];
     const char *word = vocab_word(&vocab_patterns, (int)v->c.pattern);
-    snprintf(shape, sizeof shape, "(%zu, %zu, %zu, %zu)", v->dim[0], v->dim[1], v->dim[2], v->dim[3]);
+    snprintf(shape, sizeof shape, "(%zu, %zu, %zu, %zu)", v->dim[0], v->dim[1], v->dim[2],
+             v->dim[3]);
     snprintf(cardinality, sizeof cardinality, "%zu", v->c.corrupted);
     snprintf(class, sizeof class, "%s", word);
     for (char *p = class; *p; p++)
@@ -112,7 +114,7 @@ static json_t *sorted(json_t *o)
     json_t *v, *out = json_object();
     size_t n = 0;
     struct counted *c = arena_array(&a, json_object_size(o), sizeof *c);
-    json_object_foreach(o, key, v) {
+    json_object_foreach (o, key, v) {
         c[n] = (struct counted){key, json_integer_value(v), n};
         n++;
     }
@@ -129,14 +131,15 @@ json_t *global_report_json(const struct global_report *r, const json_t *experime
     const char *key;
     json_t *v, *classes = json_object();
     json_int_t total = 0;
-    json_object_foreach((json_t *)experiments, key, v)
+    json_object_foreach ((json_t *)experiments, key, v)
         total += json_integer_value(v);
-    json_object_foreach(r->class_cardinalities, key, v)
+    json_object_foreach (r->class_cardinalities, key, v)
         json_object_set_new(classes, key, sorted(v));
     return json_pack("{s:o, s:o, s:O, s:O, s:I, s:o, s:o, s:o}", "total_experiments",
                      experiments ? json_integer(total) : json_null(), "experiment_by_types",
-                     experiments ? json_deep_copy(experiments) : json_null(), "tensors_by_sub_batch",
-                     r->by_sub_batch, "tensors_by_shape", r->by_shape, "classified_tensors",
-                     (json_int_t)r->classified, "spatial_classes", sorted(r->patterns),
-                     "cardinalities", sorted(r->cardinalities), "class_cardinalites", classes);
+                     experiments ? json_deep_copy(experiments) : json_null(),
+                     "tensors_by_sub_batch", r->by_sub_batch, "tensors_by_shape", r->by_shape,
+                     "classified_tensors", (json_int_t)r->classified, "spatial_classes",
+                     sorted(r->patterns), "cardinalities", sorted(r->cardinalities),
+                     "class_cardinalites", classes);
 }

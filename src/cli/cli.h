@@ -18,9 +18,9 @@ enum option_kind {
     OPT_STRING,
     OPT_INT,
     OPT_U64,
-    OPT_COUNT,  /* uint64_t: how many, 1 to 10^15, so that sums of them are exact everywhere */
+    OPT_COUNT, /* uint64_t: how many, 1 to 10^15, so that sums of them are exact everywhere */
     OPT_DOUBLE,
-    OPT_SHARE,  /* double: more than 0, less than 1; "1%" too */
+    OPT_SHARE, /* double: more than 0, less than 1; "1%" too */
     OPT_DOUBLES,
 };
 
@@ -32,21 +32,24 @@ struct doubles {
 
 /* One option; its value goes to the field at offset of the command's argument struct. */
 struct cli_option {
-    const char *name;  /* "impl": given as --impl */
-    char letter;       /* 'n': also given as -n; 0: none */
+    const char *name; /* "impl": given as --impl */
+    char letter;      /* 'n': also given as -n; 0: none */
     enum option_kind kind;
-    const char *arg;   /* what --help calls the value */
+    const char *arg; /* what --help calls the value */
     const char *help;
     size_t offset;
 };
-#define CLI_OPTION_END {0}
+#define CLI_OPTION_END                                                                             \
+    {                                                                                              \
+        0                                                                                          \
+    }
 
 struct cli_command {
-    const char *name;      /* "conv run" */
-    const char *summary;   /* one line */
-    const char *operands;  /* "STORE NUMBER" or "" */
+    const char *name;               /* "conv run" */
+    const char *summary;            /* one line */
+    const char *operands;           /* "STORE NUMBER" or "" */
     int min_operands, max_operands; /* max -1: any number */
-    const char *examples;  /* whole lines, shown first by --help */
+    const char *examples;           /* whole lines, shown first by --help */
     const struct cli_option *options;
     size_t args_bytes;
     void (*defaults)(void *args); /* may be NULL: all zero */

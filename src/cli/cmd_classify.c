@@ -13,7 +13,8 @@
 #include "study/study.h"
 
 struct classify_args {
-    const char *golden, *faulty, *layout, *compat, *tsv, *model, *report, *pictures, *impl, *shape, *tile;
+    const char *golden, *faulty, *layout, *compat, *tsv, *model, *report, *pictures, *impl, *shape,
+        *tile;
     double epsilon;
     bool almost_same;
 };
@@ -31,35 +32,46 @@ const struct cli_command cmd_classify = {
     .operands = "GOLDEN.npy FAULTY... | ROOT --golden PATH --faulty PATH",
     .min_operands = 1,
     .max_operands = -1,
-    .examples = "  sievert classify golden.npy errors/ --tsv labels.tsv\n"
-                "  sievert classify ROOT --golden test/golden.npy --faulty test --model conv_gemm.json\n",
-    .options = (const struct cli_option[]){
-        {"golden", 0, OPT_STRING, "PATH", "golden tensor in each batch of ROOT (test/golden.npy)",
-         offsetof(struct classify_args, golden)},
-        {"faulty", 0, OPT_STRING, "PATH", "folder in each batch that holds the sub-batches (test)",
-         offsetof(struct classify_args, faulty)},
-        {"eps", 0, OPT_DOUBLE, "E", "absolute differences below E do not count (1e-3; 0: bit for bit)",
-         offsetof(struct classify_args, epsilon)},
-        {"layout", 0, OPT_STRING, "L", "nchw (default) or nhwc", offsetof(struct classify_args, layout)},
-        {"compat", 0, OPT_STRING, "classes", "label as the CLASSES classifier does, quirks included",
-         offsetof(struct classify_args, compat)},
-        {"almost-same", 0, OPT_FLAG, NULL, "with --compat: its option -as",
-         offsetof(struct classify_args, almost_same)},
-        {"tsv", 0, OPT_STRING, "FILE", "one line for each tensor", offsetof(struct classify_args, tsv)},
-        {"model", 0, OPT_STRING, "FILE", "the error model (CLASSES JSON)",
-         offsetof(struct classify_args, model)},
-        {"report", 0, OPT_STRING, "FILE", "the CLASSES classifier's global_report.json",
-         offsetof(struct classify_args, report)},
-        {"pictures", 0, OPT_STRING, "FOLDER", "a PNG of the first three tensors of each pattern",
-         offsetof(struct classify_args, pictures)},
-        {"impl", 0, OPT_STRING, "NAME", "what computed them (see conv list): with --json, where each error "
-         "lies in its tiles; with --model, errors that carry over to other shapes",
-         offsetof(struct classify_args, impl)},
-        {"shape", 0, OPT_STRING, "SHAPE", "with --impl: the convolution, as for conv run",
-         offsetof(struct classify_args, shape)},
-        {"tile", 0, OPT_STRING, "NAME", "with --impl: its tile, if not the one a library would choose",
-         offsetof(struct classify_args, tile)},
-        CLI_OPTION_END},
+    .examples =
+        "  sievert classify golden.npy errors/ --tsv labels.tsv\n"
+        "  sievert classify ROOT --golden test/golden.npy --faulty test --model conv_gemm.json\n",
+    .options =
+        (const struct cli_option[]){
+            {"golden", 0, OPT_STRING, "PATH",
+             "golden tensor in each batch of ROOT (test/golden.npy)",
+             offsetof(struct classify_args, golden)},
+            {"faulty", 0, OPT_STRING, "PATH",
+             "folder in each batch that holds the sub-batches (test)",
+             offsetof(struct classify_args, faulty)},
+            {"eps", 0, OPT_DOUBLE, "E",
+             "absolute differences below E do not count (1e-3; 0: bit for bit)",
+             offsetof(struct classify_args, epsilon)},
+            {"layout", 0, OPT_STRING, "L", "nchw (default) or nhwc",
+             offsetof(struct classify_args, layout)},
+            {"compat", 0, OPT_STRING, "classes",
+             "label as the CLASSES classifier does, quirks included",
+             offsetof(struct classify_args, compat)},
+            {"almost-same", 0, OPT_FLAG, NULL, "with --compat: its option -as",
+             offsetof(struct classify_args, almost_same)},
+            {"tsv", 0, OPT_STRING, "FILE", "one line for each tensor",
+             offsetof(struct classify_args, tsv)},
+            {"model", 0, OPT_STRING, "FILE", "the error model (CLASSES JSON)",
+             offsetof(struct classify_args, model)},
+            {"report", 0, OPT_STRING, "FILE", "the CLASSES classifier's global_report.json",
+             offsetof(struct classify_args, report)},
+            {"pictures", 0, OPT_STRING, "FOLDER",
+             "a PNG of the first three tensors of each pattern",
+             offsetof(struct classify_args, pictures)},
+            {"impl", 0, OPT_STRING, "NAME",
+             "what computed them (see conv list): with --json, where each error "
+             "lies in its tiles; with --model, errors that carry over to other shapes",
+             offsetof(struct classify_args, impl)},
+            {"shape", 0, OPT_STRING, "SHAPE", "with --impl: the convolution, as for conv run",
+             offsetof(struct classify_args, shape)},
+            {"tile", 0, OPT_STRING, "NAME",
+             "with --impl: its tile, if not the one a library would choose",
+             offsetof(struct classify_args, tile)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct classify_args),
     .defaults = defaults,
 };
@@ -121,7 +133,8 @@ static int load_golden(struct golden *g, struct arena *a, const char *path, cons
     if (g->t.rank != 4 || n == 0 || n > UINT32_MAX)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                          "%d dimensions, %zu values: a golden tensor has 4, none of size 0, and at "
-                         "most 2^32 values", g->t.rank, n);
+                         "most 2^32 values",
+                         g->t.rank, n);
     set_dim(g->dim, &g->t, s->nhwc);
     g->range = s->options.compat ? plain_range(g->t.data, n) : characterise_range(g->t.data, n);
     bool finite = isfinite(g->range.min) && isfinite(g->range.max);
@@ -214,9 +227,9 @@ static void picture(struct session *s, const struct verdict *v, const struct gol
     struct diag d = {0};
     if (!s->pictures || s->n_pictures[v->c.pattern] == EACH)
         return;
-    const char *path = arena_printf(&s->scratch, "%s/%s-%d.png", s->pictures,
-                                    vocab_word(&vocab_patterns, (int)v->c.pattern),
-                                    ++s->n_pictures[v->c.pattern]);
+    const char *path =
+        arena_printf(&s->scratch, "%s/%s-%d.png", s->pictures,
+                     vocab_word(&vocab_patterns, (int)v->c.pattern), ++s->n_pictures[v->c.pattern]);
     struct store_diff *diffs = arena_array(&s->scratch, v->n_diffs, sizeof *diffs);
     for (size_t i = 0; i < v->n_diffs; i++) {
         diffs[i].index = v->diffs[i].index;
@@ -300,7 +313,8 @@ static void classify_set(struct session *s, const struct faulty_set *set)
         if (rc == OK)
             classify_file(s, set, &g, set->files[i]);
         else
-            record(s, &(struct verdict){.set = set, .file = set->files[i],
+            record(s, &(struct verdict){.set = set,
+                                        .file = set->files[i],
                                         .skipped = "its golden tensor could not be read"});
     }
     arena_fini(&a);
@@ -318,15 +332,17 @@ static json_t *summary_json(struct session *s)
         struct interval ci = stats_wilson((double)s->patterns[p], n, 0.95);
         json_object_set_new(patterns, vocab_word(&vocab_patterns, p),
                             json_pack("{s:I, s:f, s:[f, f]}", "tensors", (json_int_t)s->patterns[p],
-                                      "share", (double)s->patterns[p] / n, "interval", ci.lo, ci.hi));
+                                      "share", (double)s->patterns[p] / n, "interval", ci.lo,
+                                      ci.hi));
     }
     for (int v = 0; v < N_VALUES; v++)
         if (s->values[v])
             json_object_set_new(values, vocab_word(&vocab_values, v),
                                 json_integer((json_int_t)s->values[v]));
-    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:O}", "classified", (json_int_t)s->report.classified,
-                     "masked", (json_int_t)s->masked, "skipped", (json_int_t)s->skipped, "patterns",
-                     patterns, "values", values, "tensors", s->labels);
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:O}", "classified",
+                     (json_int_t)s->report.classified, "masked", (json_int_t)s->masked, "skipped",
+                     (json_int_t)s->skipped, "patterns", patterns, "values", values, "tensors",
+                     s->labels);
 }
 
 static void print_summary(struct session *s)
@@ -338,7 +354,8 @@ static void print_summary(struct session *s)
            (unsigned long long)s->skipped);
     if (n == 0)
         return;
-    table_init(&t, &s->cli->arena, 4, (const char *const[]){"pattern", "tensors", "share", "95 % interval"});
+    table_init(&t, &s->cli->arena, 4,
+               (const char *const[]){"pattern", "tensors", "share", "95 % interval"});
     for (int p = 0; p < N_PATTERNS; p++) {
         if (!s->patterns[p])
             continue;
@@ -372,14 +389,18 @@ static int check_options(const struct classify_args *o, struct session *s, struc
     if (!s->nhwc && strcmp(o->layout, "nchw") != 0)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--layout %s: nchw or nhwc", o->layout);
     if (o->compat && strcmp(o->compat, "classes") != 0)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--compat %s: only 'classes' is known", o->compat);
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--compat %s: only 'classes' is known",
+                         o->compat);
     if (!(o->epsilon >= 0))
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--eps: %g is not 0 or more", o->epsilon);
     if (o->almost_same && !o->compat)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "--almost-same is the CLASSES classifier's: add --compat classes, or use --eps 0");
-    s->options = (struct char_options){.epsilon = o->epsilon, .compat = o->compat != NULL,
-                                       .almost_same = o->almost_same, .nhwc = s->nhwc};
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "--almost-same is the CLASSES classifier's: add --compat classes, or use --eps 0");
+    s->options = (struct char_options){.epsilon = o->epsilon,
+                                       .compat = o->compat != NULL,
+                                       .almost_same = o->almost_same,
+                                       .nhwc = s->nhwc};
     return OK;
 }
 
@@ -389,10 +410,14 @@ static int set_implementation(struct session *s, const struct classify_args *o, 
     if (!o->impl && !o->shape && !o->tile)
         return OK;
     if (!o->impl || !o->shape)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--impl, --shape and --tile belong together: give the first two");
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--impl, --shape and --tile belong together: give the first two");
     int rc = study_tiling(&s->tiling, o->impl, o->shape, o->tile, d);
-    s->origin = (struct model_origin){.impl = o->impl, .shape = o->shape, .tile = o->tile ? o->tile : "",
-                                      .fault = "", .tiling = s->tiling};
+    s->origin = (struct model_origin){.impl = o->impl,
+                                      .shape = o->shape,
+                                      .tile = o->tile ? o->tile : "",
+                                      .fault = "",
+                                      .tiling = s->tiling};
     return rc;
 }
 
@@ -403,19 +428,22 @@ static int find_work(struct classify_work *w, struct cli *cli, const struct clas
         if (cli->n_operands != 1)
             return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
                              "with --golden and --faulty give one folder of batches");
-        rc = classify_find_tree(w, &cli->arena, cli->operands[0], o->golden ? o->golden : "test/golden.npy",
+        rc = classify_find_tree(w, &cli->arena, cli->operands[0],
+                                o->golden ? o->golden : "test/golden.npy",
                                 o->faulty ? o->faulty : "test", &cli->diag);
     } else {
         rc = classify_find_plain(w, &cli->arena, cli->operands, cli->n_operands, &cli->diag);
     }
     if (rc == OK && w->n_files == 0)
-        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
-                       "no faulty tensors (.npy): give them after the golden tensor, or a folder of "
-                       "batches with --golden and --faulty");
+        rc =
+            diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                      "no faulty tensors (.npy): give them after the golden tensor, or a folder of "
+                      "batches with --golden and --faulty");
     return rc;
 }
 
-static int write_outputs(struct session *s, const struct classify_args *o, const json_t *experiments)
+static int write_outputs(struct session *s, const struct classify_args *o,
+                         const json_t *experiments)
 {
     struct cli *cli = s->cli;
     int rc = OK;
@@ -460,8 +488,10 @@ int run_classify(struct cli *cli, void *args)
     size_t tsv_bytes = 0;
     s.tsv = o->tsv ? open_memstream(&tsv, &tsv_bytes) : NULL;
     if (s.tsv)
-        fputs("file\tbatch\tsub_batch\tspatial_class\tspatial_keys\tspatial_stats\tvalue_class_counts\t"
-              "domain_class\tcorrupted_values\tcorrupted_channels\n", s.tsv);
+        fputs("file\tbatch\tsub_batch\tspatial_class\tspatial_keys\tspatial_stats\tvalue_class_"
+              "counts\t"
+              "domain_class\tcorrupted_values\tcorrupted_channels\n",
+              s.tsv);
     s.labels = cli->json ? json_array() : NULL;
     s.builder = model_builder_new();
     global_report_init(&s.report);
@@ -471,8 +501,8 @@ int run_classify(struct cli *cli, void *args)
     if (cli_stop)
         rc = diag_fail(&cli->diag, ERR_INTERRUPTED, DIAG_NOWHERE, "interrupted");
     if (rc == OK && s.skipped == w.n_files)
-        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "none of the %zu tensors could be compared",
-                       w.n_files);
+        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                       "none of the %zu tensors could be compared", w.n_files);
     if (s.tsv && (ferror(s.tsv) | fclose(s.tsv)))
         rc = diag_fail(&cli->diag, ERR_NOMEM, DIAG_NOWHERE, "no memory for the lines of --tsv");
     if (rc == OK && o->tsv)

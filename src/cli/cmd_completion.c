@@ -58,8 +58,8 @@ static void print_second_words(const struct cli_command *const *c, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const char *space = strchr(c[i]->name, ' ');
-        if (!space || (i > 0 && strncmp(c[i - 1]->name, c[i]->name,
-                                        (size_t)(space - c[i]->name) + 1) == 0))
+        if (!space ||
+            (i > 0 && strncmp(c[i - 1]->name, c[i]->name, (size_t)(space - c[i]->name) + 1) == 0))
             continue;
         int len = (int)(space - c[i]->name);
         printf("    %.*s)", len, c[i]->name);
@@ -188,7 +188,8 @@ static void zsh(const struct cli_command *const *c, size_t n)
     }
     puts("  esac\n"
          "}\n"
-         "if [ \"$funcstack[1]\" = _sievert ]; then _sievert \"$@\"; else compdef _sievert sievert; fi");
+         "if [ \"$funcstack[1]\" = _sievert ]; then _sievert \"$@\"; else compdef _sievert "
+         "sievert; fi");
 }
 
 int run_completion(struct cli *cli, void *args)

@@ -18,12 +18,13 @@ const struct cli_command cmd_conv_list = {
     .name = "conv list",
     .summary = "implementations, what each supports, cuDNN's name for it",
     .operands = "",
-    .examples = "  sievert conv list\n"
-                "  sievert conv list --shape 1x64x56x56:64x3x3:p1   which of them can do this one\n",
-    .options = (const struct cli_option[]){
-        {"shape", 0, OPT_STRING, "SHAPE", "say for each whether it supports this problem",
-         offsetof(struct list_args, shape)},
-        CLI_OPTION_END},
+    .examples =
+        "  sievert conv list\n"
+        "  sievert conv list --shape 1x64x56x56:64x3x3:p1   which of them can do this one\n",
+    .options = (const struct cli_option[]){{"shape", 0, OPT_STRING, "SHAPE",
+                                            "say for each whether it supports this problem",
+                                            offsetof(struct list_args, shape)},
+                                           CLI_OPTION_END},
     .args_bytes = sizeof(struct list_args),
 };
 
@@ -38,9 +39,10 @@ static json_t *layouts(const struct conv_impl *impl)
 
 static json_t *list_row(struct arena *a, const struct conv_impl *impl, const struct conv_problem *p)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", impl->name, "vendor",
-                            impl->vendor, "summary", impl->summary, "limits",
-                            conv_limits_text(a, impl), "layouts", layouts(impl), "tiles", impl->tiles);
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", impl->name, "vendor", impl->vendor,
+                  "summary", impl->summary, "limits", conv_limits_text(a, impl), "layouts",
+                  layouts(impl), "tiles", impl->tiles);
     if (p) {
         struct diag why = {0};
         bool ok = conv_supports(impl, p, &why) == OK;
@@ -90,12 +92,12 @@ int run_conv_list(struct cli *cli, void *args)
         table_init(&t, &cli->arena, 4,
                    (const char *const[]){"implementation", "cuDNN", "can", "why not"});
     else
-        table_init(&t, &cli->arena, 5,
-                   (const char *const[]){"implementation", "cuDNN", "layouts", "limits", "what it does"});
+        table_init(
+            &t, &cli->arena, 5,
+            (const char *const[]){"implementation", "cuDNN", "layouts", "limits", "what it does"});
     size_t index;
     json_t *row;
-    json_array_foreach(rows, index, row)
-    {
+    json_array_foreach (rows, index, row) {
         const struct conv_impl *impl = &impls[index];
         table_cell(&t, "%s", impl->name);
         table_cell(&t, "%s", impl->vendor);
@@ -128,11 +130,11 @@ const struct cli_command cmd_conv_run = {
     .operands = "",
     .examples = "  sievert conv run --impl implicit-gemm --shape 1x16x32x32:32x3x3:p1\n"
                 "  sievert conv run --impl direct --onnx examples/lenet5.onnx --layer 0 -o y.npy\n",
-    .options = (const struct cli_option[]){
-        PROBLEM_OPTIONS(struct run_args, problem),
-        {"output", 'o', OPT_STRING, "FILE.npy", "write the output tensor",
-         offsetof(struct run_args, output)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){PROBLEM_OPTIONS(struct run_args, problem),
+                                    {"output", 'o', OPT_STRING, "FILE.npy",
+                                     "write the output tensor", offsetof(struct run_args, output)},
+                                    CLI_OPTION_END},
     .args_bytes = sizeof(struct run_args),
     .defaults = problem_defaults,
 };
@@ -152,7 +154,8 @@ static json_t *cost_row(const struct conv_cost *c)
 {
     json_t *groups = json_object();
     for (int g = 0; g < N_GROUPS; g++)
-        json_object_set_new(groups, vocab_word(&vocab_groups, g), json_integer((json_int_t)c->group[g]));
+        json_object_set_new(groups, vocab_word(&vocab_groups, g),
+                            json_integer((json_int_t)c->group[g]));
     return json_pack("{s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "warp_instructions",
                      (json_int_t)c->counts.warp_insns, "thread_instructions",
                      (json_int_t)c->counts.thread_insns, "thread_instructions_by_group", groups,
@@ -162,12 +165,13 @@ static json_t *cost_row(const struct conv_cost *c)
                      (json_int_t)c->shared_store_bytes);
 }
 
-static json_t *launch_row(const struct simt_launch *l, const char *ptx, const struct conv_cost *cost)
+static json_t *launch_row(const struct simt_launch *l, const char *ptx,
+                          const struct conv_cost *cost)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:[iii], s:[iii]}", "kernel", ptx_kernel_name(l->kernel),
-                            "ptx", ptx, "label", l->label ? l->label : "", "grid", (int)l->grid[0],
-                            (int)l->grid[1], (int)l->grid[2], "block", (int)l->block[0],
-                            (int)l->block[1], (int)l->block[2]);
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:[iii], s:[iii]}", "kernel", ptx_kernel_name(l->kernel), "ptx",
+                  ptx, "label", l->label ? l->label : "", "grid", (int)l->grid[0], (int)l->grid[1],
+                  (int)l->grid[2], "block", (int)l->block[0], (int)l->block[1], (int)l->block[2]);
     json_t *figures = cost_row(cost);
     json_object_update(row, figures);
     json_decref(figures);
@@ -188,16 +192,15 @@ static void add_cost(struct conv_cost *sum, const struct conv_cost *c)
 
 static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc)
 {
-    printf("%s %s%s%s  %s\n\n", p->impl->name, *p->tile ? "tile " : "", p->tile, *p->tile ? " " : "",
-           json_string_value(json_object_get(doc, "shape")));
+    printf("%s %s%s%s  %s\n\n", p->impl->name, *p->tile ? "tile " : "", p->tile,
+           *p->tile ? " " : "", json_string_value(json_object_get(doc, "shape")));
     struct table t;
     table_init(&t, &cli->arena, 6,
                (const char *const[]){"launch", "grid", "block", "warp instructions",
                                      "thread instructions", "of them fp32"});
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(doc, "launches"), i, row)
-    {
+    json_array_foreach (json_object_get(doc, "launches"), i, row) {
         const struct simt_launch *l = &p->sim.launches[i];
         table_cell(&t, "%s", l->label && *l->label ? l->label : ptx_kernel_name(l->kernel));
         table_cell(&t, "%u x %u x %u", l->grid[0], l->grid[1], l->grid[2]);
@@ -233,7 +236,8 @@ static int simulate(struct cli *cli, struct conv_program *p, const struct proble
     if (rc == OK)
         rc = conv_reference(&p->problem, in->input, in->filter, reference, &cli->diag);
     if (rc == OK && output) {
-        const struct tensor t = {.rank = 4, .data = out,
+        const struct tensor t = {.rank = 4,
+                                 .data = out,
                                  .dim = {(size_t)p->problem.n, (size_t)p->problem.k,
                                          (size_t)conv_out_h(&p->problem),
                                          (size_t)conv_out_w(&p->problem)}};

@@ -255,8 +255,8 @@ static int write_json(struct output *o, struct store *s)
     return rc;
 }
 
-static void report_written(const struct cli *cli, const char *place, const char *path, const char *what,
-                           uint64_t n)
+static void report_written(const struct cli *cli, const char *place, const char *path,
+                           const char *what, uint64_t n)
 {
     if (cli->json)
         cli_print_json(json_pack("{s:s, s:I}", place, path, what, (json_int_t)n));

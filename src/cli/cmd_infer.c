@@ -21,19 +21,22 @@ const struct cli_command cmd_infer = {
     .operands = "",
     .examples = "  sievert infer --onnx examples/lenet5.onnx --data fashion-mnist   its accuracy\n"
                 "  sievert infer --onnx net.onnx --input x.npy -o y.npy\n",
-    .options = (const struct cli_option[]){
-        {"onnx", 0, OPT_STRING, "NET.onnx", "the network", offsetof(struct infer_args, onnx)},
-        {"input", 0, OPT_STRING, "X.npy", "its input (.npy, or ONNX's .pb)", offsetof(struct infer_args, input)},
-        {"output", 'o', OPT_STRING, "Y.npy", "where its output goes",
-         offsetof(struct infer_args, output)},
-        {"expect", 0, OPT_STRING, "Y.npy", "fail unless the output is this, within --tolerance",
-         offsetof(struct infer_args, expect)},
-        {"tolerance", 0, OPT_DOUBLE, "E", "absolute plus relative (1e-4)",
-         offsetof(struct infer_args, tolerance)},
-        {"data", 0, OPT_STRING, "SET", "instead of --input: a data set, for the accuracy",
-         offsetof(struct infer_args, data)},
-        {"images", 0, OPT_COUNT, "N", "the first N images only", offsetof(struct infer_args, images)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"onnx", 0, OPT_STRING, "NET.onnx", "the network", offsetof(struct infer_args, onnx)},
+            {"input", 0, OPT_STRING, "X.npy", "its input (.npy, or ONNX's .pb)",
+             offsetof(struct infer_args, input)},
+            {"output", 'o', OPT_STRING, "Y.npy", "where its output goes",
+             offsetof(struct infer_args, output)},
+            {"expect", 0, OPT_STRING, "Y.npy", "fail unless the output is this, within --tolerance",
+             offsetof(struct infer_args, expect)},
+            {"tolerance", 0, OPT_DOUBLE, "E", "absolute plus relative (1e-4)",
+             offsetof(struct infer_args, tolerance)},
+            {"data", 0, OPT_STRING, "SET", "instead of --input: a data set, for the accuracy",
+             offsetof(struct infer_args, data)},
+            {"images", 0, OPT_COUNT, "N", "the first N images only",
+             offsetof(struct infer_args, images)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct infer_args),
     .defaults = defaults,
 };
@@ -59,7 +62,8 @@ static int compare(const char *path, const struct tensor *y, double tolerance, s
                          tensor_elems(&want), tensor_elems(y));
     for (size_t i = 0; i < tensor_elems(y); i++) {
         double a1 = (double)y->data[i], b = (double)want.data[i];
-        if (!(fabs(a1 - b) <= tolerance + tolerance * fabs(b)) && !(isnan(a1) && isnan(b)) && a1 != b)
+        if (!(fabs(a1 - b) <= tolerance + tolerance * fabs(b)) && !(isnan(a1) && isnan(b)) &&
+            a1 != b)
             return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                              "value %zu: expected %.9g, the network gave %.9g", i, b, a1);
     }
@@ -92,8 +96,8 @@ static int infer_tensor(struct cli *cli, struct infer_args *o)
     if (rc == OK) {
         json_t *doc = json_array();
         for (size_t i = 0; i < tensor_elems(&y); i++)
-            json_array_append_new(doc, isfinite(y.data[i]) ? json_real((double)y.data[i])
-                                                           : json_null());
+            json_array_append_new(doc,
+                                  isfinite(y.data[i]) ? json_real((double)y.data[i]) : json_null());
         if (cli->json)
             cli_print_json(json_incref(doc));
         else if (!o->output && !o->expect)

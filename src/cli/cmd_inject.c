@@ -47,78 +47,93 @@ const struct cli_command cmd_inject = {
     .summary = "a campaign: upset a convolution or any kernel many times, store what comes out",
     .operands = "[FILE.ptx ARGUMENT...]",
     .max_operands = -1,
-    .examples =
-        "  sievert inject --impl implicit-gemm --shape 1x6x14x14:16x5x5 -n 2000 -o run.db\n"
-        "  sievert inject --impl direct --onnx examples/lenet5.onnx --layer 1 --margin 1% -o run.db\n"
-        "  sievert inject saxpy.ptx --grid 8 --block 128 i32:1000 f32:2.5 x.npy y.npy=out.npy -o run.db\n"
-        "  sievert inject --impl direct --shape 1x6x14x14:16x5x5 --exhaustive\n"
-        "  sievert inject --list                  what can be struck, and how\n"
-        "\n" USER_ARGUMENTS
-        "  =OUT.npy marks the outputs that are compared (nothing is written); without any, all buffers are.\n",
-    .options = (const struct cli_option[]){
-        PROBLEM_OPTIONS(struct inject_args, problem),
-        {"fault", 0, OPT_STRING, "WHERE:FLIP:SCOPE", "default gp:single-bit:thread",
-         offsetof(struct inject_args, fault)},
-        {"kernel", 0, OPT_STRING, "NAME", "strike only launches of this kernel; with FILE.ptx: run this one",
-         offsetof(struct inject_args, kernel.kernel)},
-        {"grid", 0, OPT_DOUBLES, "X,Y,Z", "with FILE.ptx: thread blocks [1]",
-         offsetof(struct inject_args, kernel.grid)},
-        {"block", 0, OPT_DOUBLES, "X,Y,Z", "with FILE.ptx: threads of a block [1]",
-         offsetof(struct inject_args, kernel.block)},
-        {"shared", 0, OPT_INT, "BYTES", "with FILE.ptx: dynamic shared memory",
-         offsetof(struct inject_args, kernel.shared)},
-        {"check", 0, OPT_STRING, "COMMAND", "run COMMAND OUT.npy... on each output that differs: status 0 accepts it",
-         offsetof(struct inject_args, check)},
-        {"launch", 0, OPT_STRING, "N", "strike only this launch, counted from 0",
-         offsetof(struct inject_args, launch)},
-        {"line", 0, OPT_STRING, "A[-B]", "strike only instructions of these lines of the kernel's source",
-         offsetof(struct inject_args, line)},
-        {"population", 0, OPT_STRING, "KIND", "machine (default) or ptx: all PTX instructions",
-         offsetof(struct inject_args, population)},
-        {"injections", 'n', OPT_COUNT, "N", "how many (default 1000)", offsetof(struct inject_args, n)},
-        {"exhaustive", 0, OPT_FLAG, NULL, "every bit of every result: counts, no rows; -o may name a JSON file",
-         offsetof(struct inject_args, exhaustive)},
-        {"margin", 0, OPT_SHARE, "E", "instead of -n: as many as this margin needs (1%)",
-         offsetof(struct inject_args, margin)},
-        {"confidence", 0, OPT_SHARE, "C", "of --margin and of the intervals (95%)",
-         offsetof(struct inject_args, confidence)},
-        {"sequential", 0, OPT_FLAG, NULL, "with --margin: stop as soon as all outcomes' shares are known that well",
-         offsetof(struct inject_args, sequential)},
-        {"stratify", 0, OPT_FLAG, NULL, "give each launch and group its share of the injections",
-         offsetof(struct inject_args, stratify)},
-        {"cluster", 0, OPT_U64, "M", "strike M times in each CTA that is drawn: faster, less certain",
-         offsetof(struct inject_args, cluster)},
-        {"seed", 0, OPT_U64, "N", "the same seed gives the same injections (default 1)",
-         offsetof(struct inject_args, seed)},
-        {"eps", 0, OPT_DOUBLES, "LIST", "epsilons of the classification (0,1e-6,1e-3)",
-         offsetof(struct inject_args, epsilons)},
-        {"engine", 0, OPT_STRING, "NAME", "auto (default), replay, concurrent, full: same results",
-         offsetof(struct inject_args, engine)},
-        {"hang-factor", 0, OPT_INT, "N", "a CTA hangs beyond N x its fault-free instructions (10)",
-         offsetof(struct inject_args, hang_factor)},
-        {"fates", 0, OPT_FLAG, NULL, "find out why injections were masked, and where errors last differed: slower",
-         offsetof(struct inject_args, fates)},
-        {"map", 0, OPT_FLAG, NULL, "print outcomes by source line and by register, too",
-         offsetof(struct inject_args, map)},
-        {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
-         offsetof(struct inject_args, jobs)},
-        {"part", 0, OPT_STRING, "K/M", "only the K-th of M parts; `sievert merge` puts them together",
-         offsetof(struct inject_args, part)},
-        {"tensors", 0, OPT_U64, "N", "keep the faulty tensors of a uniform sample of N SDCs (all)",
-         offsetof(struct inject_args, tensors)},
-        {"output", 'o', OPT_STRING, "RUN.db", "the store; continued if it is there",
-         offsetof(struct inject_args, store)},
-        {"list", 0, OPT_FLAG, NULL, "list the words of --fault and --engine and stop",
-         offsetof(struct inject_args, list)},
-        CLI_OPTION_END},
+    .examples = "  sievert inject --impl implicit-gemm --shape 1x6x14x14:16x5x5 -n 2000 -o run.db\n"
+                "  sievert inject --impl direct --onnx examples/lenet5.onnx --layer 1 --margin 1% "
+                "-o run.db\n"
+                "  sievert inject saxpy.ptx --grid 8 --block 128 i32:1000 f32:2.5 x.npy "
+                "y.npy=out.npy -o run.db\n"
+                "  sievert inject --impl direct --shape 1x6x14x14:16x5x5 --exhaustive\n"
+                "  sievert inject --list                  what can be struck, and how\n"
+                "\n" USER_ARGUMENTS "  =OUT.npy marks the outputs that are compared (nothing is "
+                                    "written); without any, all buffers are.\n",
+    .options =
+        (const struct cli_option[]){
+            PROBLEM_OPTIONS(struct inject_args, problem),
+            {"fault", 0, OPT_STRING, "WHERE:FLIP:SCOPE", "default gp:single-bit:thread",
+             offsetof(struct inject_args, fault)},
+            {"kernel", 0, OPT_STRING, "NAME",
+             "strike only launches of this kernel; with FILE.ptx: run this one",
+             offsetof(struct inject_args, kernel.kernel)},
+            {"grid", 0, OPT_DOUBLES, "X,Y,Z", "with FILE.ptx: thread blocks [1]",
+             offsetof(struct inject_args, kernel.grid)},
+            {"block", 0, OPT_DOUBLES, "X,Y,Z", "with FILE.ptx: threads of a block [1]",
+             offsetof(struct inject_args, kernel.block)},
+            {"shared", 0, OPT_INT, "BYTES", "with FILE.ptx: dynamic shared memory",
+             offsetof(struct inject_args, kernel.shared)},
+            {"check", 0, OPT_STRING, "COMMAND",
+             "run COMMAND OUT.npy... on each output that differs: status 0 accepts it",
+             offsetof(struct inject_args, check)},
+            {"launch", 0, OPT_STRING, "N", "strike only this launch, counted from 0",
+             offsetof(struct inject_args, launch)},
+            {"line", 0, OPT_STRING, "A[-B]",
+             "strike only instructions of these lines of the kernel's source",
+             offsetof(struct inject_args, line)},
+            {"population", 0, OPT_STRING, "KIND", "machine (default) or ptx: all PTX instructions",
+             offsetof(struct inject_args, population)},
+            {"injections", 'n', OPT_COUNT, "N", "how many (default 1000)",
+             offsetof(struct inject_args, n)},
+            {"exhaustive", 0, OPT_FLAG, NULL,
+             "every bit of every result: counts, no rows; -o may name a JSON file",
+             offsetof(struct inject_args, exhaustive)},
+            {"margin", 0, OPT_SHARE, "E", "instead of -n: as many as this margin needs (1%)",
+             offsetof(struct inject_args, margin)},
+            {"confidence", 0, OPT_SHARE, "C", "of --margin and of the intervals (95%)",
+             offsetof(struct inject_args, confidence)},
+            {"sequential", 0, OPT_FLAG, NULL,
+             "with --margin: stop as soon as all outcomes' shares are known that well",
+             offsetof(struct inject_args, sequential)},
+            {"stratify", 0, OPT_FLAG, NULL,
+             "give each launch and group its share of the injections",
+             offsetof(struct inject_args, stratify)},
+            {"cluster", 0, OPT_U64, "M",
+             "strike M times in each CTA that is drawn: faster, less certain",
+             offsetof(struct inject_args, cluster)},
+            {"seed", 0, OPT_U64, "N", "the same seed gives the same injections (default 1)",
+             offsetof(struct inject_args, seed)},
+            {"eps", 0, OPT_DOUBLES, "LIST", "epsilons of the classification (0,1e-6,1e-3)",
+             offsetof(struct inject_args, epsilons)},
+            {"engine", 0, OPT_STRING, "NAME",
+             "auto (default), replay, concurrent, full: same results",
+             offsetof(struct inject_args, engine)},
+            {"hang-factor", 0, OPT_INT, "N",
+             "a CTA hangs beyond N x its fault-free instructions (10)",
+             offsetof(struct inject_args, hang_factor)},
+            {"fates", 0, OPT_FLAG, NULL,
+             "find out why injections were masked, and where errors last differed: slower",
+             offsetof(struct inject_args, fates)},
+            {"map", 0, OPT_FLAG, NULL, "print outcomes by source line and by register, too",
+             offsetof(struct inject_args, map)},
+            {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
+             offsetof(struct inject_args, jobs)},
+            {"part", 0, OPT_STRING, "K/M",
+             "only the K-th of M parts; `sievert merge` puts them together",
+             offsetof(struct inject_args, part)},
+            {"tensors", 0, OPT_U64, "N",
+             "keep the faulty tensors of a uniform sample of N SDCs (all)",
+             offsetof(struct inject_args, tensors)},
+            {"output", 'o', OPT_STRING, "RUN.db", "the store; continued if it is there",
+             offsetof(struct inject_args, store)},
+            {"list", 0, OPT_FLAG, NULL, "list the words of --fault and --engine and stop",
+             offsetof(struct inject_args, list)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct inject_args),
     .defaults = defaults,
 };
 
 static void list_words(struct cli *cli)
 {
-    const struct vocab *all[] = {&vocab_wheres, &vocab_moments, &vocab_flips, &vocab_scopes,
-                                 &vocab_fates, &vocab_engines};
+    const struct vocab *all[] = {&vocab_wheres, &vocab_moments, &vocab_flips,
+                                 &vocab_scopes, &vocab_fates,   &vocab_engines};
     json_t *doc = json_object();
     struct table t;
     table_init(&t, &cli->arena, 3, (const char *const[]){"part", "word", "meaning"});
@@ -152,8 +167,9 @@ static void show_progress(void *ctx, const struct progress *p)
     double rate = p->seconds > 0 ? (double)(p->done - p->before) / p->seconds : 0;
     double fraction = (double)p->done / (double)(p->planned ? p->planned : 1);
     if (w->line.json) {
-        progress_json(&w->line, fraction, p->seconds, progress_details(p->done, p->planned, rate,
-                      (uint64_t[]){p->masked, p->sdc, p->due}, w->confidence));
+        progress_json(&w->line, fraction, p->seconds,
+                      progress_details(p->done, p->planned, rate,
+                                       (uint64_t[]){p->masked, p->sdc, p->due}, w->confidence));
         return;
     }
     char shares[3][48];
@@ -163,8 +179,9 @@ static void show_progress(void *ctx, const struct progress *p)
     char left[16] = "?";
     if (rate > 0)
         format_seconds(left, (double)(p->planned - p->done) / rate);
-    progress_line(&w->line, fraction, "%5.1f %%  %s left  %llu/%llu, %.0f/s: masked %s, SDC %s, DUE %s",
-                  100 * fraction, left, (unsigned long long)p->done, (unsigned long long)p->planned, rate,
+    progress_line(&w->line, fraction,
+                  "%5.1f %%  %s left  %llu/%llu, %.0f/s: masked %s, SDC %s, DUE %s", 100 * fraction,
+                  left, (unsigned long long)p->done, (unsigned long long)p->planned, rate,
                   shares[0], shares[1], shares[2]);
 }
 
@@ -173,8 +190,9 @@ static int sample_size(uint64_t *n, const struct inject_args *o, const struct si
                        const struct fault_kind *kind, struct diag *d)
 {
     if (o->sequential && (o->margin == 0 || o->part || o->stratify || o->cluster > 1))
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "--sequential needs --margin, and neither --part, --stratify nor --cluster");
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "--sequential needs --margin, and neither --part, --stratify nor --cluster");
     if (o->margin == 0) {
         *n = o->n ? o->n : 1000;
         return OK;
@@ -199,14 +217,17 @@ static int part_of(struct campaign_options *c, const char *part, struct diag *d)
     int end = 0;
     if (!part)
         return OK;
-    if (sscanf(part, "%llu/%llu%n", &k, &m, &end) != 2 || part[end] || strchr(part, '-') || k < 1 || k > m)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--part '%s': as 3/8, the third of eight parts", part);
+    if (sscanf(part, "%llu/%llu%n", &k, &m, &end) != 2 || part[end] || strchr(part, '-') || k < 1 ||
+        k > m)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--part '%s': as 3/8, the third of eight parts", part);
     uint64_t n = c->n;
     c->first = (uint64_t)((unsigned __int128)n * (k - 1) / m);
     c->n = (uint64_t)((unsigned __int128)n * k / m);
-    return c->first < c->n ? OK
-                           : diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--part %s of %llu injections is empty",
-                                       part, (unsigned long long)n);
+    return c->first < c->n
+               ? OK
+               : diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--part %s of %llu injections is empty",
+                           part, (unsigned long long)n);
 }
 
 /* The filters are parts of the fault's text: one grammar, one place that checks. */
@@ -245,8 +266,7 @@ static int parse_words(struct campaign_options *out, struct arena *a, const stru
                          "--hang-factor must be 1 or more, --jobs 0 or more");
     for (size_t i = 0; i < o->epsilons.n; i++)
         if (o->epsilons.v[i] < 0)
-            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--eps: %g is negative",
-                             o->epsilons.v[i]);
+            return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--eps: %g is negative", o->epsilons.v[i]);
     return OK;
 }
 
@@ -289,8 +309,9 @@ static int load_target(struct target *t, struct cli *cli, const struct inject_ar
     t->is_user = cli->n_operands > 0;
     if (t->is_user) {
         if (o->problem.impl || o->problem.shape || o->problem.onnx)
-            return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
-                             "give FILE.ptx with its arguments, or a convolution (--impl), not both");
+            return diag_fail(
+                &cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                "give FILE.ptx with its arguments, or a convolution (--impl), not both");
         int rc = kernel_load(&t->user, cli, &o->kernel);
         if (rc == OK)
             t->subject = campaign_of_user(&cli->arena, &t->user);
@@ -298,10 +319,11 @@ static int load_target(struct target *t, struct cli *cli, const struct inject_ar
     }
     int rc = problem_load(&t->in, &cli->arena, &o->problem, &cli->diag);
     if (rc == OK)
-        rc = conv_prepare(&t->conv, &cli->arena, &t->in.problem, t->in.impl, o->problem.tile, t->in.input,
-                          t->in.filter, &cli->diag);
+        rc = conv_prepare(&t->conv, &cli->arena, &t->in.problem, t->in.impl, o->problem.tile,
+                          t->in.input, t->in.filter, &cli->diag);
     if (rc == OK)
-        t->subject = campaign_of_conv(&cli->arena, &t->conv, t->in.input, t->in.filter, t->in.layer);
+        t->subject =
+            campaign_of_conv(&cli->arena, &t->conv, t->in.input, t->in.filter, t->in.layer);
     return rc;
 }
 
@@ -350,7 +372,8 @@ static int set_check(struct target *t, struct cli *cli, const struct inject_args
     return rc;
 }
 
-static int inject(struct target *t, struct cli *cli, const struct inject_args *o, struct campaign_options *c)
+static int inject(struct target *t, struct cli *cli, const struct inject_args *o,
+                  struct campaign_options *c)
 {
     struct check check;
     struct watching watching = {.confidence = o->confidence};
@@ -370,7 +393,8 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
     return rc;
 }
 
-static int exhaust(struct target *t, struct cli *cli, const struct inject_args *o, struct campaign_options *c)
+static int exhaust(struct target *t, struct cli *cli, const struct inject_args *o,
+                   struct campaign_options *c)
 {
     struct watching watching = {.confidence = o->confidence};
     struct census census;
@@ -391,10 +415,13 @@ static void say_goodbye(struct cli *cli)
     struct team *team = cli->at_end_ctx;
     struct team_stats s = team_stats(team);
     if (team_rank(team) == 0 && s.leases && !cli->quiet)
-        fprintf(stderr, "%d ranks (%d lost, %d turned away): %llu leases, %llu of them done again by others; "
-                        "rank 0 exchanged %llu messages, %llu bytes\n", s.ranks, s.lost, s.refused,
-                (unsigned long long)s.leases, (unsigned long long)s.taken_over,
-                (unsigned long long)s.messages, (unsigned long long)s.bytes);
+        fprintf(
+            stderr,
+            "%d ranks (%d lost, %d turned away): %llu leases, %llu of them done again by others; "
+            "rank 0 exchanged %llu messages, %llu bytes\n",
+            s.ranks, s.lost, s.refused, (unsigned long long)s.leases,
+            (unsigned long long)s.taken_over, (unsigned long long)s.messages,
+            (unsigned long long)s.bytes);
     team_close(team); /* abrupt where ranks are lost */
 }
 

@@ -21,13 +21,15 @@ const struct cli_command cmd_model_build = {
     .min_operands = 1,
     .max_operands = 1,
     .examples = "  sievert model build run.db -o conv_gemm.json\n",
-    .options = (const struct cli_option[]){
-        {"output", 'o', OPT_STRING, "MODEL.json", "where it goes", offsetof(struct build_args, output)},
-        {"eps", 0, OPT_DOUBLE, "E", "absolute differences below E do not count (1e-3)",
-         offsetof(struct build_args, epsilon)},
-        {"compat", 0, OPT_FLAG, NULL, "label as the CLASSES classifier does, quirks included",
-         offsetof(struct build_args, compat)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"output", 'o', OPT_STRING, "MODEL.json", "where it goes",
+             offsetof(struct build_args, output)},
+            {"eps", 0, OPT_DOUBLE, "E", "absolute differences below E do not count (1e-3)",
+             offsetof(struct build_args, epsilon)},
+            {"compat", 0, OPT_FLAG, NULL, "label as the CLASSES classifier does, quirks included",
+             offsetof(struct build_args, compat)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct build_args),
     .defaults = build_defaults,
 };
@@ -46,12 +48,14 @@ static void show_origin(const struct model_origin *o)
 {
     const double n = o->injections ? (double)o->injections : 1;
     printf("%s %s%s%s, faults %s: %llu injections of a population of %llu\n"
-           "masked %.2f %%, SDC %.2f %%, DUE %.2f %%\n", o->impl, o->shape, *o->tile ? ", tile " : "", o->tile,
-           o->fault, (unsigned long long)o->injections, (unsigned long long)o->population,
+           "masked %.2f %%, SDC %.2f %%, DUE %.2f %%\n",
+           o->impl, o->shape, *o->tile ? ", tile " : "", o->tile, o->fault,
+           (unsigned long long)o->injections, (unsigned long long)o->population,
            100 * (double)o->masked / n, 100 * (double)o->sdc / n, 100 * (double)o->due / n);
     for (int i = 0; i < o->tiling.n_axes; i++) {
         const struct tiling_axis *x = &o->tiling.axis[i];
-        printf("%s%zu %ss, %zu a thread, %zu a thread group", i ? "; " : "", x->size, x->name, x->thread, x->tile);
+        printf("%s%zu %ss, %zu a thread, %zu a thread group", i ? "; " : "", x->size, x->name,
+               x->thread, x->tile);
     }
     putchar(o->tiling.n_axes ? '\n' : ' ');
 }

@@ -27,9 +27,9 @@ const struct cli_command cmd_model_compare = {
     .min_operands = 2,
     .max_operands = 2,
     .examples = "  sievert model compare conv_gemm.json conv_winograd.json\n",
-    .options = (const struct cli_option[]){
-        {"seed", 0, OPT_U64, "S", "of the permutations (1)", offsetof(struct compare_args, seed)},
-        CLI_OPTION_END},
+    .options = (const struct cli_option[]){{"seed", 0, OPT_U64, "S", "of the permutations (1)",
+                                            offsetof(struct compare_args, seed)},
+                                           CLI_OPTION_END},
     .args_bytes = sizeof(struct compare_args),
     .defaults = compare_defaults,
 };
@@ -39,7 +39,7 @@ struct comparison {
     const char *name[2];
     uint64_t count[2][N_PATTERNS], n[2];
     struct histogram_test test;
-    double p[N_PATTERNS];               /* of patterns that occur, in order */
+    double p[N_PATTERNS];                   /* of patterns that occur, in order */
     struct interval difference[N_PATTERNS]; /* of the shares, the first minus the second */
 };
 
@@ -75,11 +75,11 @@ static json_t *comparison_json(const struct comparison *c)
     json_t *patterns = json_object();
     for (int i = 0; i < N_PATTERNS; i++)
         if (c->count[0][i] + c->count[1][i])
-            json_object_set_new(
-                patterns, vocab_word(&vocab_patterns, i),
-                json_pack("{s:[I, I], s:[f, f], s:[f, f], s:f}", "tensors", (json_int_t)c->count[0][i],
-                          (json_int_t)c->count[1][i], "share", share(c, 0, i), share(c, 1, i),
-                          "difference", c->difference[i].lo, c->difference[i].hi, "p", c->p[i]));
+            json_object_set_new(patterns, vocab_word(&vocab_patterns, i),
+                                json_pack("{s:[I, I], s:[f, f], s:[f, f], s:f}", "tensors",
+                                          (json_int_t)c->count[0][i], (json_int_t)c->count[1][i],
+                                          "share", share(c, 0, i), share(c, 1, i), "difference",
+                                          c->difference[i].lo, c->difference[i].hi, "p", c->p[i]));
     return json_pack("{s:[s, s], s:f, s:f, s:f, s:f, s:i, s:o}", "models", c->name[0], c->name[1],
                      "total_variation", c->test.total_variation, "jensen_shannon",
                      c->test.jensen_shannon, "cramers_v", c->test.cramers_v, "p", c->test.p,
@@ -89,8 +89,9 @@ static json_t *comparison_json(const struct comparison *c)
 static void print_comparison(struct cli *cli, const struct comparison *c)
 {
     struct table t;
-    table_init(&t, &cli->arena, 7, (const char *const[]){"pattern", "share of A", "", "share of B", "",
-                                                         "A - B, 95 %", "p (Holm)"});
+    table_init(&t, &cli->arena, 7,
+               (const char *const[]){"pattern", "share of A", "", "share of B", "", "A - B, 95 %",
+                                     "p (Holm)"});
     for (int i = 0; i < N_PATTERNS; i++) {
         if (c->count[0][i] + c->count[1][i] == 0)
             continue;
@@ -152,10 +153,11 @@ const struct cli_command cmd_model_check = {
     .min_operands = 2,
     .max_operands = 2,
     .examples = "  sievert model check conv1_gemm.json conv2_gemm.db\n",
-    .options = (const struct cli_option[]){
-        {"n", 'n', OPT_COUNT, "N", "errors to draw (10000)", offsetof(struct validate_args, n)},
-        {"seed", 0, OPT_U64, "S", "of the draws (1)", offsetof(struct validate_args, seed)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"n", 'n', OPT_COUNT, "N", "errors to draw (10000)", offsetof(struct validate_args, n)},
+            {"seed", 0, OPT_U64, "S", "of the draws (1)", offsetof(struct validate_args, seed)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct validate_args),
     .defaults = validate_defaults,
 };
@@ -163,7 +165,8 @@ const struct cli_command cmd_model_check = {
 /* What is compared besides the pattern: one number of each error. */
 enum measure { CORRUPTED, CHANNELS, LARGEST, RELATIVE, N_MEASURES };
 static const char *const measure_names[N_MEASURES] = {"corrupted values", "corrupted channels",
-                                                      "largest error (log2)", "relative error (median log2)"};
+                                                      "largest error (log2)",
+                                                      "relative error (median log2)"};
 
 struct sample {
     size_t n, room;
@@ -231,7 +234,8 @@ static int collect(void *ctx, const struct store_injection *i)
     return 0;
 }
 
-static void draw(struct validation *v, struct arena *a, const struct model *m, uint64_t seed, uint64_t n)
+static void draw(struct validation *v, struct arena *a, const struct model *m, uint64_t seed,
+                 uint64_t n)
 {
     const size_t *dim = v->campaign->dim, one[4] = {1, dim[1], dim[2], dim[3]};
     size_t elems = dim[1] * dim[2] * dim[3];
@@ -251,14 +255,15 @@ static json_t *validation_json(const struct validation *v)
 {
     json_t *measures = json_object();
     for (int i = 0; i < N_MEASURES; i++)
-        json_object_set_new(measures, measure_names[i],
-                            json_pack("{s:f, s:f}", "kolmogorov_smirnov", v->ks[i].d, "p", v->ks[i].p));
+        json_object_set_new(
+            measures, measure_names[i],
+            json_pack("{s:f, s:f}", "kolmogorov_smirnov", v->ks[i].d, "p", v->ks[i].p));
     json_t *o = comparison_json(&v->patterns);
     json_object_set_new(o, "kept", json_real((double)v->kept / (double)v->drawn));
     json_object_set_new(o, "measures", measures);
-    json_object_set_new(o, "value_classes", json_pack("{s:f, s:f}", "total_variation",
-                                                      v->values.total_variation, "jensen_shannon",
-                                                      v->values.jensen_shannon));
+    json_object_set_new(o, "value_classes",
+                        json_pack("{s:f, s:f}", "total_variation", v->values.total_variation,
+                                  "jensen_shannon", v->values.jensen_shannon));
     return o;
 }
 
@@ -266,7 +271,8 @@ static void print_validation(struct cli *cli, const struct validation *v)
 {
     struct table t;
     print_comparison(cli, &v->patterns);
-    table_init(&t, &cli->arena, 3, (const char *const[]){"of each error", "Kolmogorov-Smirnov D", "p"});
+    table_init(&t, &cli->arena, 3,
+               (const char *const[]){"of each error", "Kolmogorov-Smirnov D", "p"});
     for (int i = 0; i < N_MEASURES; i++) {
         table_cell(&t, "%s", measure_names[i]);
         table_cell(&t, "%.4f", v->ks[i].d);
@@ -308,7 +314,8 @@ int run_model_check(struct cli *cli, void *args)
         draw(&v, &cli->arena, m, o->seed, o->n);
         compare(&v.patterns, o->seed);
         rng_init(&r, o->seed, UINT64_MAX);
-        v.values = stats_compare_histograms(v.sample[0].values, v.sample[1].values, N_VALUES, &r, 0);
+        v.values =
+            stats_compare_histograms(v.sample[0].values, v.sample[1].values, N_VALUES, &r, 0);
         for (int i = 0; i < N_MEASURES; i++)
             v.ks[i] = stats_kolmogorov_smirnov(v.sample[0].value[i], v.sample[0].n_value[i],
                                                v.sample[1].value[i], v.sample[1].n_value[i]);

@@ -32,20 +32,24 @@ const struct cli_command cmd_model_draw = {
     .max_operands = 1,
     .examples = "  sievert model draw conv_gemm.json --shape 64x7x7\n"
                 "  sievert model draw conv_gemm.json --shape 16x32x32 --compat classes -n 1500\n",
-    .options = (const struct cli_option[]){
-        {"shape", 0, OPT_STRING, "CxHxW", "of the tensor (default: the one that was measured)",
-         offsetof(struct draw_args, shape)},
-        {"n", 'n', OPT_COUNT, "N", "how many (10000)", offsetof(struct draw_args, n)},
-        {"range", 0, OPT_DOUBLES, "LO,HI", "of the fault-free values, which are random (-30,30)",
-         offsetof(struct draw_args, range)},
-        {"seed", 0, OPT_U64, "S", "(1)", offsetof(struct draw_args, seed)},
-        {"compat", 0, OPT_STRING, "classes", "draw as the CLASSES generator does, accidents included",
-         offsetof(struct draw_args, compat)},
-        {"second-first", 0, OPT_FLAG, NULL, "with --compat: it takes the second of two value classes first",
-         offsetof(struct draw_args, second_first)},
-        {"tsv", 0, OPT_STRING, "FILE", "one line for each error: pattern, index:value,...",
-         offsetof(struct draw_args, tsv)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"shape", 0, OPT_STRING, "CxHxW", "of the tensor (default: the one that was measured)",
+             offsetof(struct draw_args, shape)},
+            {"n", 'n', OPT_COUNT, "N", "how many (10000)", offsetof(struct draw_args, n)},
+            {"range", 0, OPT_DOUBLES, "LO,HI",
+             "of the fault-free values, which are random (-30,30)",
+             offsetof(struct draw_args, range)},
+            {"seed", 0, OPT_U64, "S", "(1)", offsetof(struct draw_args, seed)},
+            {"compat", 0, OPT_STRING, "classes",
+             "draw as the CLASSES generator does, accidents included",
+             offsetof(struct draw_args, compat)},
+            {"second-first", 0, OPT_FLAG, NULL,
+             "with --compat: it takes the second of two value classes first",
+             offsetof(struct draw_args, second_first)},
+            {"tsv", 0, OPT_STRING, "FILE", "one line for each error: pattern, index:value,...",
+             offsetof(struct draw_args, tsv)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct draw_args),
     .defaults = draw_defaults,
 };
@@ -61,19 +65,22 @@ struct drawing {
     uint64_t drawn[N_PATTERNS], kept[N_PATTERNS], became[N_PATTERNS], nothing;
 };
 
-static int read_shape(size_t chw[3], const struct draw_args *o, const struct model *m, struct diag *d)
+static int read_shape(size_t chw[3], const struct draw_args *o, const struct model *m,
+                      struct diag *d)
 {
     unsigned c, h, w;
     char rest;
     if (!o->shape) {
         if (model_shape(m, chw))
             return OK;
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "the model does not say for which tensor: give --shape CxHxW");
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "the model does not say for which tensor: give --shape CxHxW");
     }
     if (sscanf(o->shape, "%ux%ux%u%c", &c, &h, &w, &rest) != 3 || c == 0 || h == 0 || w == 0 ||
         (double)c * h * w > 1e8)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "--shape %s: three sizes as in 16x32x32 are expected, at most 10^8 elements", o->shape);
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "--shape %s: three sizes as in 16x32x32 are expected, at most 10^8 elements", o->shape);
     chw[0] = c;
     chw[1] = h;
     chw[2] = w;
@@ -99,8 +106,8 @@ static int draw_all(struct drawing *x, struct diag *d)
         int rc = OK;
         rng_init(&r, x->o->seed, i);
         if (x->o->compat)
-            rc = model_draw_classes(&drawn, x->m, &r, x->chw, x->golden, x->range, x->o->second_first,
-                                    x->diffs, d);
+            rc = model_draw_classes(&drawn, x->m, &r, x->chw, x->golden, x->range,
+                                    x->o->second_first, x->diffs, d);
         else
             drawn = model_draw(x->m, &r, x->chw, x->golden, x->range, x->diffs, x->elems);
         if (rc != OK)
@@ -126,7 +133,10 @@ static uint64_t sum(const uint64_t n[static N_PATTERNS])
     return total;
 }
 
-static double percent(uint64_t part, uint64_t whole) { return whole ? 100 * (double)part / (double)whole : 0; }
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100 * (double)part / (double)whole : 0;
+}
 
 static void print_drawing(struct cli *cli, const struct drawing *x)
 {
@@ -137,14 +147,16 @@ static void print_drawing(struct cli *cli, const struct drawing *x)
         for (int p = 0; p < N_PATTERNS; p++)
             if (x->drawn[p] + x->became[p])
                 json_object_set_new(patterns, vocab_word(&vocab_patterns, p),
-                                    json_pack("{s:I, s:I, s:I}", "drawn", (json_int_t)x->drawn[p], "kept",
-                                              (json_int_t)x->kept[p], "classified", (json_int_t)x->became[p]));
+                                    json_pack("{s:I, s:I, s:I}", "drawn", (json_int_t)x->drawn[p],
+                                              "kept", (json_int_t)x->kept[p], "classified",
+                                              (json_int_t)x->became[p]));
         cli_print_json(json_pack("{s:I, s:f, s:I, s:o}", "drawn", (json_int_t)n, "kept",
-                                 percent(sum(x->kept), n) / 100, "nothing", (json_int_t)x->nothing, "patterns",
-                                 patterns));
+                                 percent(sum(x->kept), n) / 100, "nothing", (json_int_t)x->nothing,
+                                 "patterns", patterns));
         return;
     }
-    table_init(&t, &cli->arena, 4, (const char *const[]){"pattern", "drawn", "keep it", "classified as it"});
+    table_init(&t, &cli->arena, 4,
+               (const char *const[]){"pattern", "drawn", "keep it", "classified as it"});
     for (int p = 0; p < N_PATTERNS; p++) {
         if (x->drawn[p] + x->became[p] == 0)
             continue;
@@ -166,10 +178,12 @@ static int prepare(struct drawing *x, struct cli *cli, struct model *m)
     if (rc != OK)
         return rc;
     if (x->o->compat && strcmp(x->o->compat, "classes") != 0)
-        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--compat %s: only 'classes' is known", x->o->compat);
-    if (x->o->range.n != 2 || !(x->o->range.v[0] < x->o->range.v[1]) || !isfinite(x->o->range.v[0]) ||
-        !isfinite(x->o->range.v[1]))
-        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--range: two numbers, the lower first");
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                         "--compat %s: only 'classes' is known", x->o->compat);
+    if (x->o->range.n != 2 || !(x->o->range.v[0] < x->o->range.v[1]) ||
+        !isfinite(x->o->range.v[0]) || !isfinite(x->o->range.v[1]))
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                         "--range: two numbers, the lower first");
     if (x->o->n == 0 || x->o->n > 100000000)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-n: from 1 to 100 million errors");
     x->m = m;
@@ -180,7 +194,8 @@ static int prepare(struct drawing *x, struct cli *cli, struct model *m)
     rng_init(&r, x->o->seed, UINT64_MAX);
     for (size_t i = 0; i < x->elems; i++)
         x->golden[i] = (float)(x->range.min + ((double)x->range.max - x->range.min) * rng_unit(&r));
-    (void)model_retarget(m, &cli->arena, &(struct model_target){.tiling = model_tiling_for(m, x->chw)});
+    (void)model_retarget(m, &cli->arena,
+                         &(struct model_target){.tiling = model_tiling_for(m, x->chw)});
     return OK;
 }
 

@@ -28,16 +28,18 @@ const struct cli_command cmd_replay = {
     .max_operands = 2,
     .examples = "  sievert replay run.db 1234\n"
                 "  sievert replay run.db 1234 --golden golden.npy --faulty faulty.npy\n",
-    .options = (const struct cli_option[]){
-        {"engine", 0, OPT_STRING, "NAME", "full (default) or replay",
-         offsetof(struct replay_args, engine)},
-        {"golden", 0, OPT_STRING, "FILE.npy", "write the fault-free output here",
-         offsetof(struct replay_args, golden)},
-        {"faulty", 0, OPT_STRING, "FILE.npy", "write the output with the fault here",
-         offsetof(struct replay_args, faulty)},
-        {"events", 0, OPT_U64, "N", "show so many events, first and last ones (40); --json has all",
-         offsetof(struct replay_args, events)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"engine", 0, OPT_STRING, "NAME", "full (default) or replay",
+             offsetof(struct replay_args, engine)},
+            {"golden", 0, OPT_STRING, "FILE.npy", "write the fault-free output here",
+             offsetof(struct replay_args, golden)},
+            {"faulty", 0, OPT_STRING, "FILE.npy", "write the output with the fault here",
+             offsetof(struct replay_args, faulty)},
+            {"events", 0, OPT_U64, "N",
+             "show so many events, first and last ones (40); --json has all",
+             offsetof(struct replay_args, events)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct replay_args),
     .defaults = defaults,
 };
@@ -55,20 +57,22 @@ static json_t *events_json(struct cli *cli, const struct replayed *p)
     for (uint64_t k = 0; k < p->n_listed; k++) {
         const struct replayed_event *e = &p->events[k];
         json_t *o = json_pack("{s:s, s:i, s:I, s:i, s:i, s:s, s:i, s:i}", "event",
-                              vocab_word(&vocab_events, (int)e->event), "launch", (int)e->launch, "cta",
-                              (json_int_t)e->cta, "warp", (int)e->warp, "instruction", (int)e->insn,
-                              "mnemonic", e->mnemonic, "ptx_line", e->ptx_line, "source_line",
-                              e->source_line);
+                              vocab_word(&vocab_events, (int)e->event), "launch", (int)e->launch,
+                              "cta", (json_int_t)e->cta, "warp", (int)e->warp, "instruction",
+                              (int)e->insn, "mnemonic", e->mnemonic, "ptx_line", e->ptx_line,
+                              "source_line", e->source_line);
         json_object_set_new(o, "lanes", json_integer((json_int_t)e->lanes));
         if (e->words)
             json_object_set_new(o, "words", json_integer((json_int_t)e->words));
         if (e->reg)
             json_object_set_new(o, "register", json_string(e->reg));
         if (e->event == EVENT_STRUCK || e->event == EVENT_CARRIED) {
-            json_object_set_new(o, "good", json_string(arena_printf(&cli->arena, "0x%llx",
-                                                                    (unsigned long long)e->good)));
-            json_object_set_new(o, "bad", json_string(arena_printf(&cli->arena, "0x%llx",
-                                                                   (unsigned long long)e->bad)));
+            json_object_set_new(
+                o, "good",
+                json_string(arena_printf(&cli->arena, "0x%llx", (unsigned long long)e->good)));
+            json_object_set_new(
+                o, "bad",
+                json_string(arena_printf(&cli->arena, "0x%llx", (unsigned long long)e->bad)));
         }
         json_array_append_new(list, o);
     }
@@ -83,12 +87,14 @@ static json_t *document(struct cli *cli, const struct store_campaign *c,
     for (size_t k = 0; k < r->n_diffs; k++) {
         const struct store_diff *e = &r->diffs[k];
         json_array_append_new(
-            diffs, json_pack("{s:i, s:s, s:s}", "index", (int)e->index, "golden",
-                             arena_printf(&cli->arena, "%.9g", (double)c->golden[e->index]), "faulty",
-                             arena_printf(&cli->arena, "%.9g", (double)float_of(e->faulty_bits))));
+            diffs,
+            json_pack("{s:i, s:s, s:s}", "index", (int)e->index, "golden",
+                      arena_printf(&cli->arena, "%.9g", (double)c->golden[e->index]), "faulty",
+                      arena_printf(&cli->arena, "%.9g", (double)float_of(e->faulty_bits))));
     }
     return json_pack(
-        "{s:I, s:s, s:s, s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:o, "
+        "{s:I, s:s, s:s, s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, "
+        "s:o, "
         "s:b, s:s, s:o}",
         "number", (json_int_t)i->number, "implementation", c->impl, "shape", c->shape, "launch",
         (int)i->launch, "kernel", c->launches[i->launch].kernel, "cta", (json_int_t)i->cta, "warp",
@@ -115,7 +121,8 @@ static void event_row(struct table *t, const struct replayed_event *e)
     if (e->words)
         table_cell(t, "%zu word%s", e->words, e->words == 1 ? "" : "s");
     else
-        table_cell(t, "%d lane%s", __builtin_popcount(e->lanes), __builtin_popcount(e->lanes) == 1 ? "" : "s");
+        table_cell(t, "%d lane%s", __builtin_popcount(e->lanes),
+                   __builtin_popcount(e->lanes) == 1 ? "" : "s");
     table_cell(t, "%s", e->reg ? e->reg : "");
     if (values)
         table_cell(t, " 0x%llx -> 0x%llx", (unsigned long long)e->good, (unsigned long long)e->bad);
@@ -133,14 +140,15 @@ static void print_life(struct cli *cli, const struct replayed *p, uint64_t most)
         return;
     }
     table_init(&t, &cli->arena, 10,
-               (const char *const[]){"launch", "CTA", "warp", "event", "PTX", "line", "instruction", "where",
-                                     "register", "fault-free -> faulty"});
+               (const char *const[]){"launch", "CTA", "warp", "event", "PTX", "line", "instruction",
+                                     "where", "register", "fault-free -> faulty"});
     for (uint64_t k = 0; k < p->n_listed; k++)
         if (p->n_listed <= most || k < head || k >= p->n_listed - tail)
             event_row(&t, &p->events[k]);
     printf("\nlife of the error: %llu events", (unsigned long long)p->n_events);
     if (p->n_listed > most)
-        printf(", the first %llu and the last %llu", (unsigned long long)head, (unsigned long long)tail);
+        printf(", the first %llu and the last %llu", (unsigned long long)head,
+               (unsigned long long)tail);
     printf("\n");
     table_print(&t);
 }
@@ -182,8 +190,9 @@ static void print(struct cli *cli, const struct store_campaign *c, const struct 
 }
 
 /* The outputs as .npy files. */
-static int write_tensors(const struct replay_args *o, struct arena *a, const struct store_campaign *c,
-                         const struct experiment_result *r, struct diag *d)
+static int write_tensors(const struct replay_args *o, struct arena *a,
+                         const struct store_campaign *c, const struct experiment_result *r,
+                         struct diag *d)
 {
     if (o->faulty && r->outcome == OUTCOME_DUE)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
@@ -224,8 +233,8 @@ int run_replay(struct cli *cli, void *args)
     errno = 0;
     unsigned long long number = strtoull(cli->operands[1], &end, 10);
     if (*end || end == cli->operands[1] || errno || *cli->operands[1] == '-')
-        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "'%s' is not the number of an injection",
-                         cli->operands[1]);
+        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
+                         "'%s' is not the number of an injection", cli->operands[1]);
     int rc = vocab_find(&vocab_engines, o->engine, &engine, &cli->diag);
     if (rc != OK)
         return rc;

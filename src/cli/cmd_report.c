@@ -26,15 +26,18 @@ const struct cli_command cmd_report = {
     .examples = "  sievert report run.db                      a table of one campaign\n"
                 "  sievert report out/ -o report.html         a study's page\n"
                 "  sievert report run.db --json | jq .cells\n",
-    .options = (const struct cli_option[]){
-        {"output", 'o', OPT_STRING, "PAGE.html", "write the HTML page here",
-         offsetof(struct report_args, html)},
-        {"csv", 0, OPT_STRING, "FILE.csv", "write the table as CSV", offsetof(struct report_args, csv)},
-        {"source", 0, OPT_STRING, "FILE", "source of a kernel of yours, to show faults by its lines",
-         offsetof(struct report_args, source)},
-        {"confidence", 0, OPT_SHARE, "C", "of a campaign's intervals (95%)",
-         offsetof(struct report_args, confidence)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"output", 'o', OPT_STRING, "PAGE.html", "write the HTML page here",
+             offsetof(struct report_args, html)},
+            {"csv", 0, OPT_STRING, "FILE.csv", "write the table as CSV",
+             offsetof(struct report_args, csv)},
+            {"source", 0, OPT_STRING, "FILE",
+             "source of a kernel of yours, to show faults by its lines",
+             offsetof(struct report_args, source)},
+            {"confidence", 0, OPT_SHARE, "C", "of a campaign's intervals (95%)",
+             offsetof(struct report_args, confidence)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct report_args),
     .defaults = defaults,
 };

@@ -26,11 +26,13 @@ const struct cli_command cmd_run = {
         "  sievert run saxpy.ptx --grid 8 --block 128 i32:1000 f32:2.5 x.npy y.npy=out.npy\n"
         "  sievert run tile.ptx --kernel k --grid 4,4 --block 16,16 zeros:4096=out.npy --profile\n"
         "\n" USER_ARGUMENTS "  =OUT.npy writes the buffer after the run.\n",
-    .options = (const struct cli_option[]){
-        KERNEL_OPTIONS(struct run_args, kernel, 'k'),
-        {"profile", 0, OPT_FLAG, NULL, "instructions by group and source line, divergence, memory traffic",
-         offsetof(struct run_args, profile)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            KERNEL_OPTIONS(struct run_args, kernel, 'k'),
+            {"profile", 0, OPT_FLAG, NULL,
+             "instructions by group and source line, divergence, memory traffic",
+             offsetof(struct run_args, profile)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct run_args),
     .defaults = defaults,
 };
@@ -39,7 +41,7 @@ const struct cli_command cmd_run = {
 struct traffic {
     uint64_t loaded, stored; /* bytes */
 };
-struct counts { /* of an instruction */
+struct counts {           /* of an instruction */
     uint64_t warp, lanes; /* executions, and lanes in them */
     uint64_t diverged;    /* branches whose lanes went different ways */
     uint64_t bytes;       /* moved between registers and memory */
@@ -63,7 +65,8 @@ static bool on_step(void *ctx, const struct simt_step *s)
     struct counts *c = &p->of[s->insn];
     const struct ptx_insn *i = ptx_insn_at(s->kernel, s->insn);
     uint64_t lanes = (uint64_t)__builtin_popcount(s->mask);
-    bool load = i->op == PTX_LD, store = i->op == PTX_ST, atomic = i->op == PTX_ATOM || i->op == PTX_RED;
+    bool load = i->op == PTX_LD, store = i->op == PTX_ST,
+         atomic = i->op == PTX_ATOM || i->op == PTX_RED;
     c->warp++;
     c->lanes += lanes;
     p->partial += s->mask != UINT32_MAX;
@@ -76,7 +79,8 @@ static bool on_step(void *ctx, const struct simt_step *s)
         uint64_t bytes = lanes * i->mem_bits / 8 * (load ? i->n_dst : store ? i->n_src : 1);
         c->bytes += bytes;
         struct traffic *t = i->space == PTX_SPACE_SHARED ? &p->shared : &p->local;
-        if (i->space == PTX_SPACE_SHARED || i->space == PTX_SPACE_LOCAL) { /* global: on_access knows */
+        if (i->space == PTX_SPACE_SHARED ||
+            i->space == PTX_SPACE_LOCAL) { /* global: on_access knows */
             t->loaded += store ? 0 : bytes;
             t->stored += load ? 0 : bytes;
         }
@@ -101,9 +105,10 @@ static json_t *group_rows(const struct ptx_kernel *k, const struct profile *p)
                 warp += p->of[i].warp;
                 lanes += p->of[i].lanes;
             }
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:I}", "group", vocab_word(&vocab_groups, g),
-                                              "warp_instructions", (json_int_t)warp,
-                                              "thread_instructions", (json_int_t)lanes));
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:I, s:I}", "group", vocab_word(&vocab_groups, g),
+                                        "warp_instructions", (json_int_t)warp,
+                                        "thread_instructions", (json_int_t)lanes));
     }
     return rows;
 }
@@ -125,10 +130,11 @@ static json_t *line_rows(const struct ptx_kernel *k, const struct profile *p)
                 done[n] = n != i;
             }
         if (!done[i] && sum.warp)
-            json_array_append_new(rows, json_pack("{s:i, s:I, s:I, s:I, s:I}", "line", line, "warp_instructions",
-                                                  (json_int_t)sum.warp, "thread_instructions",
-                                                  (json_int_t)sum.lanes, "divergent_branches",
-                                                  (json_int_t)sum.diverged, "memory_bytes", (json_int_t)sum.bytes));
+            json_array_append_new(rows, json_pack("{s:i, s:I, s:I, s:I, s:I}", "line", line,
+                                                  "warp_instructions", (json_int_t)sum.warp,
+                                                  "thread_instructions", (json_int_t)sum.lanes,
+                                                  "divergent_branches", (json_int_t)sum.diverged,
+                                                  "memory_bytes", (json_int_t)sum.bytes));
     }
     free(done);
     return rows;
@@ -173,14 +179,14 @@ static void print_rows(struct cli *cli, const json_t *rows, const char *const *k
         headings[i] = heading;
     }
     table_init(&t, &cli->arena, n, headings);
-    json_array_foreach(rows, index, row) for (size_t i = 0; i < n; i++)
-    {
-        const json_t *cell = json_object_get(row, keys[i]);
-        if (json_is_string(cell))
-            table_cell(&t, "%s", json_string_value(cell));
-        else
-            table_cell(&t, "%lld", (long long)json_integer_value(cell));
-    }
+    json_array_foreach (rows, index, row)
+        for (size_t i = 0; i < n; i++) {
+            const json_t *cell = json_object_get(row, keys[i]);
+            if (json_is_string(cell))
+                table_cell(&t, "%s", json_string_value(cell));
+            else
+                table_cell(&t, "%lld", (long long)json_integer_value(cell));
+        }
     table_print(&t);
 }
 
@@ -193,8 +199,8 @@ static void print_text(struct cli *cli, const json_t *doc)
                                        "partial_warp_instructions", "conditional_branches",
                                        "divergent_branches",        "registers_per_thread"};
     static const char *const group[] = {"group", "warp_instructions", "thread_instructions"};
-    static const char *const line[] = {"line", "warp_instructions", "thread_instructions", "divergent_branches",
-                                       "memory_bytes"};
+    static const char *const line[] = {"line", "warp_instructions", "thread_instructions",
+                                       "divergent_branches", "memory_bytes"};
     const json_t *profile = json_object_get(doc, "profile");
     struct table t;
     table_init(&t, &cli->arena, 2,
@@ -224,7 +230,8 @@ static int write_buffers(struct cli *cli, const struct user_program *p)
         if (!b->output)
             continue;
         simt_mem_read(p->sim.mem, b->address, t.data, tensor_elems(&t) * sizeof(float));
-        int rc = b->other ? npy_write_words(b->output, b->other, &cli->diag) : npy_write(b->output, &t, &cli->diag);
+        int rc = b->other ? npy_write_words(b->output, b->other, &cli->diag)
+                          : npy_write(b->output, &t, &cli->diag);
         if (rc != OK)
             return rc;
     }
@@ -238,13 +245,14 @@ static int trapped(struct cli *cli, const struct ptx_kernel *k, const struct sim
     if (i->source_line)
         snprintf(line, sizeof line, ", source line %d", i->source_line);
     if (i->op == PTX_REFUSED)
-        return diag_fail(&cli->diag, ERR_UNSUPPORTED, t->at,
-                         "instruction '%s' is not supported, and was reached%s: block %llu, warp %u, lane %u",
-                         i->mnemonic, line, (unsigned long long)t->cta, t->warp, t->lane);
+        return diag_fail(
+            &cli->diag, ERR_UNSUPPORTED, t->at,
+            "instruction '%s' is not supported, and was reached%s: block %llu, warp %u, lane %u",
+            i->mnemonic, line, (unsigned long long)t->cta, t->warp, t->lane);
     return diag_fail(&cli->diag, ERR_INPUT, t->at,
                      "%s: instruction '%s'%s, block %llu, warp %u, lane %u, address 0x%llx",
-                     vocab_word(&vocab_traps, (int)t->kind), i->mnemonic, line, (unsigned long long)t->cta, t->warp,
-                     t->lane, (unsigned long long)t->address);
+                     vocab_word(&vocab_traps, (int)t->kind), i->mnemonic, line,
+                     (unsigned long long)t->cta, t->warp, t->lane, (unsigned long long)t->address);
 }
 
 /* ---- The command ---------------------------------------------------------------------------------- */

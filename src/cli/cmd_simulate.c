@@ -193,8 +193,7 @@ static void print_by(struct cli *cli, const json_t *doc, const char *by)
     table_init(&t, &cli->arena, 7,
                (const char *const[]){by, "errors", vocab_word(&vocab_effects, EFFECT_MASKED),
                                      critical, "95 % interval", measure_name(task), "not finite"});
-    json_array_foreach(json_object_get(doc, arena_printf(&cli->arena, "by_%s", by)), i, row)
-    {
+    json_array_foreach (json_object_get(doc, arena_printf(&cli->arena, "by_%s", by)), i, row) {
         const json_t *ci = json_object_get(json_object_get(row, critical), "interval");
         table_cell(&t, "%s", json_string_value(json_object_get(row, by)));
         table_cell(&t, "%.0f", json_number_value(json_object_get(row, "errors")));

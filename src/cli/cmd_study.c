@@ -19,12 +19,14 @@ const struct cli_command cmd_study = {
     .min_operands = 1,
     .max_operands = 1,
     .examples = "  sievert study examples/lenet5.yaml -o out/\n",
-    .options = (const struct cli_option[]){
-        {"output", 'o', OPT_STRING, "FOLDER", "where everything goes (default out); continued if it is there",
-         offsetof(struct study_args, out)},
-        {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
-         offsetof(struct study_args, jobs)},
-        CLI_OPTION_END},
+    .options =
+        (const struct cli_option[]){
+            {"output", 'o', OPT_STRING, "FOLDER",
+             "where everything goes (default out); continued if it is there",
+             offsetof(struct study_args, out)},
+            {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
+             offsetof(struct study_args, jobs)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct study_args),
     .defaults = defaults,
 };
@@ -44,8 +46,12 @@ int run_study(struct cli *cli, void *args)
     progress_begin(&line, cli);
     cli_catch_interrupts();
     struct study_options s = {
-        .config = cli->operands[0], .out_dir = o->out, .jobs = o->jobs,
-        .progress = show_progress, .progress_ctx = &line, .stop = &cli_stop,
+        .config = cli->operands[0],
+        .out_dir = o->out,
+        .jobs = o->jobs,
+        .progress = show_progress,
+        .progress_ctx = &line,
+        .stop = &cli_stop,
     };
     int rc = study_run(&s, &cli->diag);
     progress_end(&line);

@@ -28,28 +28,32 @@ const struct cli_command cmd_validate = {
     .summary = "error models against the faulty tensors they were made from",
     .operands = "[STUDY-FOLDER]",
     .max_operands = 1,
-    .examples = "  sievert validate out\n"
-                "  sievert validate --onnx net.onnx --layer conv2 --campaign run.db --model conv.json\n",
-    .options = (const struct cli_option[]){
-        {"onnx", 0, OPT_STRING, "NET.onnx", "the network, without a study", offsetof(struct validate_args, onnx)},
-        {"data", 0, OPT_STRING, "SET", "the images (default fashion-mnist)",
-         offsetof(struct validate_args, data)},
-        {"layer", 0, OPT_STRING, "NAME", "which convolution, by name or index",
-         offsetof(struct validate_args, layer)},
-        {"campaign", 0, OPT_STRING, "RUN.db", "whose faulty tensors are the truth",
-         offsetof(struct validate_args, campaign)},
-        {"model", 0, OPT_STRING, "MODEL.json", "made from them", offsetof(struct validate_args, model)},
-        {"errors", 'n', OPT_COUNT, "N", "how many of each source (default 20000)",
-         offsetof(struct validate_args, n)},
-        {"images", 0, OPT_COUNT, "N", "use the first N images (default 1000)",
-         offsetof(struct validate_args, images)},
-        {"seed", 0, OPT_U64, "N", "the same seed gives the same errors (default 1)",
-         offsetof(struct validate_args, seed)},
-        {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
-         offsetof(struct validate_args, jobs)},
-        {"output", 'o', OPT_STRING, "FILE.json", "write the result there too",
-         offsetof(struct validate_args, output)},
-        CLI_OPTION_END},
+    .examples =
+        "  sievert validate out\n"
+        "  sievert validate --onnx net.onnx --layer conv2 --campaign run.db --model conv.json\n",
+    .options =
+        (const struct cli_option[]){
+            {"onnx", 0, OPT_STRING, "NET.onnx", "the network, without a study",
+             offsetof(struct validate_args, onnx)},
+            {"data", 0, OPT_STRING, "SET", "the images (default fashion-mnist)",
+             offsetof(struct validate_args, data)},
+            {"layer", 0, OPT_STRING, "NAME", "which convolution, by name or index",
+             offsetof(struct validate_args, layer)},
+            {"campaign", 0, OPT_STRING, "RUN.db", "whose faulty tensors are the truth",
+             offsetof(struct validate_args, campaign)},
+            {"model", 0, OPT_STRING, "MODEL.json", "made from them",
+             offsetof(struct validate_args, model)},
+            {"errors", 'n', OPT_COUNT, "N", "how many of each source (default 20000)",
+             offsetof(struct validate_args, n)},
+            {"images", 0, OPT_COUNT, "N", "use the first N images (default 1000)",
+             offsetof(struct validate_args, images)},
+            {"seed", 0, OPT_U64, "N", "the same seed gives the same errors (default 1)",
+             offsetof(struct validate_args, seed)},
+            {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
+             offsetof(struct validate_args, jobs)},
+            {"output", 'o', OPT_STRING, "FILE.json", "write the result there too",
+             offsetof(struct validate_args, output)},
+            CLI_OPTION_END},
     .args_bytes = sizeof(struct validate_args),
     .defaults = defaults,
 };
@@ -64,13 +68,14 @@ static void print_rows(struct cli *cli, const json_t *doc)
     struct table t;
     size_t i;
     json_t *row;
-    const json_t *rows = json_object_get(doc, "rows"), *means = json_object_get(doc, "mean_agreement");
+    const json_t *rows = json_object_get(doc, "rows"),
+                 *means = json_object_get(doc, "mean_agreement");
     const char *masked = vocab_word(&vocab_effects, EFFECT_MASKED);
     const char *critical = vocab_word(&vocab_effects, EFFECT_CRITICAL);
     table_init(&t, &cli->arena, 8,
                (const char *const[]){"layer", "implementation", "errors from", masked, critical,
                                      "95 % interval", "difference", "agreement"});
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         const json_t *ci = json_object_get(json_object_get(row, critical), "interval");
         const json_t *agreement = json_object_get(row, "agreement");
         table_cell(&t, "%s", json_string_value(json_object_get(row, "layer")));
@@ -89,12 +94,13 @@ static void print_rows(struct cli *cli, const json_t *doc)
         }
     }
     table_print(&t);
-    printf("\nDifference: of the critical shares, in points. Agreement: 100 %% less the mean absolute\n"
+    printf("\nDifference: of the critical shares, in points. Agreement: 100 %% less the mean "
+           "absolute\n"
            "difference of the three shares. Mean over layers and implementations:");
     const char *source;
     json_t *mean;
     const char *comma = "";
-    json_object_foreach((json_t *)means, source, mean) {
+    json_object_foreach ((json_t *)means, source, mean) {
         printf("%s %s %.2f %%", comma, source, 100 * json_number_value(mean));
         comma = ",";
     }
@@ -112,7 +118,8 @@ int run_validate(struct cli *cli, void *args)
 {
     struct validate_args *o = args;
     bool study = cli->n_operands == 1;
-    if ((study ? o->onnx || o->campaign || o->model || o->layer : !o->onnx || !o->campaign || !o->layer) ||
+    if ((study ? o->onnx || o->campaign || o->model || o->layer
+               : !o->onnx || !o->campaign || !o->layer) ||
         o->jobs < 0)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
                          "give a study's folder, or --onnx, --layer and --campaign");
@@ -120,8 +127,15 @@ int run_validate(struct cli *cli, void *args)
     progress_begin(&line, cli);
     cli_catch_interrupts();
     struct sim_options s = {
-        .network = o->onnx, .dataset = o->data, .seed = o->seed, .n = o->n, .images = o->images,
-        .jobs = o->jobs, .progress = show_progress, .progress_ctx = &line, .stop = &cli_stop,
+        .network = o->onnx,
+        .dataset = o->data,
+        .seed = o->seed,
+        .n = o->n,
+        .images = o->images,
+        .jobs = o->jobs,
+        .progress = show_progress,
+        .progress_ctx = &line,
+        .stop = &cli_stop,
     };
     struct study_cell cell = {o->layer, "", o->campaign, o->model};
     json_t *doc;

@@ -18,8 +18,10 @@ static bool sizes(uint32_t out[3], const struct doubles *v, double most)
 int kernel_load(struct user_program *out, struct cli *cli, const struct kernel_args *o)
 {
     struct text text;
-    struct user_args args = {.kernel = o->kernel, .shared = o->shared > 0 ? (uint32_t)o->shared : 0,
-                             .n = (size_t)cli->n_operands - 1, .lazy = o->lazy,
+    struct user_args args = {.kernel = o->kernel,
+                             .shared = o->shared > 0 ? (uint32_t)o->shared : 0,
+                             .n = (size_t)cli->n_operands - 1,
+                             .lazy = o->lazy,
                              .arg = (const char *const *)cli->operands + 1};
     if (!sizes(args.grid, &o->grid, 0x7fffffff) || !sizes(args.block, &o->block, 1024))
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,

@@ -75,7 +75,8 @@ static int unknown_command(int argc, char **argv)
                 fprintf(stderr, "  sievert %-14s %s\n", names[i], commands[i].command->summary);
         return EXIT_USAGE;
     }
-    snprintf(typed, sizeof typed, "%s%s%s", argv[1], is_family ? " " : "", is_family ? argv[2] : "");
+    snprintf(typed, sizeof typed, "%s%s%s", argv[1], is_family ? " " : "",
+             is_family ? argv[2] : "");
     const char *near = vocab_nearest(typed, names, N_COMMANDS);
     fprintf(stderr, "sievert: unknown command '%s'", typed);
     if (near)
@@ -113,7 +114,8 @@ static int report_failure(const struct cli *cli, int status)
 {
     const struct diag *d = &cli->diag;
     if (cli->silent)
-        return status == ERR_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_DONE; /* or mpirun ends the others at once */
+        return status == ERR_INTERRUPTED ? EXIT_INTERRUPTED
+                                         : EXIT_DONE; /* or mpirun ends the others at once */
     if (status == ERR_INTERRUPTED) {
         fprintf(stderr, "sievert %s: interrupted: %s\n", cli->command->name,
                 d->msg[0] ? d->msg : "run the same command again to continue");

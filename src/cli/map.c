@@ -1,11 +1,13 @@
 #include "cli/map.h"
 
-
 #include <stdio.h>
 
 #include "vocab/vocab.h"
 
-static double number(const json_t *row, const char *key) { return json_number_value(json_object_get(row, key)); }
+static double number(const json_t *row, const char *key)
+{
+    return json_number_value(json_object_get(row, key));
+}
 
 static void share(struct table *t, const json_t *row, const char *key)
 {
@@ -23,8 +25,7 @@ static void print_part(struct cli *cli, const json_t *rows, const char *what, co
         return;
     table_init(&t, &cli->arena, 6,
                (const char *const[]){"kernel", title, "injections", "masked", "SDC", "DUE"});
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach (rows, i, row) {
         const json_t *name = json_object_get(row, what);
         table_cell(&t, "%s", json_string_value(json_object_get(row, "kernel")));
         if (json_is_string(name))
@@ -51,8 +52,7 @@ void cli_print_fates(struct cli *cli, const json_t *rows)
     const char *fate;
     json_t *s, *fates = json_object_get(rows, "fates");
     table_init(&t, &cli->arena, 3, (const char *const[]){"fate", "injections", "share"});
-    json_object_foreach(fates, fate, s)
-    {
+    json_object_foreach (fates, fate, s) {
         table_cell(&t, "%s", fate);
         table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(s, "n")));
         table_cell(&t, "%.1f %% [%.1f, %.1f]", 100 * number(s, "share"), 100 * number(s, "lo"),
@@ -66,14 +66,14 @@ void cli_print_strata(struct cli *cli, const json_t *report)
 {
     struct table t;
     size_t i;
-    const json_t *row, *strata = json_object_get(json_array_get(json_object_get(report, "cells"), 0), "strata");
+    const json_t *row,
+        *strata = json_object_get(json_array_get(json_object_get(report, "cells"), 0), "strata");
     if (json_array_size(strata) == 0)
         return;
     table_init(&t, &cli->arena, 9,
-               (const char *const[]){"launch", "kernel", "part", "sites", "weight", "injections", "masked",
-                                     "SDC", "DUE"});
-    json_array_foreach(strata, i, row)
-    {
+               (const char *const[]){"launch", "kernel", "part", "sites", "weight", "injections",
+                                     "masked", "SDC", "DUE"});
+    json_array_foreach (strata, i, row) {
         table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(row, "launch")));
         table_cell(&t, "%s", json_string_value(json_object_get(row, "kernel")));
         table_cell(&t, "%s", json_string_value(json_object_get(row, "part")));

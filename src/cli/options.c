@@ -173,9 +173,9 @@ int cli_parse(struct cli *cli, void *args, int argc, char **argv)
         if (c == ':')
             return usage_error(cli, "%s needs a value%s", argv[optind - 1], "");
         if (c == '?')
-            return unknown_option(cli, &r, optopt && optopt < CODE_FIRST
-                                               ? (char[]){'-', (char)optopt, 0}
-                                               : argv[optind - 1]);
+            return unknown_option(cli, &r,
+                                  optopt && optopt < CODE_FIRST ? (char[]){'-', (char)optopt, 0}
+                                                                : argv[optind - 1]);
         size_t i = c >= CODE_FIRST ? (size_t)(c - CODE_FIRST) : 0;
         while (c < CODE_FIRST && r.row[i]->letter != c)
             i++;

@@ -53,7 +53,8 @@ static size_t columns(const char *s)
 
 char *bar(struct arena *a, double share, int width)
 {
-    static const char *const eighth[] = {"", "\u258f", "\u258e", "\u258d", "\u258c", "\u258b", "\u258a", "\u2589"};
+    static const char *const eighth[] = {"",       "\u258f", "\u258e", "\u258d",
+                                         "\u258c", "\u258b", "\u258a", "\u2589"};
     const int eighths = (int)(share * 8 * width + 0.5);
     char *text = arena_strdup(a, "");
     for (int i = 0; i < eighths / 8; i++)

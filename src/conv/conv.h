@@ -80,8 +80,8 @@ struct conv_program {
     struct simt_program sim;
     struct conv_problem problem;
     const struct conv_impl *impl;
-    const char *tile;         /* the tile used, "" if the implementation has none */
-    uint64_t workspace_bytes; /* beyond input, filter and output */
+    const char *tile;             /* the tile used, "" if the implementation has none */
+    uint64_t workspace_bytes;     /* beyond input, filter and output */
     const char *const *ptx_names; /* per launch, for provenance */
 };
 /* input n*c*h*w, filter k*(c/groups)*r*s floats. tile NULL or "": the planner's choice. The result
@@ -111,8 +111,8 @@ int conv_measure(struct conv_cost *cost, const struct conv_program *p, float *ou
                  struct diag *d);
 
 /* The reference: oneDNN, direct algorithm, float32. out: n*k*P*Q floats. */
-int conv_reference(const struct conv_problem *p, const float *input, const float *filter, float *out,
-                   struct diag *d);
+int conv_reference(const struct conv_problem *p, const float *input, const float *filter,
+                   float *out, struct diag *d);
 /* The slow obvious way, double accumulation: the reference of the reference. */
 void conv_naive(const struct conv_problem *p, const float *input, const float *filter, double *out);
 

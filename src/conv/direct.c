@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
+int direct_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                struct diag *d)
 {
     (void)tile, (void)d;
     enum { BLOCK = 256 };
@@ -45,8 +46,9 @@ int direct_tiled_plan(struct conv_plan *plan, const struct conv_problem *p, cons
     while (names[i] != plan->tile)
         i++;
     const uint64_t edge = (uint64_t)edges[i], span = edge / (uint64_t)per_thread[i];
-    struct plan_launch *l = plan_launch(plan, "direct-tiled", "direct_tiled", span * span,
-                                        "direct-tiled-%s-%dx%d-s%d", names[i], p->r, p->s, p->stride_h);
+    struct plan_launch *l =
+        plan_launch(plan, "direct-tiled", "direct_tiled", span * span, "direct-tiled-%s-%dx%d-s%d",
+                    names[i], p->r, p->s, p->stride_h);
     plan_grid(l, div_up((uint64_t)conv_out_h(p), edge) * div_up((uint64_t)conv_out_w(p), edge),
               (uint64_t)p->groups * div_up((uint64_t)(p->k / p->groups), FILTERS), (uint64_t)p->n);
     PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT);
@@ -64,7 +66,8 @@ int direct_1x1_plan(struct conv_plan *plan, const struct conv_problem *p, const 
     int status = pick(&plan->tile, names, 4, (filters > 16) * 2 + (pixels > THREADS), tile, d);
     if (status != OK)
         return status;
-    const uint64_t per_thread = plan->tile[0] == '1' ? 16 : 32, wide = (uint64_t)(plan->tile[3] - '0');
+    const uint64_t per_thread = plan->tile[0] == '1' ? 16 : 32,
+                   wide = (uint64_t)(plan->tile[3] - '0');
     struct plan_launch *l =
         plan_launch(plan, "direct-1x1", "direct_1x1", THREADS, "direct-1x1-%s", plan->tile);
     plan_grid(l, div_up(pixels, THREADS * wide),

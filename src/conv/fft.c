@@ -28,14 +28,15 @@ static int make_spectra(struct spectra *s, struct conv_plan *plan, const struct 
     s->tiles_w = div_up((uint64_t)conv_out_w(p), (uint64_t)(size - p->s + 1));
     s->tiles = (uint64_t)p->n * s->tiles_h * s->tiles_w;
     if (plan_workspace(plan, 2 * s->bins * channels * s->tiles, &s->x, d) != OK ||
-        plan_workspace(plan, 2 * s->bins * filters * channels / (uint64_t)p->groups, &s->f, d) != OK ||
+        plan_workspace(plan, 2 * s->bins * filters * channels / (uint64_t)p->groups, &s->f, d) !=
+            OK ||
         plan_workspace(plan, 2 * s->bins * filters * s->tiles, &s->y, d) != OK)
         return ERR_UNSUPPORTED;
     return OK;
 }
 
-static struct plan_launch *plane_launch(struct conv_plan *plan, const char *label, const char *kernel,
-                                        int size, uint64_t x, uint64_t y)
+static struct plan_launch *plane_launch(struct conv_plan *plan, const char *label,
+                                        const char *kernel, int size, uint64_t x, uint64_t y)
 {
     const uint64_t threads = size == 16 ? 64 : size == 32 ? 128 : 256;
     struct plan_launch *l = plan_launch(plan, label, kernel, threads, "fft-%dx%d", size, size);
@@ -47,8 +48,8 @@ static int plan_product_of(struct conv_plan *plan, const struct conv_problem *p,
                            const struct spectra *s, const char *tile, struct diag *d)
 {
     const uint64_t groups = (uint64_t)p->groups;
-    struct gemm product = gemm_of(s->f, s->x, s->y, s->bins * groups, (uint64_t)p->k / groups, s->tiles,
-                                  (uint64_t)p->c / groups);
+    struct gemm product = gemm_of(s->f, s->x, s->y, s->bins * groups, (uint64_t)p->k / groups,
+                                  s->tiles, (uint64_t)p->c / groups);
     product.complex = true;
     return plan_product(plan, &product, tile, d);
 }
@@ -56,7 +57,8 @@ static int plan_product_of(struct conv_plan *plan, const struct conv_problem *p,
 static int plan_planes(struct conv_plan *plan, const struct conv_problem *p, int size,
                        const char *tile, struct diag *d)
 {
-    const uint64_t groups = (uint64_t)p->groups, channels = (uint64_t)p->c, filters = (uint64_t)p->k;
+    const uint64_t groups = (uint64_t)p->groups, channels = (uint64_t)p->c,
+                   filters = (uint64_t)p->k;
     struct spectra s;
     int status = make_spectra(&s, plan, p, size, d);
     if (status != OK)
@@ -90,8 +92,7 @@ enum { LINES = 4 }; /* per thread group */
 static void plan_rows(struct conv_plan *plan, const struct conv_problem *p, const char *label,
                       const char *kernel, int size, int from, int to, uint64_t y, uint64_t z)
 {
-    struct plan_launch *l =
-        plan_launch(plan, label, kernel, LINES * 16, "fft-%dx%d", size, size);
+    struct plan_launch *l = plan_launch(plan, label, kernel, LINES * 16, "fft-%dx%d", size, size);
     plan_grid(l, (uint64_t)size / LINES, y, z);
     PLAN_BUFFERS(l, from, to);
     plan_shape(l, p);
@@ -100,8 +101,7 @@ static void plan_rows(struct conv_plan *plan, const struct conv_problem *p, cons
 static void plan_columns(struct conv_plan *plan, const char *label, const char *kernel, int size,
                          int from, int to, uint64_t planes)
 {
-    struct plan_launch *l =
-        plan_launch(plan, label, kernel, LINES * 16, "fft-%dx%d", size, size);
+    struct plan_launch *l = plan_launch(plan, label, kernel, LINES * 16, "fft-%dx%d", size, size);
     plan_grid(l, planes, div_up((uint64_t)(size / 2 + 1), LINES), 1);
     PLAN_BUFFERS(l, from, to);
     plan_int(l, (int)planes);
@@ -125,7 +125,8 @@ static int plan_lines(struct conv_plan *plan, const struct conv_problem *p, int 
         status = plan_workspace(plan, 2 * s.bins * most, &rows, d); /* of one transform at a time */
     if (status != OK)
         return status;
-    plan_rows(plan, p, "fft-input-rows", "fft_input_rows", size, BUFFER_INPUT, rows, images, channels);
+    plan_rows(plan, p, "fft-input-rows", "fft_input_rows", size, BUFFER_INPUT, rows, images,
+              channels);
     plan_columns(plan, "fft-input-columns", "fft_columns", size, rows, s.x, channels * images);
     plan_rows(plan, p, "fft-filter-rows", "fft_filter_rows", size, BUFFER_FILTER, rows, per_group,
               filters);
@@ -133,8 +134,10 @@ static int plan_lines(struct conv_plan *plan, const struct conv_problem *p, int 
     status = plan_product_of(plan, p, &s, tile, d);
     if (status != OK)
         return status;
-    plan_columns(plan, "fft-output-columns", "fft_inverse_columns", size, s.y, rows, filters * images);
-    plan_rows(plan, p, "fft-output-rows", "fft_output_rows", size, rows, BUFFER_OUTPUT, images, filters);
+    plan_columns(plan, "fft-output-columns", "fft_inverse_columns", size, s.y, rows,
+                 filters * images);
+    plan_rows(plan, p, "fft-output-rows", "fft_output_rows", size, rows, BUFFER_OUTPUT, images,
+              filters);
     return OK;
 }
 

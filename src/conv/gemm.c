@@ -113,8 +113,8 @@ static bool fits(const struct staging *s, const struct conv_problem *p)
     return s->channels * h * w <= WINDOW_FLOATS;
 }
 
-static void plan_im2col(struct conv_plan *plan, const struct conv_problem *p, int image, int columns,
-                        uint64_t rows, uint64_t pixels)
+static void plan_im2col(struct conv_plan *plan, const struct conv_problem *p, int image,
+                        int columns, uint64_t rows, uint64_t pixels)
 {
     enum { BLOCK = 256 };
     const uint64_t groups = (uint64_t)p->groups;
@@ -124,7 +124,9 @@ static void plan_im2col(struct conv_plan *plan, const struct conv_problem *p, in
         staged ? plan_launch(plan, "im2col", "im2col_staged", BLOCK, "%s", s.file)
                : plan_launch(plan, "im2col", "im2col", BLOCK, "im2col%s", layout_suffix(p));
     if (staged)
-        plan_grid(l, div_up((uint64_t)conv_out_h(p), s.tile_h) * div_up((uint64_t)conv_out_w(p), s.tile_w),
+        plan_grid(l,
+                  div_up((uint64_t)conv_out_h(p), s.tile_h) *
+                      div_up((uint64_t)conv_out_w(p), s.tile_w),
                   div_up((uint64_t)p->c, s.channels), 1);
     else if (p->layout == LAYOUT_NHWC)
         plan_grid(l, div_up(pixels * rows / groups, BLOCK), groups, 1);
@@ -140,7 +142,8 @@ static struct gemm product_nchw(const struct conv_problem *p, uint64_t image, in
                                 uint64_t rows, uint64_t pixels)
 {
     const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
-    struct gemm g = gemm_of(BUFFER_FILTER, columns, BUFFER_OUTPUT, groups, filters, pixels, rows / groups);
+    struct gemm g =
+        gemm_of(BUFFER_FILTER, columns, BUFFER_OUTPUT, groups, filters, pixels, rows / groups);
     g.b.first = columns == BUFFER_INPUT ? image * rows * pixels : 0;
     g.c.first = image * (uint64_t)p->k * pixels;
     return g;
@@ -152,7 +155,8 @@ static struct gemm product_nhwc(const struct conv_problem *p, uint64_t image, in
                                 uint64_t rows, uint64_t pixels)
 {
     const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups;
-    struct gemm g = gemm_of(columns, BUFFER_FILTER, BUFFER_OUTPUT, groups, pixels, filters, rows / groups);
+    struct gemm g =
+        gemm_of(columns, BUFFER_FILTER, BUFFER_OUTPUT, groups, pixels, filters, rows / groups);
     g.b_transposed = true;
     g.b.row = rows / groups;
     if (columns == BUFFER_INPUT)
@@ -161,7 +165,8 @@ static struct gemm product_nhwc(const struct conv_problem *p, uint64_t image, in
     return g;
 }
 
-int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile, struct diag *d)
+int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+              struct diag *d)
 {
     enum { MOST_IMAGES = 32768 };
     const uint64_t pixels = n_pixels(p) / (uint64_t)p->n;
@@ -170,7 +175,8 @@ int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *
     int columns = BUFFER_INPUT;
     if (p->n > MOST_IMAGES)
         return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                         "%d images would be more than %d launches, one or two each", p->n, MOST_IMAGES);
+                         "%d images would be more than %d launches, one or two each", p->n,
+                         MOST_IMAGES);
     if (!direct && plan_workspace(plan, rows * pixels, &columns, d) != OK)
         return ERR_UNSUPPORTED;
     for (int image = 0; image < p->n; image++) {
@@ -188,15 +194,21 @@ int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *
 
 struct gemm gemm_of(int a, int b, int c, uint64_t batch, uint64_t m, uint64_t n, uint64_t k)
 {
-    return (struct gemm){.a = {a, 0, k, m * k}, .b = {b, 0, n, k * n}, .c = {c, 0, n, m * n},
-                         .batch = batch, .m = m, .n = n, .k = k};
+    return (struct gemm){.a = {a, 0, k, m * k},
+                         .b = {b, 0, n, k * n},
+                         .c = {c, 0, n, m * n},
+                         .batch = batch,
+                         .m = m,
+                         .n = n,
+                         .k = k};
 }
 
 int plan_product(struct conv_plan *plan, const struct gemm *g, const char *tile, struct diag *d)
 {
     enum { MAX_DEPTH = 65535 }; /* of a grid */
     const struct tile *t;
-    int status = tile_choose(&t, tile, g->complex ? TILE_COMPLEX : TILE_PLAIN, g->m, g->n, g->batch, d);
+    int status =
+        tile_choose(&t, tile, g->complex ? TILE_COMPLEX : TILE_PLAIN, g->m, g->n, g->batch, d);
     if (status != OK)
         return status;
     const char *name = g->complex ? "cgemm" : g->b_transposed ? "sgemm-nt" : "sgemm";

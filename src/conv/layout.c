@@ -12,7 +12,8 @@ const float *layout_tensor(struct arena *a, const struct conv_problem *p, const 
 
 void conv_out_to_nchw(const struct conv_problem *p, float *to, const float *from)
 {
-    const size_t dim[4] = {(size_t)p->n, (size_t)p->k, (size_t)conv_out_h(p), (size_t)conv_out_w(p)};
+    const size_t dim[4] = {(size_t)p->n, (size_t)p->k, (size_t)conv_out_h(p),
+                           (size_t)conv_out_w(p)};
     struct arena scratch = {0};
     if (p->layout == LAYOUT_NHWC)
         from = tensor_from_nhwc(&scratch, from, dim);

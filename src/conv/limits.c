@@ -34,14 +34,18 @@ static void batch(struct verdict *v, const struct conv_limits *l, const struct c
 }
 
 /* "1x1", "3x3 or 5x5", "3x3, 5x5, ... or 11x11" */
-static void square_filters(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p)
+static void square_filters(struct verdict *v, const struct conv_limits *l,
+                           const struct conv_problem *p)
 {
     int n = 0;
     while (n < LIMITS_SQUARES && l->square[n])
         n++;
     for (int i = 0, len = 0; i < n; i++) {
         len += snprintf(v->need + len, sizeof v->need - (size_t)len, "%s%dx%d",
-                        i == 0 ? "" : i == n - 1 ? " or " : ", ", l->square[i], l->square[i]);
+                        i == 0       ? ""
+                        : i == n - 1 ? " or "
+                                     : ", ",
+                        l->square[i], l->square[i]);
         v->met |= p->r == l->square[i] && p->s == l->square[i];
     }
     if (n)
@@ -49,7 +53,8 @@ static void square_filters(struct verdict *v, const struct conv_limits *l, const
     snprintf(v->has, sizeof v->has, "%dx%d", p->r, p->s);
 }
 
-static void filter_size(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p)
+static void filter_size(struct verdict *v, const struct conv_limits *l,
+                        const struct conv_problem *p)
 {
     if (l->filter)
         need(v, "filters up to %dx%d", l->filter, l->filter);
@@ -57,7 +62,8 @@ static void filter_size(struct verdict *v, const struct conv_limits *l, const st
     v->met = p->r <= l->filter && p->s <= l->filter;
 }
 
-static void dilated_size(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p)
+static void dilated_size(struct verdict *v, const struct conv_limits *l,
+                         const struct conv_problem *p)
 {
     const int64_t h = (p->r - 1) * (int64_t)p->dilation_h + 1;
     const int64_t w = (p->s - 1) * (int64_t)p->dilation_w + 1;
@@ -80,14 +86,16 @@ static void dilation(struct verdict *v, const struct conv_limits *l, const struc
 {
     if (l->dilation)
         need(v, "dilation %d", l->dilation);
-    two(v, p->dilation_h, p->dilation_w, p->dilation_h == l->dilation && p->dilation_w == l->dilation);
+    two(v, p->dilation_h, p->dilation_w,
+        p->dilation_h == l->dilation && p->dilation_w == l->dilation);
 }
 
 static void padding(struct verdict *v, const struct conv_limits *l, const struct conv_problem *p)
 {
     if (l->no_padding)
         need(v, "no padding");
-    snprintf(v->has, sizeof v->has, "%d,%d,%d,%d", p->pad_top, p->pad_bottom, p->pad_left, p->pad_right);
+    snprintf(v->has, sizeof v->has, "%d,%d,%d,%d", p->pad_top, p->pad_bottom, p->pad_left,
+             p->pad_right);
     v->met = !p->pad_top && !p->pad_bottom && !p->pad_left && !p->pad_right;
 }
 

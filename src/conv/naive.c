@@ -1,7 +1,8 @@
 /* The definition of a convolution, in double precision: what the reference itself is checked against. */
 #include "conv/conv.h"
 
-static double one_output(const struct conv_problem *p, const float *x, const float *f, int h0, int w0)
+static double one_output(const struct conv_problem *p, const float *x, const float *f, int h0,
+                         int w0)
 {
     const int channels = p->c / p->groups;
     double sum = 0;
@@ -11,8 +12,9 @@ static double one_output(const struct conv_problem *p, const float *x, const flo
                 const int h = h0 + r * p->dilation_h, w = w0 + s * p->dilation_w;
                 if (h < 0 || h >= p->h || w < 0 || w >= p->w)
                     continue;
-                sum += (double)x[((size_t)c * (size_t)p->h + (size_t)h) * (size_t)p->w + (size_t)w] *
-                       (double)f[((size_t)c * (size_t)p->r + (size_t)r) * (size_t)p->s + (size_t)s];
+                sum +=
+                    (double)x[((size_t)c * (size_t)p->h + (size_t)h) * (size_t)p->w + (size_t)w] *
+                    (double)f[((size_t)c * (size_t)p->r + (size_t)r) * (size_t)p->s + (size_t)s];
             }
     return sum;
 }
@@ -28,7 +30,8 @@ void conv_naive(const struct conv_problem *p, const float *input, const float *f
             const size_t first = (size_t)n * (size_t)p->c + (size_t)(k / filters * channels);
             for (int i = 0; i < out_h; i++)
                 for (int j = 0; j < out_w; j++)
-                    *out++ = one_output(p, input + first * plane, filter + (size_t)k * taps,
-                                        i * p->stride_h - p->pad_top, j * p->stride_w - p->pad_left);
+                    *out++ =
+                        one_output(p, input + first * plane, filter + (size_t)k * taps,
+                                   i * p->stride_h - p->pad_top, j * p->stride_w - p->pad_left);
         }
 }

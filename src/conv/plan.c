@@ -73,11 +73,22 @@ void plan_int(struct plan_launch *l, int value) { add_arg(l, false, value); }
 void plan_shape(struct plan_launch *l, const struct conv_problem *p)
 {
     const struct shape s = {
-        .N = p->n, .C = p->c / p->groups, .H = p->h, .W = p->w,
-        .K = p->k / p->groups, .R = p->r, .S = p->s, .P = conv_out_h(p), .Q = conv_out_w(p),
-        .pad_top = p->pad_top, .pad_left = p->pad_left,
-        .stride_h = p->stride_h, .stride_w = p->stride_w,
-        .dilation_h = p->dilation_h, .dilation_w = p->dilation_w, .groups = p->groups,
+        .N = p->n,
+        .C = p->c / p->groups,
+        .H = p->h,
+        .W = p->w,
+        .K = p->k / p->groups,
+        .R = p->r,
+        .S = p->s,
+        .P = conv_out_h(p),
+        .Q = conv_out_w(p),
+        .pad_top = p->pad_top,
+        .pad_left = p->pad_left,
+        .stride_h = p->stride_h,
+        .stride_w = p->stride_w,
+        .dilation_h = p->dilation_h,
+        .dilation_w = p->dilation_w,
+        .groups = p->groups,
     };
 #define PASS(name) plan_int(l, s.name);
     SHAPE_FIELDS(PASS)
@@ -90,11 +101,12 @@ static int check_grids(const struct conv_plan *plan, struct diag *d)
     for (int i = 0; i < plan->n_launches; i++) {
         const struct plan_launch *l = &plan->launch[i];
         if (l->grid[0] > INT_MAX || l->grid[1] > 65535 || l->grid[2] > 65535)
-            return diag_fail(d, ERR_UNSUPPORTED, DIAG_NOWHERE,
-                             "%s would need a grid of %llu x %llu x %llu, beyond 2147483647 x 65535 x "
-                             "65535",
-                             l->label, (unsigned long long)l->grid[0],
-                             (unsigned long long)l->grid[1], (unsigned long long)l->grid[2]);
+            return diag_fail(
+                d, ERR_UNSUPPORTED, DIAG_NOWHERE,
+                "%s would need a grid of %llu x %llu x %llu, beyond 2147483647 x 65535 x "
+                "65535",
+                l->label, (unsigned long long)l->grid[0], (unsigned long long)l->grid[1],
+                (unsigned long long)l->grid[2]);
     }
     return OK;
 }
@@ -133,9 +145,10 @@ int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_pr
     struct diag why = {0};
     int status = plan_within_limits(plan, a, p, impl, tile ? tile : "", &why);
     if (status != ERR_UNSUPPORTED)
-        return status == OK ? OK : diag_fail(d, status, DIAG_NOWHERE, "%s: %s", impl->name, why.msg);
+        return status == OK ? OK
+                            : diag_fail(d, status, DIAG_NOWHERE, "%s: %s", impl->name, why.msg);
     char names[256];
     name_alternatives(names, sizeof names, p);
-    return diag_fail(d, status, DIAG_NOWHERE, "%s: %s; implementations for this shape: %s", impl->name,
-                     why.msg, names);
+    return diag_fail(d, status, DIAG_NOWHERE, "%s: %s; implementations for this shape: %s",
+                     impl->name, why.msg, names);
 }

@@ -33,8 +33,9 @@ static int lay_out_params(uint8_t **out, struct arena *a, const struct ptx_kerne
                           const struct plan_launch *l, const uint64_t *address, struct diag *d)
 {
     if (ptx_n_params(kernel) != (size_t)l->n_args)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "kernel %s takes %zu parameters, the plan has %d",
-                         l->kernel, ptx_n_params(kernel), l->n_args);
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "kernel %s takes %zu parameters, the plan has %d", l->kernel,
+                         ptx_n_params(kernel), l->n_args);
     *out = arena_alloc(a, ptx_params_bytes(kernel));
     for (int i = 0; i < l->n_args; i++) {
         const struct ptx_param param = ptx_param_at(kernel, (size_t)i);
@@ -42,8 +43,8 @@ static int lay_out_params(uint8_t **out, struct arena *a, const struct ptx_kerne
         if (param.bytes != (arg->is_buffer ? 8 : 4))
             return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "parameter %s of kernel %s has %u bytes",
                              param.name, l->kernel, param.bytes);
-        memcpy(*out + param.offset, arg->is_buffer ? (const void *)&address[arg->value] : &arg->value,
-               param.bytes);
+        memcpy(*out + param.offset,
+               arg->is_buffer ? (const void *)&address[arg->value] : &arg->value, param.bytes);
     }
     return OK;
 }

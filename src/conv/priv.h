@@ -67,8 +67,8 @@ struct tile {
 #define TILE_THREADS(t) ((uint64_t)((t)->bm / (t)->tm) * (uint64_t)((t)->bn / (t)->tn))
 /* The tile for `batch` products of m x n results: the one named, or the cheapest of that kind. Special and
  * wide ones can be named in the place of plain ones. */
-int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m, uint64_t n,
-                uint64_t batch, struct diag *d);
+int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m,
+                uint64_t n, uint64_t batch, struct diag *d);
 
 /* The side of the planes that the Fourier transforms of p take. */
 size_t fft_plane_size(const struct conv_problem *p);
@@ -106,9 +106,9 @@ int plan_within_limits(struct conv_plan *plan, struct arena *a, const struct con
 /* The implementations, one row each in registry.c. */
 typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                          struct diag *d);
-conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_gemm_v4r1_plan, implicit_precomp_gemm_plan,
-    winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_fused_plan,
-    winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan, fft_plan,
-    fft_tiling_plan;
+conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_gemm_v4r1_plan,
+    implicit_precomp_gemm_plan, winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan,
+    winograd_2x2_fused_plan, winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan,
+    direct_depthwise_plan, fft_plan, fft_tiling_plan;
 
 #endif

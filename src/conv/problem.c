@@ -13,10 +13,11 @@ struct reader {
 
 static int complain(const struct reader *r, const char *expected)
 {
-    return diag_fail(r->d, ERR_INPUT, DIAG_NOWHERE,
-                     "shape '%.100s': character %d: expected %s; write NxCxHxW:KxRxS and then any of "
-                     ":pPAD :sSTRIDE :dDILATION :gGROUPS :nhwc, as in 1x16x32x32:32x3x3:p1",
-                     r->text, (int)(r->at - r->text) + 1, expected);
+    return diag_fail(
+        r->d, ERR_INPUT, DIAG_NOWHERE,
+        "shape '%.100s': character %d: expected %s; write NxCxHxW:KxRxS and then any of "
+        ":pPAD :sSTRIDE :dDILATION :gGROUPS :nhwc, as in 1x16x32x32:32x3x3:p1",
+        r->text, (int)(r->at - r->text) + 1, expected);
 }
 
 static int read_number(struct reader *r, int *out)
@@ -176,8 +177,8 @@ static int check_elems(const char *what, int a, int b, int c, int e, struct diag
         n <= INT_MAX)
         return OK;
     return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                     "convolution: the %s of %d x %d x %d x %d has more than 2147483647 elements", what,
-                     a, b, c, e);
+                     "convolution: the %s of %d x %d x %d x %d has more than 2147483647 elements",
+                     what, a, b, c, e);
 }
 
 int conv_check(struct conv_problem *p, struct diag *d)
@@ -190,14 +191,22 @@ int conv_check(struct conv_problem *p, struct diag *d)
         const char *what;
         int value, least;
     } ranges[] = {
-        {"the batch size N", p->n, 1},        {"the number of channels C", p->c, 1},
-        {"the height H", p->h, 1},            {"the width W", p->w, 1},
-        {"the number of filters K", p->k, 1}, {"the filter height R", p->r, 1},
-        {"the filter width S", p->s, 1},      {"the top padding", p->pad_top, 0},
-        {"the bottom padding", p->pad_bottom, 0}, {"the left padding", p->pad_left, 0},
-        {"the right padding", p->pad_right, 0},   {"the vertical stride", p->stride_h, 1},
-        {"the horizontal stride", p->stride_w, 1}, {"the vertical dilation", p->dilation_h, 1},
-        {"the horizontal dilation", p->dilation_w, 1}, {"the number of groups", p->groups, 1},
+        {"the batch size N", p->n, 1},
+        {"the number of channels C", p->c, 1},
+        {"the height H", p->h, 1},
+        {"the width W", p->w, 1},
+        {"the number of filters K", p->k, 1},
+        {"the filter height R", p->r, 1},
+        {"the filter width S", p->s, 1},
+        {"the top padding", p->pad_top, 0},
+        {"the bottom padding", p->pad_bottom, 0},
+        {"the left padding", p->pad_left, 0},
+        {"the right padding", p->pad_right, 0},
+        {"the vertical stride", p->stride_h, 1},
+        {"the horizontal stride", p->stride_w, 1},
+        {"the vertical dilation", p->dilation_h, 1},
+        {"the horizontal dilation", p->dilation_w, 1},
+        {"the number of groups", p->groups, 1},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (check_range(ranges[i].what, ranges[i].value, ranges[i].least, d) != OK)
@@ -209,13 +218,15 @@ int conv_check(struct conv_problem *p, struct diag *d)
                          p->groups, p->c, p->k);
     const int out_h = conv_out_h(p), out_w = conv_out_w(p);
     if (out_h == 0 || out_w == 0)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "convolution: the output is empty: a filter of %d x %d, dilated by %d and %d, "
-                         "does not fit into %d x %d with padding %d,%d,%d,%d",
-                         p->r, p->s, p->dilation_h, p->dilation_w, p->h, p->w, p->pad_top,
-                         p->pad_bottom, p->pad_left, p->pad_right);
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "convolution: the output is empty: a filter of %d x %d, dilated by %d and %d, "
+            "does not fit into %d x %d with padding %d,%d,%d,%d",
+            p->r, p->s, p->dilation_h, p->dilation_w, p->h, p->w, p->pad_top, p->pad_bottom,
+            p->pad_left, p->pad_right);
     if (p->layout >= N_LAYOUTS)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "convolution: there is no layout %d", (int)p->layout);
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "convolution: there is no layout %d",
+                         (int)p->layout);
     if (check_elems("input", p->n, p->c, p->h, p->w, d) != OK ||
         check_elems("filter", p->k, p->c / p->groups, p->r, p->s, d) != OK)
         return ERR_INPUT;
@@ -238,8 +249,8 @@ char *conv_shape(struct arena *a, const struct conv_problem *p)
     const char *layout = p->layout == LAYOUT_NCHW
                              ? ""
                              : arena_printf(a, ":%s", vocab_word(&vocab_layouts, (int)p->layout));
-    return arena_printf(a, "%dx%dx%dx%d:%dx%dx%d%s%s%s%s%s", p->n, p->c, p->h, p->w, p->k, p->r, p->s,
-                        pads, pair(a, 's', p->stride_h, p->stride_w, 1),
+    return arena_printf(a, "%dx%dx%dx%d:%dx%dx%d%s%s%s%s%s", p->n, p->c, p->h, p->w, p->k, p->r,
+                        p->s, pads, pair(a, 's', p->stride_h, p->stride_w, 1),
                         pair(a, 'd', p->dilation_h, p->dilation_w, 1),
                         pair(a, 'g', p->groups, p->groups, 1), layout);
 }

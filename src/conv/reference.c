@@ -60,8 +60,8 @@ static void job_fini(struct job *j)
     dnnl_engine_destroy(j->engine);
 }
 
-int conv_reference(const struct conv_problem *p, const float *input, const float *filter, float *out,
-                   struct diag *d)
+int conv_reference(const struct conv_problem *p, const float *input, const float *filter,
+                   float *out, struct diag *d)
 {
     struct job j = {0};
     union {
@@ -69,9 +69,8 @@ int conv_reference(const struct conv_problem *p, const float *input, const float
         void *data;
     } x = {input}, f = {filter}; /* oneDNN's memory has no const; it only reads these */
     dnnl_status_t status = prepare(&j, p, (void *const[]){x.data, f.data, out});
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, j.memory[0]},
-                                    {DNNL_ARG_WEIGHTS, j.memory[1]},
-                                    {DNNL_ARG_DST, j.memory[2]}};
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, j.memory[0]}, {DNNL_ARG_WEIGHTS, j.memory[1]}, {DNNL_ARG_DST, j.memory[2]}};
     if (status == dnnl_success)
         status = dnnl_primitive_execute(j.primitive, j.stream, 3, args);
     if (status == dnnl_success)

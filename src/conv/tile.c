@@ -29,7 +29,8 @@ static uint64_t cost(const struct tile *t, uint64_t m, uint64_t n, uint64_t batc
 
 int no_tile(const char *name, struct diag *d)
 {
-    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them", name);
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "no tile '%.40s'; `sievert conv list` names them",
+                     name);
 }
 
 static bool can_be_named(const struct tile *t, enum tile_kind kind)
@@ -38,8 +39,8 @@ static bool can_be_named(const struct tile *t, enum tile_kind kind)
            (kind == TILE_PLAIN && (t->kind == TILE_SPECIAL || t->kind == TILE_WIDE));
 }
 
-int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m, uint64_t n,
-                uint64_t batch, struct diag *d)
+int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, uint64_t m,
+                uint64_t n, uint64_t batch, struct diag *d)
 {
     const struct tile *best = NULL;
     for (int i = 0; i < N_TILES; i++) {
@@ -47,7 +48,8 @@ int tile_choose(const struct tile **out, const char *name, enum tile_kind kind, 
             *out = &tiles[i];
             return OK;
         }
-        if (tiles[i].kind == kind && (!best || cost(&tiles[i], m, n, batch) < cost(best, m, n, batch)))
+        if (tiles[i].kind == kind &&
+            (!best || cost(&tiles[i], m, n, batch) < cost(best, m, n, batch)))
             best = &tiles[i];
     }
     if (*name)

@@ -10,11 +10,12 @@ static struct tiling_axis axis(const char *name, size_t size, size_t thread, siz
 }
 
 /* An axis of a GEMM-like kernel: a thread's coordinates are sub-tiles, apart within a unit. */
-static struct tiling_axis gemm_axis(const char *name, size_t size, int thread, int sub, int unit, int tile)
+static struct tiling_axis gemm_axis(const char *name, size_t size, int thread, int sub, int unit,
+                                    int tile)
 {
     const size_t parts = (size_t)(thread / sub), apart = (size_t)(unit * sub / thread);
-    return (struct tiling_axis){name, size, (size_t)thread, (size_t)sub,
-                                (parts - 1) * apart + (size_t)sub, (size_t)tile};
+    return (struct tiling_axis){
+        name, size, (size_t)thread, (size_t)sub, (parts - 1) * apart + (size_t)sub, (size_t)tile};
 }
 
 static void set_units(struct tiling *t, size_t unit_h, size_t unit_w)
@@ -33,18 +34,20 @@ static int gemm_axes(struct tiling *t, const struct conv_program *p, const char 
         return rc;
     const size_t n = units(t->h, t->unit_h) * units(t->w, t->unit_w);
     t->n_axes = 2;
-    const bool nhwc = p->problem.layout == LAYOUT_NHWC; /* then pixels are the rows of the product */
+    const bool nhwc =
+        p->problem.layout == LAYOUT_NHWC; /* then pixels are the rows of the product */
     const struct tiling_axis rows = gemm_axis(nhwc ? unit : "channel", nhwc ? n : t->axis[0].size,
                                               tile->tm, tile->subm, tile->um, tile->bm);
-    const struct tiling_axis columns = gemm_axis(nhwc ? "channel" : unit, nhwc ? t->axis[0].size : n,
-                                                 tile->tn, tile->subn, tile->un, tile->bn);
+    const struct tiling_axis columns =
+        gemm_axis(nhwc ? "channel" : unit, nhwc ? t->axis[0].size : n, tile->tn, tile->subn,
+                  tile->un, tile->bn);
     t->axis[0] = nhwc ? columns : rows;
     t->axis[1] = nhwc ? rows : columns;
     return OK;
 }
 
-static void square_axes(struct tiling *t, size_t channels, size_t per_thread, size_t h_thread, size_t h_tile,
-                        size_t w_thread, size_t w_tile)
+static void square_axes(struct tiling *t, size_t channels, size_t per_thread, size_t h_thread,
+                        size_t h_tile, size_t w_thread, size_t w_tile)
 {
     t->n_axes = 3;
     t->axis[0] = axis("channel", t->axis[0].size, per_thread, channels);
@@ -81,7 +84,8 @@ static int direct_1x1_axes(struct tiling *t, const struct conv_program *p)
     const size_t channels = strtoul(p->tile, NULL, 10), wide = (size_t)(p->tile[3] - '0');
     t->n_axes = 2;
     t->axis[0] = axis("channel", t->axis[0].size, channels, channels);
-    t->axis[1] = (struct tiling_axis){"pixel", t->h * t->w, wide, 1, 64 * (wide - 1) + 1, 64 * wide};
+    t->axis[1] =
+        (struct tiling_axis){"pixel", t->h * t->w, wide, 1, 64 * (wide - 1) + 1, 64 * wide};
     return OK;
 }
 
@@ -123,14 +127,20 @@ static int fft_axes(struct tiling *t, const struct conv_program *p)
 static const struct {
     const char *family; /* beginning of the implementations' names: the longest first */
     int (*axes)(struct tiling *t, const struct conv_program *p);
-} families[] = {{"direct-tiled", direct_tiled_axes}, {"direct-1x1", direct_1x1_axes},
-                {"direct-depthwise", direct_depthwise_axes}, {"direct", direct_axes},
-                {"gemm", pixel_gemm_axes}, {"implicit-", pixel_gemm_axes}, {"winograd-", winograd_axes},
+} families[] = {{"direct-tiled", direct_tiled_axes},
+                {"direct-1x1", direct_1x1_axes},
+                {"direct-depthwise", direct_depthwise_axes},
+                {"direct", direct_axes},
+                {"gemm", pixel_gemm_axes},
+                {"implicit-", pixel_gemm_axes},
+                {"winograd-", winograd_axes},
                 {"fft", fft_axes}};
 
 int conv_tiling(struct tiling *out, const struct conv_program *p)
 {
-    *out = (struct tiling){.unit_h = 1, .unit_w = 1, .h = (size_t)conv_out_h(&p->problem),
+    *out = (struct tiling){.unit_h = 1,
+                           .unit_w = 1,
+                           .h = (size_t)conv_out_h(&p->problem),
                            .w = (size_t)conv_out_w(&p->problem)};
     out->axis[0].size = (size_t)p->problem.k;
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
@@ -144,8 +154,10 @@ int conv_launch_shared(const char *label)
     static const struct {
         const char *begin;
         int shared;
-    } launches[] = {{"im2col", TILING_SHARED_BY_CHANNELS}, {"input-transform", TILING_SHARED_BY_CHANNELS},
-                    {"fft-input", TILING_SHARED_BY_CHANNELS}, {"filter-transform", TILING_SHARED_BY_PIXELS},
+    } launches[] = {{"im2col", TILING_SHARED_BY_CHANNELS},
+                    {"input-transform", TILING_SHARED_BY_CHANNELS},
+                    {"fft-input", TILING_SHARED_BY_CHANNELS},
+                    {"filter-transform", TILING_SHARED_BY_PIXELS},
                     {"fft-filter", TILING_SHARED_BY_PIXELS},
                     {"index-table", TILING_SHARED_BY_CHANNELS | TILING_SHARED_BY_PIXELS}};
     for (size_t i = 0; i < sizeof launches / sizeof *launches; i++)

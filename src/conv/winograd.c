@@ -12,7 +12,8 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
     const uint64_t size = (uint64_t)(out + p->r - 1), points = size * size;
     const uint64_t tiles = (uint64_t)p->n * div_up((uint64_t)conv_out_h(p), (uint64_t)out) *
                            div_up((uint64_t)conv_out_w(p), (uint64_t)out);
-    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k, channels = (uint64_t)p->c;
+    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k,
+                   channels = (uint64_t)p->c;
     const uint64_t planes = filters * channels / groups; /* of the filter */
     int u, v, m;
     if (plan_workspace(plan, points * planes, &u, d) != OK ||
@@ -46,8 +47,8 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
     return OK;
 }
 
-int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                               struct diag *d)
+int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p,
+                               const char *tile, struct diag *d)
 {
     return plan_nonfused(plan, p, 2, tile, d);
 }
@@ -114,8 +115,8 @@ int winograd_4x4_fused_plan(struct conv_plan *plan, const struct conv_problem *p
     return plan_fused(plan, p, 4, d);
 }
 
-int winograd_4x4_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                               struct diag *d)
+int winograd_4x4_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p,
+                               const char *tile, struct diag *d)
 {
     return plan_nonfused(plan, p, 4, tile, d);
 }

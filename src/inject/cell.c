@@ -27,7 +27,8 @@ uint64_t injector_word(const struct inject_space *s, uint64_t word)
 /* ---- Registers and predicates ------------------------------------------------------------------- */
 
 /* Where in the code the thread is: false if it has ended. `now` is about to issue insn. */
-static bool thread_pc(const struct warp *w, int lane, const struct warp *now, uint32_t insn, uint32_t *pc)
+static bool thread_pc(const struct warp *w, int lane, const struct warp *now, uint32_t insn,
+                      uint32_t *pc)
 {
     if (!(w->live >> lane & 1))
         return false;
@@ -55,7 +56,8 @@ static bool thread_pc(const struct warp *w, int lane, const struct warp *now, ui
 
 /* The live register that holds the nth 32-bit place of a thread at pc: live ones take the first places in
  * the order of their numbers. False: nothing live is there. */
-static bool find_register(const struct injector *j, uint32_t pc, uint32_t nth, uint32_t *reg, int *half)
+static bool find_register(const struct injector *j, uint32_t pc, uint32_t nth, uint32_t *reg,
+                          int *half)
 {
     bool predicates = j->fault.kind.where == WHERE_PREDICATE;
     if (pc >= j->kernel->n_insns)
@@ -81,8 +83,8 @@ static struct simt_reg row_of(const struct injector *j, const struct warp *w, ui
 }
 
 /* Flip the 32-bit place (or the predicate); returns what it holds before and after. */
-static void flip_place(struct injector *j, const struct simt_reg *row, int half, int lane, uint64_t *before,
-                       uint64_t *after)
+static void flip_place(struct injector *j, const struct simt_reg *row, int half, int lane,
+                       uint64_t *before, uint64_t *after)
 {
     uint64_t whole = simt_lane_get(row, lane), part = whole >> 32 * half & UINT32_MAX;
     *before = part;
@@ -92,7 +94,8 @@ static void flip_place(struct injector *j, const struct simt_reg *row, int half,
 
 static void strike_register(struct injector *j, struct warp *now, uint32_t insn, uint64_t cell)
 {
-    uint32_t thread = (uint32_t)(cell / j->space->per_thread), nth = (uint32_t)(cell % j->space->per_thread);
+    uint32_t thread = (uint32_t)(cell / j->space->per_thread),
+             nth = (uint32_t)(cell % j->space->per_thread);
     struct warp *w = now - now->index + thread / SIMT_LANES;
     int chosen = (int)(thread % SIMT_LANES);
     uint32_t left = j->space->n_threads - w->index * SIMT_LANES;
@@ -136,24 +139,33 @@ static uint32_t index_value(const struct warp *w, int lane, enum ptx_special spe
     uint32_t t = w->index * SIMT_LANES + (uint32_t)lane;
     uint64_t c = w->cta->number;
     switch (special) {
-    case PTX_SPECIAL_TID_X: return t % l->block[0];
-    case PTX_SPECIAL_TID_Y: return t / l->block[0] % l->block[1];
-    case PTX_SPECIAL_TID_Z: return t / l->block[0] / l->block[1];
-    case PTX_SPECIAL_CTAID_X: return (uint32_t)(c % l->grid[0]);
-    case PTX_SPECIAL_CTAID_Y: return (uint32_t)(c / l->grid[0] % l->grid[1]);
-    case PTX_SPECIAL_CTAID_Z: return (uint32_t)(c / l->grid[0] / l->grid[1]);
-    default: return w->index;
+    case PTX_SPECIAL_TID_X:
+        return t % l->block[0];
+    case PTX_SPECIAL_TID_Y:
+        return t / l->block[0] % l->block[1];
+    case PTX_SPECIAL_TID_Z:
+        return t / l->block[0] / l->block[1];
+    case PTX_SPECIAL_CTAID_X:
+        return (uint32_t)(c % l->grid[0]);
+    case PTX_SPECIAL_CTAID_Y:
+        return (uint32_t)(c / l->grid[0] % l->grid[1]);
+    case PTX_SPECIAL_CTAID_Z:
+        return (uint32_t)(c / l->grid[0] / l->grid[1]);
+    default:
+        return w->index;
     }
 }
 
-static void flip_index(struct injector *j, struct warp *w, uint32_t lanes, enum ptx_special special, int as_lane)
+static void flip_index(struct injector *j, struct warp *w, uint32_t lanes, enum ptx_special special,
+                       int as_lane)
 {
     uint32_t slot = w->cta->program->special[special];
     struct simt_reg row = {32, w->regs + slot};
     for (; slot && lanes; lanes &= lanes - 1) {
         int lane = __builtin_ctz(lanes);
-        simt_lane_set(&row, lane, inject_flip(&j->fault, simt_lane_get(&row, lane), 32,
-                                              as_lane < 0 ? lane : as_lane));
+        simt_lane_set(
+            &row, lane,
+            inject_flip(&j->fault, simt_lane_get(&row, lane), 32, as_lane < 0 ? lane : as_lane));
     }
 }
 
@@ -222,8 +234,8 @@ static void strike_memory(struct injector *j, struct warp *w, uint64_t cell)
 
 void injector_strike_cell(struct injector *j, struct warp *w, uint32_t insn, uint64_t cell)
 {
-    j->strike = (struct strike){.insn = insn, .lanes = 1, .bits = j->space->cell_bits,
-                                .issued = injector_issued(w, insn)};
+    j->strike = (struct strike){
+        .insn = insn, .lanes = 1, .bits = j->space->cell_bits, .issued = injector_issued(w, insn)};
     if (j->space->per_thread)
         strike_register(j, w, insn, cell);
     else if (j->fault.kind.where == WHERE_INDEX)
@@ -259,7 +271,8 @@ void injector_hold(struct injector *j, const struct simt_step *step)
             if (j->fault.kind.where == WHERE_REGISTER || j->fault.kind.where == WHERE_PREDICATE)
                 flip_place(j, r, h->half, lane, &before, &after);
             else
-                simt_lane_set(r, lane, inject_flip(&j->fault, simt_lane_get(r, lane), r->bits, lane));
+                simt_lane_set(r, lane,
+                              inject_flip(&j->fault, simt_lane_get(r, lane), r->bits, lane));
         }
     }
 }

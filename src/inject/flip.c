@@ -36,17 +36,23 @@ uint64_t inject_flip(const struct fault *f, uint64_t value, int bits, int lane)
     }
     uint64_t one = (uint64_t)1 << (k->has_arg ? k->arg & 63 : bit_draw % (unsigned)bits);
     switch (k->flip) {
-    case FLIP_SINGLE_BIT: return value ^ one;
+    case FLIP_SINGLE_BIT:
+        return value ^ one;
     case FLIP_DOUBLE_BIT: /* of gppr: a predicate has one bit only */
         if (bits < 2)
             return value ^ 1;
         return value ^ (k->has_arg ? 3 * one : (uint64_t)3 << bit_draw % (unsigned)(bits - 1));
-    case FLIP_MULTI_BIT: return value ^ some_bits(bit_draw, k->arg, bits);
-    case FLIP_RANDOM_VALUE: return value_draw & mask;
-    case FLIP_STUCK_AT_0: return value & ~one;
-    case FLIP_STUCK_AT_1: return value | one;
+    case FLIP_MULTI_BIT:
+        return value ^ some_bits(bit_draw, k->arg, bits);
+    case FLIP_RANDOM_VALUE:
+        return value_draw & mask;
+    case FLIP_STUCK_AT_0:
+        return value & ~one;
+    case FLIP_STUCK_AT_1:
+        return value | one;
     case FLIP_ZERO_VALUE:
-    case N_FLIPS: break;
+    case N_FLIPS:
+        break;
     }
     return 0;
 }

@@ -76,16 +76,23 @@ static void flip_lanes(struct injector *j, const struct simt_reg *r, uint32_t la
     }
 }
 
-static void strike_result(struct injector *j, const struct simt_step *step, uint64_t site, unsigned targets)
+static void strike_result(struct injector *j, const struct simt_step *step, uint64_t site,
+                          unsigned targets)
 {
     int lane = nth_lane(step->mask, site / targets);
     const struct simt_reg *r = &step->dst[site % targets];
     uint32_t lanes = lanes_struck(j, step->mask, lane);
     uint32_t reg = kept_register(ptx_insn_at(j->kernel, step->insn), site % targets);
-    j->strike = (struct strike){.landed = true, .insn = step->insn, .warp = step->warp,
-                                .lane = (uint32_t)lane, .reg = (uint32_t)(site % targets),
-                                .lanes = (uint32_t)__builtin_popcount(lanes), .bits = r->bits,
-                                .has_cell = true, .cell = reg, .before = simt_lane_get(r, lane),
+    j->strike = (struct strike){.landed = true,
+                                .insn = step->insn,
+                                .warp = step->warp,
+                                .lane = (uint32_t)lane,
+                                .reg = (uint32_t)(site % targets),
+                                .lanes = (uint32_t)__builtin_popcount(lanes),
+                                .bits = r->bits,
+                                .has_cell = true,
+                                .cell = reg,
+                                .before = simt_lane_get(r, lane),
                                 .issued = step->issued};
     flip_lanes(j, r, lanes);
     j->strike.after = simt_lane_get(r, lane);
@@ -112,7 +119,8 @@ static bool result_step(void *ctx, const struct simt_step *step)
 /* ---- Addresses ----------------------------------------------------------------------------------- */
 
 /* The base register (or the constant in its place) is changed for this one access and put back after it. */
-static void change_address(struct injector *j, struct warp *w, uint32_t insn, uint32_t lanes, int chosen)
+static void change_address(struct injector *j, struct warp *w, uint32_t insn, uint32_t lanes,
+                           int chosen)
 {
     const struct ptx_insn *i = ptx_insn_at(j->kernel, insn);
     const struct program *p = w->cta->program;
@@ -152,7 +160,9 @@ static void address_watch(void *ctx, struct warp *w, uint32_t insn)
     }
     int lane = nth_lane(mask, j->fault.nth - j->seen);
     uint32_t lanes = lanes_struck(j, mask, lane);
-    j->strike = (struct strike){.insn = insn, .warp = w->index, .lane = (uint32_t)lane,
+    j->strike = (struct strike){.insn = insn,
+                                .warp = w->index,
+                                .lane = (uint32_t)lane,
                                 .lanes = (uint32_t)__builtin_popcount(lanes),
                                 .bits = w->cta->program->base_bits[insn],
                                 .issued = injector_issued(w, insn)};
@@ -202,14 +212,17 @@ static bool cell_step(void *ctx, const struct simt_step *step)
 
 /* ---- The hook ------------------------------------------------------------------------------------ */
 
-struct simt_hook injector_arm(struct injector *j, const struct simt_program *p, const struct fault *f)
+struct simt_hook injector_arm(struct injector *j, const struct simt_program *p,
+                              const struct fault *f)
 {
     learn(j, p, f);
     if (kind_is_value(&f->kind))
         return (struct simt_hook){.ctx = j, .step = result_step};
     if (f->kind.where == WHERE_ADDRESS)
         return (struct simt_hook){.ctx = j, .step = address_step, .watch = address_watch};
-    return (struct simt_hook){.ctx = j, .watch = cell_watch, .watch_changes = true,
+    return (struct simt_hook){.ctx = j,
+                              .watch = cell_watch,
+                              .watch_changes = true,
                               .step = kind_is_stuck(&f->kind) ? cell_step : NULL};
 }
 
@@ -220,8 +233,8 @@ void injector_before_launch(struct injector *j, const struct simt_program *p, co
     learn(j, p, f);
     uint64_t address = injector_word(j->space, f->nth);
     simt_mem_read(m, address, &word, sizeof word);
-    j->strike = (struct strike){.landed = true, .lanes = 1, .bits = 32, .has_cell = true, .cell = address,
-                                .before = word};
+    j->strike = (struct strike){
+        .landed = true, .lanes = 1, .bits = 32, .has_cell = true, .cell = address, .before = word};
     word = (uint32_t)inject_flip(f, word, 32, 0);
     j->strike.after = word;
     simt_mem_write(m, address, &word, sizeof word);

@@ -33,7 +33,7 @@ struct fault_kind {
     uint32_t launch;
     int first_line, last_line; /* of the kernel's source; 0: any */
     enum sampling sampling;
-    uint32_t cluster;          /* faults of one CTA, 2 or more */
+    uint32_t cluster; /* faults of one CTA, 2 or more */
 };
 /* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]][:strata|:cluster=N]"; parts may be left out. The result
  * borrows from text. ERR_INPUT lists the words, or says why a combination makes no sense. */
@@ -42,7 +42,10 @@ int fault_kind_check(const struct fault_kind *k, struct diag *d);
 enum { FAULT_KIND_TEXT = 512 };
 void fault_kind_print(char out[static FAULT_KIND_TEXT], const struct fault_kind *k);
 
-static inline bool kind_is_value(const struct fault_kind *k) { return k->where < (enum where)N_GROUPS; }
+static inline bool kind_is_value(const struct fault_kind *k)
+{
+    return k->where < (enum where)N_GROUPS;
+}
 static inline bool kind_is_cell(const struct fault_kind *k) { return k->where > WHERE_ADDRESS; }
 static inline bool kind_is_global(const struct fault_kind *k) { return k->where >= WHERE_GLOBAL; }
 static inline bool kind_is_stuck(const struct fault_kind *k)
@@ -62,29 +65,31 @@ struct fault {
 
 /* What a fault did: enough to tell its story and to check a replay. */
 struct strike {
-    bool landed;     /* the site was reached (always, if it came from the profile) */
+    bool landed;                    /* the site was reached (always, if it came from the profile) */
     uint32_t insn, warp, lane, reg; /* cells: the instruction about to be issued; reg: which
                                        destination of a vector load */
-    uint32_t lanes;  /* lanes changed */
-    int bits;        /* width of what was struck */
-    bool has_cell;   /* false: an address, or a register that holds nothing live */
-    uint64_t cell;   /* register: its number in the kernel; index: enum ptx_special; memory: the address */
+    uint32_t lanes;                 /* lanes changed */
+    int bits;                       /* width of what was struck */
+    bool has_cell;                  /* false: an address, or a register that holds nothing live */
+    uint64_t
+        cell; /* register: its number in the kernel; index: enum ptx_special; memory: the address */
     uint64_t before, after; /* of the lane chosen */
-    uint64_t issued; /* warp instructions the CTA had issued */
+    uint64_t issued;        /* warp instructions the CTA had issued */
 };
 
 /* What a launch offers to faults of a kind. */
 struct inject_space {
-    const uint8_t *targets;  /* by instruction: sites per lane; of cells: 1 if the instant before it counts */
-    const uint16_t *bits;    /* by instruction: bits of all its sites in a lane */
-    uint64_t cells;          /* at an instant, or before the launch; 0 for results and addresses */
+    const uint8_t
+        *targets; /* by instruction: sites per lane; of cells: 1 if the instant before it counts */
+    const uint16_t *bits; /* by instruction: bits of all its sites in a lane */
+    uint64_t cells;       /* at an instant, or before the launch; 0 for results and addresses */
     int cell_bits;
     uint32_t n_threads, per_thread; /* registers: threads of a CTA, cells of each */
     struct ptx_live_sets live;
-    size_t n_ranges;         /* memory: the words are those of these ranges, one after another */
+    size_t n_ranges; /* memory: the words are those of these ranges, one after another */
     struct inject_range {
         uint64_t address, words;
-    } *ranges;
+    } * ranges;
 };
 void inject_space_init(struct inject_space *s, struct arena *a, const struct simt_program *p,
                        size_t launch, const struct fault_kind *k);
@@ -102,7 +107,8 @@ struct injector *injector_new(void);
 void injector_free(struct injector *);
 /* A hook that applies f when the struck CTA runs and then detaches. Valid until the next call. The
  * caller gives it to simt_run for that CTA only. For MOMENT_LAUNCH there is none: injector_before_launch. */
-struct simt_hook injector_arm(struct injector *, const struct simt_program *p, const struct fault *f);
+struct simt_hook injector_arm(struct injector *, const struct simt_program *p,
+                              const struct fault *f);
 void injector_before_launch(struct injector *, const struct simt_program *p, const struct fault *f,
                             struct simt_mem *m);
 const struct strike *injector_strike(const struct injector *);

@@ -10,7 +10,8 @@
 void fault_kind_print(char out[static FAULT_KIND_TEXT], const struct fault_kind *k)
 {
     size_t n = 0;
-#define ADD(...) (n += n < FAULT_KIND_TEXT ? (size_t)snprintf(out + n, FAULT_KIND_TEXT - n, __VA_ARGS__) : 0)
+#define ADD(...)                                                                                   \
+    (n += n < FAULT_KIND_TEXT ? (size_t)snprintf(out + n, FAULT_KIND_TEXT - n, __VA_ARGS__) : 0)
     ADD("%s", vocab_word(&vocab_wheres, (int)k->where));
     if (k->moment != MOMENT_INSTANT)
         ADD("@%s", vocab_word(&vocab_moments, (int)k->moment));
@@ -45,7 +46,8 @@ static int senseless(const struct fault_kind *k, struct diag *d, const char *why
 
 static bool takes_bit(enum flip f)
 {
-    return f == FLIP_SINGLE_BIT || f == FLIP_DOUBLE_BIT || f == FLIP_STUCK_AT_0 || f == FLIP_STUCK_AT_1;
+    return f == FLIP_SINGLE_BIT || f == FLIP_DOUBLE_BIT || f == FLIP_STUCK_AT_0 ||
+           f == FLIP_STUCK_AT_1;
 }
 
 /* Bits of the widest thing that can be struck there. */
@@ -62,8 +64,8 @@ static int check_flip(const struct fault_kind *k, struct diag *d)
     if (k->flip == FLIP_MULTI_BIT && !k->has_arg)
         return senseless(k, d, "say how many bits, as in multi-bit=3");
     if (k->flip == FLIP_MULTI_BIT && (k->arg < 1 || k->arg > width))
-        return senseless(k, d, width == 1 ? "a predicate has one bit"
-                                          : "more bits, or fewer, than a value has");
+        return senseless(
+            k, d, width == 1 ? "a predicate has one bit" : "more bits, or fewer, than a value has");
     if (k->has_arg && !takes_bit(k->flip) && k->flip != FLIP_MULTI_BIT)
         return senseless(k, d, "this flip has no number");
     if (width == 1 && k->flip == FLIP_DOUBLE_BIT)
@@ -213,8 +215,10 @@ static int read_part(struct reader *r, const char *p, size_t n)
     if (r->next > 0 && read_filter(r, p, n, &rc))
         return rc;
     switch (r->next++) {
-    case 0: return read_where(r, p, n);
-    case 1: return read_flip(r, p, n);
+    case 0:
+        return read_where(r, p, n);
+    case 1:
+        return read_flip(r, p, n);
     case 2:
         rc = read_word(r, &vocab_scopes, p, n, &scope);
         if (rc == OK)

@@ -7,10 +7,10 @@
 
 /* What a stuck-at fault holds in place. */
 struct held {
-    int32_t reg;     /* a PTX register of the struck warp, or -1 */
+    int32_t reg; /* a PTX register of the struck warp, or -1 */
     uint32_t lanes;
-    int half;        /* of a 64-bit register: its upper 32 bits are the cell; 0: the lower, or all */
-    bool word;       /* a word of memory instead */
+    int half;  /* of a 64-bit register: its upper 32 bits are the cell; 0: the lower, or all */
+    bool word; /* a word of memory instead */
     uint8_t *memory;
 };
 

@@ -39,7 +39,8 @@ static int address_bits(const struct ptx_kernel *k, const struct ptx_insn *i)
     return i->base.kind == PTX_REG ? k->regs[i->base.index].bits : 64;
 }
 
-static bool is_address_target(const struct ptx_kernel *kernel, size_t insn, const struct fault_kind *k)
+static bool is_address_target(const struct ptx_kernel *kernel, size_t insn,
+                              const struct fault_kind *k)
 {
     const struct ptx_insn *i = ptx_insn_at(kernel, insn);
     struct ptx_insn_info info = ptx_insn_info(kernel, insn);
@@ -110,7 +111,8 @@ static bool launch_counts(const struct simt_launch *l, size_t launch, const stru
 {
     const char *name = ptx_kernel_name(l->kernel);
     return !(k->has_launch && k->launch != launch) &&
-           !(k->kernel && (strlen(name) != k->n_kernel || memcmp(name, k->kernel, k->n_kernel) != 0));
+           !(k->kernel &&
+             (strlen(name) != k->n_kernel || memcmp(name, k->kernel, k->n_kernel) != 0));
 }
 
 void inject_space_init(struct inject_space *s, struct arena *a, const struct simt_program *p,
@@ -118,7 +120,8 @@ void inject_space_init(struct inject_space *s, struct arena *a, const struct sim
 {
     const struct simt_launch *l = &p->launches[launch];
     size_t n = ptx_n_insns(l->kernel);
-    *s = (struct inject_space){.cell_bits = 32, .n_threads = l->block[0] * l->block[1] * l->block[2]};
+    *s = (struct inject_space){.cell_bits = 32,
+                               .n_threads = l->block[0] * l->block[1] * l->block[2]};
     if (!launch_counts(l, launch, k)) {
         s->targets = arena_array(a, n + 1, sizeof *s->targets);
         s->bits = arena_array(a, n + 1, sizeof *s->bits);
@@ -138,9 +141,12 @@ void inject_space_init(struct inject_space *s, struct arena *a, const struct sim
         s->cell_bits = 1;
         break;
     case WHERE_INDEX:
-        s->cells = INDICES * (uint64_t)s->n_threads + (s->n_threads + SIMT_LANES - 1) / SIMT_LANES + INDICES;
+        s->cells = INDICES * (uint64_t)s->n_threads + (s->n_threads + SIMT_LANES - 1) / SIMT_LANES +
+                   INDICES;
         break;
-    case WHERE_SHARED: s->cells = (ptx_shared_bytes(l->kernel) + l->dynamic_shared) / 4; break;
+    case WHERE_SHARED:
+        s->cells = (ptx_shared_bytes(l->kernel) + l->dynamic_shared) / 4;
+        break;
     default:
         if (kind_is_global(k))
             find_ranges(s, a, p, k);

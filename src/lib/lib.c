@@ -31,10 +31,7 @@ int lib_null(const char *what, struct sievert_error *error)
     return lib_done(diag_fail(&d, ERR_INPUT, DIAG_NOWHERE, "%s is NULL", what), &d, error);
 }
 
-const char *sievert_version(void)
-{
-    return SIEVERT_VERSION;
-}
+const char *sievert_version(void) { return SIEVERT_VERSION; }
 
 const char *sievert_word(enum sievert_vocabulary v, int i)
 {
@@ -120,8 +117,8 @@ int sievert_inject(const char *store, const struct sievert_campaign *c, struct s
     struct diag d = {0};
     struct arena a = {0};
     struct conv_program p;
-    struct campaign_options o = {.seed = c->seed, .n = c->injections, .jobs = c->jobs,
-                                 .stop = c->stop};
+    struct campaign_options o = {
+        .seed = c->seed, .n = c->injections, .jobs = c->jobs, .stop = c->stop};
     if (!store)
         return lib_null("store", error);
     int rc = fault_kind_parse(&o.kind, c->fault ? c->fault : "gp:single-bit:thread", &d);
@@ -222,8 +219,8 @@ int sievert_model_corrupt(float *tensor, int *pattern, struct sievert_model *m, 
     struct rng r;
     rng_init(&r, seed, number);
     struct difference *diffs = arena_array(&a, n, sizeof *diffs);
-    struct model_draw draw = model_draw(m->model, &r, chw, tensor, characterise_range(tensor, n),
-                                        diffs, n);
+    struct model_draw draw =
+        model_draw(m->model, &r, chw, tensor, characterise_range(tensor, n), diffs, n);
     for (size_t i = 0; i < draw.n; i++)
         tensor[diffs[i].index] = diffs[i].faulty;
     if (pattern)
@@ -263,10 +260,7 @@ int sievert_report(char **json, const char *store, struct sievert_error *error)
     return lib_done(rc, &d, error);
 }
 
-void sievert_free(void *p)
-{
-    free(p);
-}
+void sievert_free(void *p) { free(p); }
 
 void sievert_wilson(double *lo, double *hi, uint64_t k, uint64_t n, double confidence)
 {

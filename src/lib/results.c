@@ -11,7 +11,8 @@ struct sievert_results {
     uint64_t n;
 };
 
-int sievert_results_open(struct sievert_results **out, const char *store, struct sievert_error *error)
+int sievert_results_open(struct sievert_results **out, const char *store,
+                         struct sievert_error *error)
 {
     struct diag d = {0};
     struct sievert_results *r = calloc(1, sizeof *r);
@@ -30,8 +31,10 @@ int sievert_results_open(struct sievert_results **out, const char *store, struct
         if (__builtin_mul_overflow(elems, r->campaign->dim[i], &elems))
             elems = 0;
     if (rc == OK && elems != r->campaign->golden_floats)
-        rc = diag_fail(&d, ERR_INPUT, (struct loc){.file = store}, "damaged: the output has %zu "
-                       "values, not those of its dimensions", r->campaign->golden_floats);
+        rc = diag_fail(&d, ERR_INPUT, (struct loc){.file = store},
+                       "damaged: the output has %zu "
+                       "values, not those of its dimensions",
+                       r->campaign->golden_floats);
     if (rc == OK)
         *out = r;
     else
@@ -46,10 +49,7 @@ void sievert_results_close(struct sievert_results *r)
     free(r);
 }
 
-uint64_t sievert_results_count(const struct sievert_results *r)
-{
-    return r->n;
-}
+uint64_t sievert_results_count(const struct sievert_results *r) { return r->n; }
 
 static int get(struct store_injection *i, struct arena *a, struct sievert_results *r,
                uint64_t number, struct diag *d)
@@ -67,15 +67,23 @@ int sievert_results_read(struct sievert_injection *out, struct sievert_results *
         struct store_injection i;
         rc = get(&i, &a, r, first + k, &d);
         if (rc == OK) {
-            const struct store_label *label =
-                i.labels && r->campaign->n_epsilons ? i.labels : NULL;
-            out[k] = (struct sievert_injection){
-                .number = i.number, .outcome = (int)i.outcome, .trap = (int)i.trap,
-                .pattern = label && label->corrupted ? label->pattern : -1,
-                .launch = i.launch, .warp = i.warp, .lane = i.lane, .cta = i.cta,
-                .ptx_line = i.ptx_line, .source_line = i.source_line, .bits = i.bits,
-                .before = i.before, .after = i.after,
-                .corrupted = label ? label->corrupted : 0, .max_abs_error = i.max_abs_error};
+            const struct store_label *label = i.labels && r->campaign->n_epsilons ? i.labels : NULL;
+            out[k] = (struct sievert_injection){.number = i.number,
+                                                .outcome = (int)i.outcome,
+                                                .trap = (int)i.trap,
+                                                .pattern =
+                                                    label && label->corrupted ? label->pattern : -1,
+                                                .launch = i.launch,
+                                                .warp = i.warp,
+                                                .lane = i.lane,
+                                                .cta = i.cta,
+                                                .ptx_line = i.ptx_line,
+                                                .source_line = i.source_line,
+                                                .bits = i.bits,
+                                                .before = i.before,
+                                                .after = i.after,
+                                                .corrupted = label ? label->corrupted : 0,
+                                                .max_abs_error = i.max_abs_error};
         }
         arena_fini(&a);
     }

@@ -39,7 +39,7 @@ struct raw_entry {
 
 struct model_builder {
     uint64_t n;
-    struct rng r;     /* which errors are kept whole: the same for the same errors in the same order */
+    struct rng r; /* which errors are kept whole: the same for the same errors in the same order */
     bool many_shapes;
     size_t chw[3];
     bool compat, mixed; /* mixed: not all were characterised alike */
@@ -98,7 +98,8 @@ static bool same_keys(const struct raw_category *x, const struct characterisatio
     if (x->n_keys != c->n_keys)
         return false;
     for (int i = 0; i < x->n_keys; i++) /* a pattern's keys always come in the same order */
-        if (x->keys[i].value[0] != c->keys[i].value[0] || x->keys[i].value[1] != c->keys[i].value[1])
+        if (x->keys[i].value[0] != c->keys[i].value[0] ||
+            x->keys[i].value[1] != c->keys[i].value[1])
             return false;
     return true;
 }
@@ -116,7 +117,8 @@ static void add_category(struct raw_entry *e, const struct characterisation *c)
                                     : fmin(x->stats[k].value, c->stats[k].value);
         return;
     }
-    e->categories = grown(e->categories, e->n_categories, &e->room_categories, sizeof *e->categories);
+    e->categories =
+        grown(e->categories, e->n_categories, &e->room_categories, sizeof *e->categories);
     struct raw_category *x = &e->categories[e->n_categories++];
     *x = (struct raw_category){.count = 1, .n_keys = c->n_keys, .n_stats = c->n_stats};
     memcpy(x->keys, c->keys, sizeof x->keys);
@@ -205,9 +207,9 @@ static void keep_exponents(struct exponents *e, const struct magnitudes *m)
 }
 
 /* Keep a uniform sample of the pattern's errors (Vitter's algorithm R). */
-static void add_footprint(struct model_builder *b, struct native *n, const struct characterisation *c,
-                          const size_t dim[4], const struct difference *diffs, size_t n_diffs,
-                          size_t stratum)
+static void add_footprint(struct model_builder *b, struct native *n,
+                          const struct characterisation *c, const size_t dim[4],
+                          const struct difference *diffs, size_t n_diffs, size_t stratum)
 {
     struct run runs[MAX_RUNS];
     size_t at = n->n;
@@ -222,7 +224,9 @@ static void add_footprint(struct model_builder *b, struct native *n, const struc
     }
     struct footprint *f = &n->footprints[at];
     footprint_free(f);
-    *f = (struct footprint){.stratum = stratum, .n_runs = n_runs, .runs = must(reallocarray(NULL, n_runs, sizeof *runs))};
+    *f = (struct footprint){.stratum = stratum,
+                            .n_runs = n_runs,
+                            .runs = must(reallocarray(NULL, n_runs, sizeof *runs))};
     memcpy(f->runs, runs, n_runs * sizeof *runs);
     keep_exponents(&f->size[0], &c->in_range);
     keep_exponents(&f->size[1], &c->out_of_range);
@@ -494,7 +498,10 @@ void model_pattern_counts(const struct model *m, uint64_t out[static N_PATTERNS]
         out[m->entries[i].pattern] = m->entries[i].count;
 }
 
-const struct model_origin *model_origin(const struct model *m) { return m->has_origin ? &m->origin : NULL; }
+const struct model_origin *model_origin(const struct model *m)
+{
+    return m->has_origin ? &m->origin : NULL;
+}
 
 bool model_shape(const struct model *m, size_t chw[3])
 {

@@ -37,7 +37,8 @@ static size_t part(struct rng *r, size_t n, const struct settings *s, const char
 {
     double lo, hi;
     bounds(s, name, &lo, &hi);
-    return between(r, (size_t)nearbyint((double)n * lo / 100), (size_t)nearbyint((double)n * hi / 100));
+    return between(r, (size_t)nearbyint((double)n * lo / 100),
+                   (size_t)nearbyint((double)n * hi / 100));
 }
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -100,12 +101,13 @@ struct spacing {
     const char *share, *min_skip, *max_skip, *most;
     size_t least;
 };
-static const struct spacing of_channels = {"affected_channels_pct", "min_channel_skip", "max_channel_skip",
-                                           "max_corrupted_channels", 1};
-static const struct spacing of_wakes = {"affected_channels_pct", "min_channel_skip", "max_channel_skip",
-                                        "max_corrupted_channels", 2};
+static const struct spacing of_channels = {"affected_channels_pct", "min_channel_skip",
+                                           "max_channel_skip", "max_corrupted_channels", 1};
+static const struct spacing of_wakes = {"affected_channels_pct", "min_channel_skip",
+                                        "max_channel_skip", "max_corrupted_channels", 2};
 
-static struct places spaced(struct canvas *to, const struct settings *s, size_t n, const struct spacing *by)
+static struct places spaced(struct canvas *to, const struct settings *s, size_t n,
+                            const struct spacing *by)
 {
     size_t lo = whole(s, by->min_skip, 1), hi = whole(s, by->max_skip, 1);
     lo = lo ? lo : 1;
@@ -119,7 +121,8 @@ static struct places spaced(struct canvas *to, const struct settings *s, size_t 
     return p;
 }
 
-static void along_channel(struct canvas *to, const struct settings *s, size_t from, size_t n, const char *share)
+static void along_channel(struct canvas *to, const struct settings *s, size_t from, size_t n,
+                          const char *share)
 {
     const struct spacing by = {share, "min_value_skip", "max_value_skip", "max_cardinality", 1};
     const size_t channel = between(to->r, 0, to->c - 1);
@@ -137,7 +140,8 @@ static void skip_4(struct canvas *to, const struct settings *s)
     double lo, hi;
     bounds(s, "indexes_corruption_pct", &lo, &hi);
     for (size_t c = 0; c < ch.n; c++)
-        for (size_t i = 0; i < m; i++) { /* a percentage taken for a fraction: nearly all are kept */
+        for (size_t i = 0; i < m;
+             i++) { /* a percentage taken for a fraction: nearly all are kept */
             double keep = lo + (hi - lo) * rng_unit(to->r);
             if (rng_unit(to->r) < keep)
                 put(to, ch.at[c], start + 4 * i);
@@ -158,9 +162,11 @@ static void single_block(struct canvas *to, const struct settings *s)
 static void multi_channel_block(struct canvas *to, const struct settings *s)
 {
     const size_t length = whole(s, "block_size", 16);
-    const size_t rest = to->hw % length, blocks = to->hw / length + (2 * rest >= length || to->hw < length);
+    const size_t rest = to->hw % length,
+                 blocks = to->hw / length + (2 * rest >= length || to->hw < length);
     const struct places ch = spaced(to, s, to->c, &of_wakes);
-    const size_t start = between(to->r, 0, blocks - 1) * length, size = least(length, to->hw - start);
+    const size_t start = between(to->r, 0, blocks - 1) * length,
+                 size = least(length, to->hw - start);
     for (size_t c = 0; c < ch.n; c++) {
         size_t n = part(to->r, size, s, "avg_block_corruption_pct");
         for (n = n < length / 2 ? length / 2 : n; n > 0; n--)
@@ -194,7 +200,8 @@ static void alternated_blocks(struct canvas *to, const struct settings *s)
 static void rectangles(struct canvas *to, const struct settings *s)
 {
     const struct places ch = spaced(to, s, to->c, &of_channels);
-    const size_t w = least(whole(s, "rectangle_width", 2), to->w), h = least(whole(s, "rectangle_height", 2), to->h);
+    const size_t w = least(whole(s, "rectangle_width", 2), to->w),
+                 h = least(whole(s, "rectangle_height", 2), to->h);
     const size_t first = between(to->r, 0, to->h - h) * to->w + between(to->r, 0, to->w - w);
     for (size_t c = 0; c < ch.n; c++)
         for (size_t i = 0; i < w * h; i++)
@@ -207,10 +214,13 @@ static void shattered(struct canvas *to, const struct settings *s)
     const struct places ch = spaced(to, s, to->c, &of_wakes);
     const size_t common = between(to->r, 0, to->hw - 1);
     for (size_t c = 0; c < ch.n; c++) {
-        size_t span = between(to->r, whole(s, "min_span_width", 1), whole(s, "max_span_width", to->hw));
+        size_t span =
+            between(to->r, whole(s, "min_span_width", 1), whole(s, "max_span_width", to->hw));
         span = span < 1 ? 1 : least(span, to->hw);
-        const size_t from = common > span ? common - span : 0, end = least(to->hw - 1, to->hw - span);
-        const size_t until = end > 1 ? end : 1, start = until > from ? between(to->r, from, until - 1) : from;
+        const size_t from = common > span ? common - span : 0,
+                     end = least(to->hw - 1, to->hw - span);
+        const size_t until = end > 1 ? end : 1,
+                     start = until > from ? between(to->r, from, until - 1) : from;
         const size_t n = least(part(to->r, span, s, "avg_span_corruption_pct"), span);
         const uint32_t *at = choose(to, n, span);
         for (size_t i = 0; i < n; i++)
@@ -224,7 +234,8 @@ static void uncategorized(struct canvas *to, const struct settings *s)
     const struct places ch = spaced(to, s, to->c, &of_wakes);
     for (size_t c = 0; c < ch.n; c++) {
         size_t n = part(to->r, to->hw, s, "avg_channel_corruption_pct");
-        const size_t lo = whole(s, "min_errors_per_channel", 1), hi = whole(s, "max_errors_per_channel", to->hw);
+        const size_t lo = whole(s, "min_errors_per_channel", 1),
+                     hi = whole(s, "max_errors_per_channel", to->hw);
         n = least(n < lo ? lo : n > hi ? hi : n, to->hw);
         const uint32_t *at = choose(to, n, to->hw);
         for (size_t i = 0; i < n; i++)
@@ -237,27 +248,48 @@ static void place(struct canvas *to, enum pattern pattern, const struct settings
     struct places ch;
     size_t at;
     switch (pattern) {
-    case PATTERN_SINGLE: put(to, between(to->r, 0, to->c - 1), between(to->r, 0, to->hw - 1)); break;
+    case PATTERN_SINGLE:
+        put(to, between(to->r, 0, to->c - 1), between(to->r, 0, to->hw - 1));
+        break;
     case PATTERN_SAME_ROW:
         along_channel(to, s, between(to->r, 0, to->h - 1) * to->w, to->w, "row_corruption_pct");
         break;
-    case PATTERN_SINGLE_CHANNEL_RANDOM: along_channel(to, s, 0, to->hw, "channel_corruption_pct"); break;
+    case PATTERN_SINGLE_CHANNEL_RANDOM:
+        along_channel(to, s, 0, to->hw, "channel_corruption_pct");
+        break;
     case PATTERN_BULLET_WAKE:
         ch = spaced(to, s, to->c, &of_wakes);
         at = between(to->r, 0, to->hw - 1);
         for (size_t i = 0; i < ch.n; i++)
             put(to, ch.at[i], at);
         break;
-    case PATTERN_SKIP_4: skip_4(to, s); break;
-    case PATTERN_SINGLE_BLOCK: single_block(to, s); break;
-    case PATTERN_MULTI_CHANNEL_BLOCK: multi_channel_block(to, s); break;
-    case PATTERN_FULL_CHANNELS: full_channels(to, s); break;
-    case PATTERN_ALTERNATED_BLOCKS: alternated_blocks(to, s); break;
-    case PATTERN_RECTANGLES: rectangles(to, s); break;
+    case PATTERN_SKIP_4:
+        skip_4(to, s);
+        break;
+    case PATTERN_SINGLE_BLOCK:
+        single_block(to, s);
+        break;
+    case PATTERN_MULTI_CHANNEL_BLOCK:
+        multi_channel_block(to, s);
+        break;
+    case PATTERN_FULL_CHANNELS:
+        full_channels(to, s);
+        break;
+    case PATTERN_ALTERNATED_BLOCKS:
+        alternated_blocks(to, s);
+        break;
+    case PATTERN_RECTANGLES:
+        rectangles(to, s);
+        break;
     case PATTERN_SHATTERED_CHANNEL:
-    case PATTERN_QUASI_SHATTERED_CHANNEL: shattered(to, s); break;
-    case PATTERN_UNCATEGORIZED: uncategorized(to, s); break;
-    case N_PATTERNS: break;
+    case PATTERN_QUASI_SHATTERED_CHANNEL:
+        shattered(to, s);
+        break;
+    case PATTERN_UNCATEGORIZED:
+        uncategorized(to, s);
+        break;
+    case N_PATTERNS:
+        break;
     }
 }
 
@@ -284,22 +316,28 @@ static float out_of_range(struct rng *r, struct value_range range)
     const uint32_t above = most - top, low = to_bits(fabsf(range.min));
     if (range.min < 0) {
         const uint64_t pick = rng_below(r, (uint64_t)above + (most - low) + 1);
-        return pick <= above ? from_bits(top + (uint32_t)pick) : from_bits(sign | (low + (uint32_t)(pick - above)));
+        return pick <= above ? from_bits(top + (uint32_t)pick)
+                             : from_bits(sign | (low + (uint32_t)(pick - above)));
     }
     const uint64_t pick = rng_below(r, (uint64_t)most + low + above);
-    return pick < most         ? from_bits(sign | (uint32_t)pick)
+    return pick < most                   ? from_bits(sign | (uint32_t)pick)
            : pick < (uint64_t)most + low ? -0.0f
-                               : from_bits(top + (uint32_t)(pick - most - low));
+                                         : from_bits(top + (uint32_t)(pick - most - low));
 }
 
 static float value(struct rng *r, enum value_class class, struct value_range range)
 {
     switch (class) {
-    case VALUE_ZERO: return 0;
-    case VALUE_NAN: return NAN;
-    case VALUE_FLIP: return from_bits((uint32_t)1 << rng_below(r, 32)); /* in the place of the value */
-    case VALUE_OUT_OF_RANGE: return out_of_range(r, range);
-    default: return (float)(range.min + ((double)range.max - range.min) * rng_unit(r));
+    case VALUE_ZERO:
+        return 0;
+    case VALUE_NAN:
+        return NAN;
+    case VALUE_FLIP:
+        return from_bits((uint32_t)1 << rng_below(r, 32)); /* in the place of the value */
+    case VALUE_OUT_OF_RANGE:
+        return out_of_range(r, range);
+    default:
+        return (float)(range.min + ((double)range.max - range.min) * rng_unit(r));
     }
 }
 
@@ -320,12 +358,17 @@ static enum value_class class_of(struct rng *r, const struct domain *d, int firs
     return VALUE_IN_RANGE;
 }
 
-int model_draw_classes(struct model_draw *drawn, const struct model *m, struct rng *r, const size_t chw[3],
-                       const float *golden, struct value_range range, bool second_first,
-                       struct difference *out, struct diag *d)
+int model_draw_classes(struct model_draw *drawn, const struct model *m, struct rng *r,
+                       const size_t chw[3], const float *golden, struct value_range range,
+                       bool second_first, struct difference *out, struct diag *d)
 {
     struct arena a = {0};
-    struct canvas to = {.r = r, .a = &a, .c = chw[0], .h = chw[1], .w = chw[2], .hw = chw[1] * chw[2],
+    struct canvas to = {.r = r,
+                        .a = &a,
+                        .c = chw[0],
+                        .h = chw[1],
+                        .w = chw[2],
+                        .hw = chw[1] * chw[2],
                         .max = 8 * chw[0] * chw[1] * chw[2]};
     const struct entry *e = model_draw_entry(r, m);
     const struct domain *domain = model_draw_domain(r, &a, e);
@@ -334,12 +377,14 @@ int model_draw_classes(struct model_draw *drawn, const struct model *m, struct r
     if (range.max < 0 && (domain->n == 0 || domain->class[0] == VALUE_OUT_OF_RANGE ||
                           domain->class[domain->n - 1] == VALUE_OUT_OF_RANGE)) {
         arena_fini(&a);
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "the CLASSES generator has no values outside of a range that is all negative");
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "the CLASSES generator has no values outside of a range that is all negative");
     }
     to.cell = arena_array(&a, to.max, sizeof *to.cell);
     model_resolve(&s, r, &a, model_draw_category(r, &a, e));
-    const double share = domain->share[first][0] + (domain->share[first][1] - domain->share[first][0]) * rng_unit(r);
+    const double share =
+        domain->share[first][0] + (domain->share[first][1] - domain->share[first][0]) * rng_unit(r);
     place(&to, e->pattern, &s);
     model_sort_unique(&to);
     for (size_t i = 0; i < to.n; i++)

@@ -149,15 +149,21 @@ static const struct entry *entry_of(const struct model *m, enum pattern p)
 }
 
 struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
-                             const float *golden, struct value_range range,
-                             struct difference *out, size_t max)
+                             const float *golden, struct value_range range, struct difference *out,
+                             size_t max)
 {
     const size_t dim[4] = {1, chw[0], chw[1], chw[2]};
     size_t elems = chw[0] * chw[1] * chw[2];
     assert(elems > 0 && max >= elems);
     struct arena a = {0};
-    struct canvas to = {.r = r, .a = &a, .c = chw[0], .h = chw[1], .w = chw[2],
-                        .hw = chw[1] * chw[2], .compat = m->compat, .max = 4 * elems};
+    struct canvas to = {.r = r,
+                        .a = &a,
+                        .c = chw[0],
+                        .h = chw[1],
+                        .w = chw[2],
+                        .hw = chw[1] * chw[2],
+                        .compat = m->compat,
+                        .max = 4 * elems};
     to.cell = arena_array(&a, to.max, sizeof *to.cell);
     enum pattern asked = N_PATTERNS, is;
     struct wish *wish;

@@ -28,7 +28,9 @@ const struct footprint *model_footprint(struct canvas *to, const struct model *m
     if (n->n == 0)
         return NULL;
     const struct footprint *f = &n->footprints[rng_below(to->r, n->n)];
-    put_runs(to, f); /* where it was: borders, tiles and the objects' places are part of what was measured */
+    put_runs(
+        to,
+        f); /* where it was: borders, tiles and the objects' places are part of what was measured */
     return f;
 }
 
@@ -75,7 +77,9 @@ struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f
     struct wish *wish = arena_array(to->a, most, sizeof *wish);
     for (int v = 0; v < N_VALUES; v++)
         n += add_wishes(wish + n, had - n, (enum value_class)v, f->value_count[v],
-                        v == VALUE_IN_RANGE ? &f->size[0] : v == VALUE_OUT_OF_RANGE ? &f->size[1] : NULL);
+                        v == VALUE_IN_RANGE       ? &f->size[0]
+                        : v == VALUE_OUT_OF_RANGE ? &f->size[1]
+                                                  : NULL);
     add_wishes(wish + n, had - n, VALUE_IN_RANGE, had - n, NULL);
     shuffle(wish, had, to->r); /* and if there are more cells now, in the same proportions */
     for (size_t i = had; i < to->n; i++)
@@ -151,7 +155,8 @@ char *model_exponents_text(struct arena *a, const struct exponents *e)
 {
     char *text = arena_strdup(a, "");
     for (size_t i = 0; i < e->n; i++) /* a handful */
-        text = arena_printf(a, "%s%s%d*%u", text, i ? "," : "", e->list[i].exponent, e->list[i].count);
+        text =
+            arena_printf(a, "%s%s%d*%u", text, i ? "," : "", e->list[i].exponent, e->list[i].count);
     return text;
 }
 

@@ -182,14 +182,14 @@ static json_t *origin_json(const struct model_origin *o)
     json_t *strata = json_array();
     for (size_t i = 0; i < o->n_strata; i++) {
         const struct model_stratum *s = &o->strata[i];
-        json_array_append_new(strata, json_pack("{s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:o}", "launch",
-                                                s->launch, "line", s->line, "instruction", s->mnemonic,
-                                                "shared", s->shared, "population", count(s->population),
-                                                "injections", count(s->injections), "sdc", count(s->sdc),
-                                                "due", count(s->due)));
+        json_array_append_new(
+            strata, json_pack("{s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:o}", "launch", s->launch,
+                              "line", s->line, "instruction", s->mnemonic, "shared", s->shared,
+                              "population", count(s->population), "injections",
+                              count(s->injections), "sdc", count(s->sdc), "due", count(s->due)));
     }
-    json_t *to = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "implementation", o->impl,
-                           "problem", o->shape, "tile", o->tile, "fault", o->fault, "seed",
+    json_t *to = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "implementation",
+                           o->impl, "problem", o->shape, "tile", o->tile, "fault", o->fault, "seed",
                            json_sprintf("%llu", (unsigned long long)o->seed), "population",
                            count(o->population), "injections", count(o->injections), "masked",
                            count(o->masked), "sdc", count(o->sdc), "due", count(o->due));
@@ -221,8 +221,9 @@ static json_t *own_json(const struct model *m)
                             m->compat ? "classes" : "documented", "epsilon", m->epsilon, "patterns",
                             patterns);
     if (m->chw[0])
-        json_object_set_new(own, "shape", json_pack("[I, I, I]", (json_int_t)m->chw[0],
-                                                    (json_int_t)m->chw[1], (json_int_t)m->chw[2]));
+        json_object_set_new(own, "shape",
+                            json_pack("[I, I, I]", (json_int_t)m->chw[0], (json_int_t)m->chw[1],
+                                      (json_int_t)m->chw[2]));
     if (m->has_origin)
         json_object_set_new(own, "origin", origin_json(&m->origin));
     return own;
@@ -230,9 +231,9 @@ static json_t *own_json(const struct model *m)
 
 static json_t *model_to_json(const struct model *m)
 {
-    json_t *root = json_pack("{s:f, s:o, s:o}", "_rejected_tensors_proportion", m->rejected,
-                             "_tensor_count", count(m->n_tensors), "_categories_count",
-                             count(m->n_merged));
+    json_t *root =
+        json_pack("{s:f, s:o, s:o}", "_rejected_tensors_proportion", m->rejected, "_tensor_count",
+                  count(m->n_tensors), "_categories_count", count(m->n_merged));
     for (size_t i = 0; i < m->n; i++)
         json_object_set_new(root, vocab_word(&vocab_patterns, (int)m->entries[i].pattern),
                             entry_json(m, &m->entries[i]));
@@ -291,7 +292,8 @@ static int read_value(struct param *p, const struct reader *r, const json_t *v)
     double x[2] = {json_number_value(v), 0};
     if (is_range && json_array_size(v) == 2)
         for (size_t i = 0; i < 2; i++)
-            x[i] = json_is_number(json_array_get(v, i)) ? json_number_value(json_array_get(v, i)) : NAN;
+            x[i] = json_is_number(json_array_get(v, i)) ? json_number_value(json_array_get(v, i))
+                                                        : NAN;
     else if (is_range || !json_is_number(v))
         return bad(r, "a parameter is neither a number nor a pair of numbers");
     if (!(fabs(x[0]) <= MAX_COUNT && fabs(x[1]) <= MAX_COUNT))
@@ -310,7 +312,7 @@ static int read_params(struct param **out, size_t *n, const struct reader *r, js
     if (!json_is_object(object) || json_object_size(object) > MAX_SETTINGS / 2)
         return bad(r, "'keys' and 'stats' must be objects of a few parameters");
     *out = arena_array(r->a, json_object_size(object), sizeof **out);
-    json_object_foreach(object, name, v) {
+    json_object_foreach (object, name, v) {
         struct param *p = &(*out)[(*n)++];
         json_t *list = json_is_object(v) ? json_object_get(v, "RANDOM") : NULL;
         size_t size = list ? json_array_size(list) : 1;
@@ -331,7 +333,8 @@ static int read_category(struct category *c, const struct reader *r, const json_
 {
     if (!json_is_object(v))
         return bad(r, "'parameters' must be a list of objects");
-    int rc = read_count(&c->count, r, json_object_get(v, "count"), "a category has no valid 'count'");
+    int rc =
+        read_count(&c->count, r, json_object_get(v, "count"), "a category has no valid 'count'");
     if (rc == OK)
         rc = read_params(&c->keys, &c->n_keys, r, json_object_get(v, "keys"));
     if (rc == OK)
@@ -352,7 +355,7 @@ static int read_weights(struct domain *d, const struct reader *r, json_t *values
     const char *name;
     json_t *v;
     double sum = 0;
-    json_object_foreach(values, name, v) {
+    json_object_foreach (values, name, v) {
         int class = value_class(name);
         double x = json_is_number(v) ? json_number_value(v) : -1;
         if (class < 0 || !(x >= 0 && x <= MAX_COUNT))
@@ -370,13 +373,13 @@ static int read_domain(struct domain *d, const struct reader *r, json_t *object)
     json_t *v;
     if (!json_is_object(object))
         return bad(r, "'domain_classes' must be a list of objects");
-    int rc = read_count(&d->count, r, json_object_get(object, "count"),
-                        "a domain has no valid 'count'");
+    int rc =
+        read_count(&d->count, r, json_object_get(object, "count"), "a domain has no valid 'count'");
     if (rc != OK)
         return rc;
     if (json_object_get(object, "random"))
         return read_weights(d, r, json_object_get(object, "values"));
-    json_object_foreach(object, name, v) {
+    json_object_foreach (object, name, v) {
         int class = value_class(name);
         if (class < 0)
             continue;
@@ -384,7 +387,7 @@ static int read_domain(struct domain *d, const struct reader *r, json_t *object)
         double hi = json_number_value(json_array_get(v, 1));
         if (d->n == 2 || json_array_size(v) != 2 || !(lo >= 0 && lo <= hi && hi <= 100))
             return bad(r, "a domain must have one or two value classes with a share [lo, hi] each");
-        d->class[d->n] = (enum value_class)class;
+        d->class[d->n] = (enum value_class) class;
         d->share[d->n][0] = lo;
         d->share[d->n++][1] = hi;
     }
@@ -393,7 +396,8 @@ static int read_domain(struct domain *d, const struct reader *r, json_t *object)
 
 static int read_entry(struct entry *e, const struct reader *r, const json_t *v)
 {
-    json_t *domains = json_object_get(v, "domain_classes"), *list = json_object_get(v, "parameters");
+    json_t *domains = json_object_get(v, "domain_classes"),
+           *list = json_object_get(v, "parameters");
     if (!json_is_object(v) || !json_is_array(domains) || !json_is_array(list))
         return bad(r, "'count', 'domain_classes' and 'parameters' are needed");
     int rc = read_count(&e->count, r, json_object_get(v, "count"), "no valid 'count'");
@@ -413,7 +417,8 @@ static int read_entry(struct entry *e, const struct reader *r, const json_t *v)
     return rc;
 }
 
-static int read_histogram(uint64_t *bin, int n, int first, const struct reader *r, const json_t *list)
+static int read_histogram(uint64_t *bin, int n, int first, const struct reader *r,
+                          const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *v = json_array_get(list, i);
@@ -423,7 +428,8 @@ static int read_histogram(uint64_t *bin, int n, int first, const struct reader *
         if (!json_is_integer(at) || json_integer_value(at) < first ||
             json_integer_value(at) >= (json_int_t)first + n)
             return bad(r, "_sievert: a histogram's bin is out of range");
-        rc = read_count(&how_many, r, json_array_get(v, 1), "_sievert: a histogram's count is not valid");
+        rc = read_count(&how_many, r, json_array_get(v, 1),
+                        "_sievert: a histogram's count is not valid");
         if (rc != OK)
             return rc;
         bin[json_integer_value(at) - first] = how_many;
@@ -442,7 +448,8 @@ static int read_sizes(struct sizes *s, const struct reader *r, const json_t *v)
     if (rc == OK)
         rc = read_count(&s->n, r, json_object_get(v, "values"), "_sievert: no valid 'values'");
     if (rc == OK)
-        rc = read_count(&s->positive, r, json_object_get(v, "positive"), "_sievert: no valid 'positive'");
+        rc = read_count(&s->positive, r, json_object_get(v, "positive"),
+                        "_sievert: no valid 'positive'");
     for (int i = 0; i < CHAR_BINS; i++)
         centre += s->centre[i];
     for (int i = 0; i < SPREAD_BINS; i++)
@@ -452,7 +459,8 @@ static int read_sizes(struct sizes *s, const struct reader *r, const json_t *v)
     return rc;
 }
 
-static int read_footprint(struct footprint *f, const struct reader *r, json_t *v, const size_t chw[3])
+static int read_footprint(struct footprint *f, const struct reader *r, json_t *v,
+                          const size_t chw[3])
 {
     const char *name, *cells = json_string_value(json_object_get(v, "cells"));
     json_t *n;
@@ -461,11 +469,12 @@ static int read_footprint(struct footprint *f, const struct reader *r, json_t *v
     n = json_object_get(v, "stratum");
     f->stratum = json_is_integer(n) && json_integer_value(n) >= 0 ? (size_t)json_integer_value(n)
                                                                   : MODEL_NO_STRATUM;
-    json_object_foreach(json_object_get(v, "values"), name, n) {
+    json_object_foreach (json_object_get(v, "values"), name, n) {
         int class = value_class(name);
         if (class < 0)
             return bad(r, "_sievert: an error has an unknown value class");
-        int rc = read_count(&f->value_count[class], r, n, "_sievert: an error's value count is not valid");
+        int rc = read_count(&f->value_count[class], r, n,
+                            "_sievert: an error's value count is not valid");
         if (rc != OK)
             return rc;
     }
@@ -492,7 +501,8 @@ static int read_footprints(struct native *n, const struct reader *r, const json_
     return OK;
 }
 
-static int read_native(struct native *n, const struct reader *r, const json_t *v, const size_t chw[3])
+static int read_native(struct native *n, const struct reader *r, const json_t *v,
+                       const size_t chw[3])
 {
     int rc = read_count(&n->count, r, json_object_get(v, "count"), "_sievert: no valid 'count'");
     if (rc == OK)
@@ -580,13 +590,17 @@ static int read_stratum(struct model_stratum *s, const struct reader *r, const j
     s->mnemonic = text_of(r, v, "instruction");
     s->line = (int)json_integer_value(json_object_get(v, "line"));
     s->shared = (int)(json_integer_value(json_object_get(v, "shared")) & 3);
-    int rc = read_count(&s->population, r, json_object_get(v, "population"), "_sievert: a stratum has no valid 'population'");
+    int rc = read_count(&s->population, r, json_object_get(v, "population"),
+                        "_sievert: a stratum has no valid 'population'");
     if (rc == OK)
-        rc = read_count(&s->injections, r, json_object_get(v, "injections"), "_sievert: a stratum has no valid 'injections'");
+        rc = read_count(&s->injections, r, json_object_get(v, "injections"),
+                        "_sievert: a stratum has no valid 'injections'");
     if (rc == OK)
-        rc = read_count(&s->sdc, r, json_object_get(v, "sdc"), "_sievert: a stratum has no valid 'sdc'");
+        rc = read_count(&s->sdc, r, json_object_get(v, "sdc"),
+                        "_sievert: a stratum has no valid 'sdc'");
     if (rc == OK)
-        rc = read_count(&s->due, r, json_object_get(v, "due"), "_sievert: a stratum has no valid 'due'");
+        rc = read_count(&s->due, r, json_object_get(v, "due"),
+                        "_sievert: a stratum has no valid 'due'");
     return rc;
 }
 
@@ -597,8 +611,11 @@ static int read_origin(struct model *m, const struct reader *r, const json_t *v)
     struct {
         const char *name;
         uint64_t *to;
-    } counts[] = {{"population", &o->population}, {"injections", &o->injections}, {"masked", &o->masked},
-                  {"sdc", &o->sdc}, {"due", &o->due}};
+    } counts[] = {{"population", &o->population},
+                  {"injections", &o->injections},
+                  {"masked", &o->masked},
+                  {"sdc", &o->sdc},
+                  {"due", &o->due}};
     int rc = OK;
     if (!v)
         return OK;
@@ -648,7 +665,7 @@ static int read_model(struct model *m, struct reader *r, json_t *root)
     m->compat = true; /* until "_sievert" says otherwise: a model of the original tools */
     m->epsilon = 1e-3;
     m->entries = arena_array(r->a, N_PATTERNS, sizeof *m->entries);
-    json_object_foreach(root, name, v) {
+    json_object_foreach (root, name, v) {
         int pattern, rc;
         if (name[0] == '_')
             continue;
@@ -670,7 +687,8 @@ static int read_model(struct model *m, struct reader *r, json_t *root)
     m->rejected = json_number_value(json_object_get(root, "_rejected_tensors_proportion"));
     json_t *merged = json_object_get(root, "_categories_count");
     m->n_merged = json_is_integer(merged) && json_integer_value(merged) > 0
-                      ? (uint64_t)json_integer_value(merged) : 0;
+                      ? (uint64_t)json_integer_value(merged)
+                      : 0;
     json_t *own = json_object_get(root, "_sievert");
     return own ? read_own(m, r, own) : OK;
 }

@@ -31,7 +31,7 @@ void model_add_error(struct model_builder *b, const struct characterisation *c, 
 struct model_stratum {
     const char *launch, *mnemonic; /* "" for all */
     int line;
-    int shared;          /* by which axes' thread groups what it makes is read: bits of base/tiling.h */
+    int shared; /* by which axes' thread groups what it makes is read: bits of base/tiling.h */
     uint64_t population; /* fault sites */
     uint64_t injections, sdc, due;
 };
@@ -96,15 +96,15 @@ struct model_draw {
     size_t n;
 };
 struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
-                             const float *golden, struct value_range range,
-                             struct difference *out, size_t max);
+                             const float *golden, struct value_range range, struct difference *out,
+                             size_t max);
 
 /* The same as the generator of the CLASSES tools draws, accidents included; range is what it is given as the
  * value range. Of two value classes it takes the one that comes first in a set of strings, which is an
  * accident of its interpreter: second_first chooses. Cells may keep their value. out has room for C*H*W.
  * ERR_INPUT where the original stops with an error: a range that is all negative. n may be 0. */
-int model_draw_classes(struct model_draw *drawn, const struct model *m, struct rng *r, const size_t chw[3],
-                       const float *golden, struct value_range range, bool second_first,
-                       struct difference *out, struct diag *d);
+int model_draw_classes(struct model_draw *drawn, const struct model *m, struct rng *r,
+                       const size_t chw[3], const float *golden, struct value_range range,
+                       bool second_first, struct difference *out, struct diag *d);
 
 #endif

@@ -26,7 +26,8 @@ static void share(const struct settings *s, const char *name, double out[2])
         }
 }
 
-static size_t whole(const struct settings *s, const char *name, size_t otherwise, size_t lo, size_t hi)
+static size_t whole(const struct settings *s, const char *name, size_t otherwise, size_t lo,
+                    size_t hi)
 {
     double x = setting(s, name, (double)otherwise);
     x = fmin(fmax(x, (double)lo), (double)hi);
@@ -42,7 +43,8 @@ static size_t between(struct rng *r, size_t lo, size_t hi)
  * the nearest to it if there is none. */
 static size_t part(struct rng *r, size_t n, const double p[2], size_t lo, size_t hi)
 {
-    double first = floor(p[0] / 100 * (double)n + 1e-9) + 1, last = floor(p[1] / 100 * (double)n + 1e-9);
+    double first = floor(p[0] / 100 * (double)n + 1e-9) + 1,
+           last = floor(p[1] / 100 * (double)n + 1e-9);
     if (first > last)
         first = last = fmax(last, 1);
     size_t from = first < (double)lo ? lo : (size_t)first, to = (size_t)last;
@@ -87,7 +89,8 @@ static uint32_t *spaced(struct canvas *to, size_t *k, size_t n, size_t lo, size_
     if (span < least || span > most)
         span = between(to->r, least, most);
     /* gaps start as lo; the rest is dealt out one by one to gaps that are not full */
-    uint32_t *gap = arena_array(to->a, gaps, sizeof *gap), *open = arena_array(to->a, gaps, sizeof *open);
+    uint32_t *gap = arena_array(to->a, gaps, sizeof *gap),
+             *open = arena_array(to->a, gaps, sizeof *open);
     size_t n_open = hi > lo ? gaps : 0;
     for (size_t i = 0; i < gaps; i++) {
         gap[i] = (uint32_t)lo;
@@ -183,7 +186,8 @@ static bool alternated_blocks(struct canvas *to, const struct settings *s)
 {
     enum { BLOCK = 32 };
     size_t blocks = to->hw / BLOCK + (to->hw % BLOCK ? 1 : 0);
-    size_t lo = whole(s, "min_block_skip", 2, 2, blocks), hi = whole(s, "max_block_skip", 2, lo, blocks);
+    size_t lo = whole(s, "min_block_skip", 2, 2, blocks),
+           hi = whole(s, "max_block_skip", 2, lo, blocks);
     if (blocks < 3)
         return false;
     lo = lo > blocks - 1 ? blocks - 1 : lo;
@@ -205,9 +209,11 @@ static bool same_row(struct canvas *to, const struct settings *s)
     size_t hi = whole(s, "max_value_skip", to->w - 1, lo, to->w - 1);
     size_t n = between(to->r, 2, whole(s, "max_cardinality", to->w, 2, to->w));
     /* spans for which n values are this share, by the model's way of counting a span */
-    double from = ceil(100 * (double)n / p[1] - 1e-9), until = p[0] > 0 ? 100 * (double)n / p[0] : (double)to->w;
+    double from = ceil(100 * (double)n / p[1] - 1e-9),
+           until = p[0] > 0 ? 100 * (double)n / p[0] : (double)to->w;
     size_t extra = to->compat ? 0 : 1;
-    size_t least = (size_t)fmin(from, (double)to->w), most = (size_t)fmin(ceil(until) - 1, (double)to->w);
+    size_t least = (size_t)fmin(from, (double)to->w),
+           most = (size_t)fmin(ceil(until) - 1, (double)to->w);
     size_t span = between(to->r, least, most < least ? least : most);
     uint32_t *at = spaced(to, &n, to->w, lo, hi, span >= extra ? span - extra : 0);
     size_t channel = between(to->r, 0, to->c - 1), row = between(to->r, 0, to->h - 1);
@@ -304,9 +310,11 @@ static bool rectangles(struct canvas *to, const struct settings *s)
 }
 
 /* A span of the channel around `at`, both of its ends and `at` itself corrupted, p percent in all. */
-static void spread_span(struct canvas *to, size_t channel, size_t at, size_t span, const double p[2])
+static void spread_span(struct canvas *to, size_t channel, size_t at, size_t span,
+                        const double p[2])
 {
-    size_t from = at + 1 > span ? at + 1 - span : 0, until = at < to->hw - span ? at : to->hw - span;
+    size_t from = at + 1 > span ? at + 1 - span : 0,
+           until = at < to->hw - span ? at : to->hw - span;
     size_t start = between(to->r, from, until), inner = span > 2 ? span - 2 : 0;
     put(to, channel, at);
     put(to, channel, start);
@@ -329,8 +337,10 @@ static bool shattered(struct canvas *to, const struct settings *s, bool all)
         return false;
     double p[2];
     share(s, "avg_span_corruption_pct", p);
-    size_t lo = whole(s, "min_span_width", 1, 1, to->hw), hi = whole(s, "max_span_width", to->hw, lo, to->hw);
-    if (all && to->compat) /* there the smallest span is stated as the largest one: no lower bound */
+    size_t lo = whole(s, "min_span_width", 1, 1, to->hw),
+           hi = whole(s, "max_span_width", to->hw, lo, to->hw);
+    if (all &&
+        to->compat) /* there the smallest span is stated as the largest one: no lower bound */
         lo = 1;
     uint32_t *ch = channels(to, s, least, &k);
     size_t at = between(to->r, 0, to->hw - 1);
@@ -369,20 +379,34 @@ bool model_place(struct canvas *to, enum pattern pattern, const struct settings 
 {
     to->n = 0;
     switch (pattern) {
-    case PATTERN_SINGLE: return single(to, s);
-    case PATTERN_SKIP_4: return skip_4(to, s);
-    case PATTERN_SINGLE_BLOCK: return single_block(to, s);
-    case PATTERN_ALTERNATED_BLOCKS: return alternated_blocks(to, s);
-    case PATTERN_SAME_ROW: return same_row(to, s);
-    case PATTERN_MULTI_CHANNEL_BLOCK: return multi_channel_block(to, s);
-    case PATTERN_BULLET_WAKE: return bullet_wake(to, s);
-    case PATTERN_FULL_CHANNELS: return full_channels(to, s);
-    case PATTERN_RECTANGLES: return rectangles(to, s);
-    case PATTERN_SHATTERED_CHANNEL: return shattered(to, s, true);
-    case PATTERN_QUASI_SHATTERED_CHANNEL: return shattered(to, s, false);
-    case PATTERN_SINGLE_CHANNEL_RANDOM: return single_channel_random(to, s);
-    case PATTERN_UNCATEGORIZED: return uncategorized(to, s);
-    case N_PATTERNS: break;
+    case PATTERN_SINGLE:
+        return single(to, s);
+    case PATTERN_SKIP_4:
+        return skip_4(to, s);
+    case PATTERN_SINGLE_BLOCK:
+        return single_block(to, s);
+    case PATTERN_ALTERNATED_BLOCKS:
+        return alternated_blocks(to, s);
+    case PATTERN_SAME_ROW:
+        return same_row(to, s);
+    case PATTERN_MULTI_CHANNEL_BLOCK:
+        return multi_channel_block(to, s);
+    case PATTERN_BULLET_WAKE:
+        return bullet_wake(to, s);
+    case PATTERN_FULL_CHANNELS:
+        return full_channels(to, s);
+    case PATTERN_RECTANGLES:
+        return rectangles(to, s);
+    case PATTERN_SHATTERED_CHANNEL:
+        return shattered(to, s, true);
+    case PATTERN_QUASI_SHATTERED_CHANNEL:
+        return shattered(to, s, false);
+    case PATTERN_SINGLE_CHANNEL_RANDOM:
+        return single_channel_random(to, s);
+    case PATTERN_UNCATEGORIZED:
+        return uncategorized(to, s);
+    case N_PATTERNS:
+        break;
     }
     return false;
 }

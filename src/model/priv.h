@@ -112,7 +112,7 @@ struct canvas {
     struct arena *a;
     size_t c, h, w, hw;
     bool compat;
-    size_t n;      /* cells so far; duplicates allowed until sorted */
+    size_t n;       /* cells so far; duplicates allowed until sorted */
     uint32_t *cell; /* room for max */
     size_t max;
 };
@@ -147,7 +147,8 @@ void model_values(struct rng *r, const struct model *m, enum pattern pattern,
 const struct footprint *model_footprint(struct canvas *to, const struct model *m,
                                         enum pattern *pattern);
 /* The same for the shape that m was retargeted to. NULL: it is another. */
-const struct footprint *model_transferred(struct canvas *to, const struct model *m, enum pattern *was);
+const struct footprint *model_transferred(struct canvas *to, const struct model *m,
+                                          enum pattern *was);
 size_t footprint_cells(const struct footprint *f);
 /* As many cells of each class and size as the footprint had, in any order. */
 struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f);

@@ -36,7 +36,8 @@ static double growth(const struct model *m, size_t stratum, const struct model_t
     for (int like = 0; like < 3; like++) {
         uint64_t before = 0, after = 0;
         for (size_t i = 0; i < m->origin.n_strata + t->n_strata; i++) {
-            const struct model_stratum *x = i < m->origin.n_strata ? &m->origin.strata[i] : &t->strata[i - m->origin.n_strata];
+            const struct model_stratum *x =
+                i < m->origin.n_strata ? &m->origin.strata[i] : &t->strata[i - m->origin.n_strata];
             if (strcmp(x->launch, s->launch) != 0 || (like < 2 && x->line != s->line) ||
                 (like < 1 && strcmp(x->mnemonic, s->mnemonic) != 0))
                 continue;
@@ -114,7 +115,9 @@ int model_retarget(struct model *m, struct arena *a, const struct model_target *
             characterise_geometry(&moved->at, &one, index, footprint_cells(f), &m->origin.tiling,
                                   stated ? m->origin.strata[f->stratum].shared : 0);
             const double share = room(&moved->at, &m->origin.tiling);
-            sum += share > 0 ? (double)of->count / (double)of->n * (stated ? grown[f->stratum] : 1) / share : 0;
+            sum += share > 0 ? (double)of->count / (double)of->n *
+                                   (stated ? grown[f->stratum] : 1) / share
+                             : 0;
             moved->until = sum;
         }
     arena_fini(&one);
@@ -130,7 +133,7 @@ struct image {
     size_t n;
     struct pair {
         uint32_t to, from;
-    } *list;
+    } * list;
 };
 
 static void add(struct image *x, size_t to, size_t from)
@@ -138,13 +141,14 @@ static void add(struct image *x, size_t to, size_t from)
     x->list[x->n++] = (struct pair){(uint32_t)to, (uint32_t)from};
 }
 
-static struct image image_of(struct canvas *c, const struct geometry_axis *g, const struct tiling_axis *from,
-                             const struct tiling_axis *to)
+static struct image image_of(struct canvas *c, const struct geometry_axis *g,
+                             const struct tiling_axis *from, const struct tiling_axis *to)
 {
     struct image x = {0, arena_array(c->a, to->size + g->extent, sizeof *x.list)};
     if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME) { /* moved by whole steps of a thread */
         const size_t steps = tiles_of(to) * to->tile / to->step;
-        const size_t base = (size_t)rng_below(c->r, steps) * to->step + g->first % from->step % to->step;
+        const size_t base =
+            (size_t)rng_below(c->r, steps) * to->step + g->first % from->step % to->step;
         for (size_t i = 0; i < g->extent && base + i < to->size; i++)
             add(&x, base + i, g->first + i);
     } else if (g->level == LEVEL_TILE) {
@@ -161,7 +165,8 @@ static struct image image_of(struct canvas *c, const struct geometry_axis *g, co
 }
 
 /* A unit's pixels show the same pixels, again and again if it is larger now. */
-static struct image of_unit(struct canvas *c, size_t unit_from, size_t size_from, size_t unit_to, size_t size_to)
+static struct image of_unit(struct canvas *c, size_t unit_from, size_t size_from, size_t unit_to,
+                            size_t size_to)
 {
     const size_t from = unit_from < size_from ? unit_from : size_from;
     const size_t to = unit_to < size_to ? unit_to : size_to;
@@ -174,29 +179,35 @@ static struct image of_unit(struct canvas *c, size_t unit_from, size_t size_from
 static size_t units_wide(const struct tiling *t) { return (t->w + t->unit_w - 1) / t->unit_w; }
 
 /* The target's cells that show corrupted ones. */
-static void project(struct canvas *c, const struct transfer *x, const struct image *on, const bool *hit)
+static void project(struct canvas *c, const struct transfer *x, const struct image *on,
+                    const bool *hit)
 {
     const struct tiling *from = &x->from, *to = &x->to;
     const struct image h = of_unit(c, from->unit_h, from->h, to->unit_h, to->h);
     const struct image w = of_unit(c, from->unit_w, from->w, to->unit_w, to->w);
     const bool flat = to->n_axes == 2;
-    const struct image one = {1, &(struct pair){0, 0}}, *rows = &on[1], *columns = flat ? &one : &on[2];
+    const struct image one = {1, &(struct pair){0, 0}}, *rows = &on[1],
+                       *columns = flat ? &one : &on[2];
     for (size_t k = 0; k < on[0].n; k++)
         for (size_t i = 0; i < rows->n; i++)
             for (size_t j = 0; j < columns->n; j++) {
                 const struct pair u = rows->list[i], v = columns->list[j];
                 const size_t wide_to = units_wide(to), wide_from = units_wide(from);
-                const size_t p_to = flat ? u.to / wide_to : u.to, q_to = flat ? u.to % wide_to : v.to;
+                const size_t p_to = flat ? u.to / wide_to : u.to,
+                             q_to = flat ? u.to % wide_to : v.to;
                 const size_t p_from = flat ? u.from / wide_from : u.from;
                 const size_t q_from = flat ? u.from % wide_from : v.from;
                 for (size_t y = 0; y < h.n; y++)
                     for (size_t z = 0; z < w.n; z++) {
-                        const size_t p = p_to * to->unit_h + h.list[y].to, q = q_to * to->unit_w + w.list[z].to;
+                        const size_t p = p_to * to->unit_h + h.list[y].to,
+                                     q = q_to * to->unit_w + w.list[z].to;
                         const size_t pf = p_from * from->unit_h + h.list[y].from;
                         const size_t qf = q_from * from->unit_w + w.list[z].from;
-                        if (p < to->h && q < to->w && pf < from->h && qf < from->w && c->n < c->max &&
+                        if (p < to->h && q < to->w && pf < from->h && qf < from->w &&
+                            c->n < c->max &&
                             hit[(on[0].list[k].from * from->h + pf) * from->w + qf])
-                            c->cell[c->n++] = (uint32_t)((on[0].list[k].to * to->h + p) * to->w + q);
+                            c->cell[c->n++] =
+                                (uint32_t)((on[0].list[k].to * to->h + p) * to->w + q);
                     }
             }
 }
@@ -246,7 +257,8 @@ static const struct moved *pick(const struct transfer *x, struct rng *r)
     return &x->list[lo];
 }
 
-const struct footprint *model_transferred(struct canvas *to, const struct model *m, enum pattern *was)
+const struct footprint *model_transferred(struct canvas *to, const struct model *m,
+                                          enum pattern *was)
 {
     const struct transfer *x = m->transfer;
     if (!x || to->c != x->to.axis[0].size || to->h != x->to.h || to->w != x->to.w)
@@ -255,7 +267,8 @@ const struct footprint *model_transferred(struct canvas *to, const struct model 
     const struct moved *moved = NULL;
     to->a = &scratch;
     to->n = 0;
-    for (int i = 0; i < ATTEMPTS && to->n == 0; i++) { /* nothing left of it: such a fault is masked there */
+    for (int i = 0; i < ATTEMPTS && to->n == 0;
+         i++) { /* nothing left of it: such a fault is masked there */
         arena_reset(&scratch);
         moved = pick(x, to->r);
         place(to, x, moved);
@@ -273,7 +286,8 @@ struct tiling model_tiling_for(const struct model *m, const size_t chw[3])
     struct tiling t = m->origin.tiling;
     t.h = chw[1];
     t.w = chw[2];
-    const size_t h = t.unit_h ? (t.h + t.unit_h - 1) / t.unit_h : 0, w = t.unit_w ? units_wide(&t) : 0;
+    const size_t h = t.unit_h ? (t.h + t.unit_h - 1) / t.unit_h : 0,
+                 w = t.unit_w ? units_wide(&t) : 0;
     t.axis[0].size = chw[0];
     t.axis[1].size = t.n_axes == 2 ? h * w : h;
     t.axis[2].size = w;

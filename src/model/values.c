@@ -42,7 +42,8 @@ static const struct sizes *sizes_of(const struct native *n, enum value_class cla
 
 /* golden + a difference of about 2^exponent of the range, of the class; none at all where golden is too
  * large to show one of that size. False: no size is known, or none near it fits. */
-static bool measured(const struct source *s, struct difference *d, enum value_class class, int exponent)
+static bool measured(const struct source *s, struct difference *d, enum value_class class,
+                     int exponent)
 {
     const struct sizes *z = sizes_of(s->native, class);
     double width = (double)s->range.max - (double)s->range.min, scale = width > 0 ? width : 1;
@@ -126,16 +127,22 @@ static bool flip(const struct source *s, struct difference *d)
     return false;
 }
 
-static bool value_of(const struct source *s, struct difference *d, enum value_class class, int exponent)
+static bool value_of(const struct source *s, struct difference *d, enum value_class class,
+                     int exponent)
 {
     switch (class) {
-    case VALUE_ZERO: d->faulty = 0; return is_of(s, d, VALUE_ZERO);
+    case VALUE_ZERO:
+        d->faulty = 0;
+        return is_of(s, d, VALUE_ZERO);
     case VALUE_NAN: /* by the CLASSES rules only infinities are of this class */
         d->faulty = s->options.compat ? (rng_below(s->r, 2) ? INFINITY : -INFINITY) : NAN;
         return true;
-    case VALUE_FLIP: return flip(s, d);
-    case VALUE_OUT_OF_RANGE: return out_of_range(s, d, exponent);
-    default: return in_range(s, d, exponent);
+    case VALUE_FLIP:
+        return flip(s, d);
+    case VALUE_OUT_OF_RANGE:
+        return out_of_range(s, d, exponent);
+    default:
+        return in_range(s, d, exponent);
     }
 }
 
@@ -203,7 +210,8 @@ void model_sizes(struct rng *r, const struct native *n, struct wish *wish, size_
         int centre = CHAR_BIN_0 + (int)model_weighted(r, z->centre, CHAR_BINS);
         for (size_t i = 0; i < n_wishes; i++)
             if (wish[i].class == classes[k])
-                wish[i].exponent = centre + SPREAD_0 + (int)model_weighted(r, z->spread, SPREAD_BINS);
+                wish[i].exponent =
+                    centre + SPREAD_0 + (int)model_weighted(r, z->spread, SPREAD_BINS);
     }
 }
 
@@ -211,7 +219,10 @@ void model_values(struct rng *r, const struct model *m, enum pattern pattern,
                   const struct wish *wish, struct difference *diffs, size_t n,
                   struct value_range range)
 {
-    struct source s = {.r = r, .m = m, .native = &m->native[pattern], .range = range,
+    struct source s = {.r = r,
+                       .m = m,
+                       .native = &m->native[pattern],
+                       .range = range,
                        .options = {.epsilon = m->epsilon, .compat = m->compat}};
     for (size_t i = 0; i < n; i++)
         set_value(&s, &diffs[i], &wish[i]);

@@ -25,8 +25,7 @@ int broadcast_shape(int *rank, size_t *dim, const struct nn *net, const struct n
 }
 
 int broadcast_plan(struct broadcast *b, const struct nn *net, const struct nn_node *node,
-                   const struct nn_value *out, int n, struct nn_value *const *in,
-                   struct diag *d)
+                   const struct nn_value *out, int n, struct nn_value *const *in, struct diag *d)
 {
     *b = (struct broadcast){.n = n};
     for (int k = 0; k < out->rank; k++) {

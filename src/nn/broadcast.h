@@ -7,19 +7,18 @@
 enum { BROADCAST_MAX = 4 };
 
 struct broadcast {
-    int n; /* tensors */
+    int n;    /* tensors */
     int rank; /* dimensions walked, after the result's have been merged where possible */
     size_t dim[TENSOR_MAX_RANK], stride[BROADCAST_MAX][TENSOR_MAX_RANK];
-    size_t rows, inner;          /* the result: rows x inner elements */
-    size_t step[BROADCAST_MAX];  /* along a row: 0 or 1 */
+    size_t rows, inner;         /* the result: rows x inner elements */
+    size_t step[BROADCAST_MAX]; /* along a row: 0 or 1 */
 };
 /* The shape that n tensors broadcast to. */
 int broadcast_shape(int *rank, size_t *dim, const struct nn *net, const struct nn_node *node,
                     size_t n, struct nn_value *const *in, struct diag *d);
 /* ERR_INPUT unless each of in broadcasts to out's shape. */
 int broadcast_plan(struct broadcast *b, const struct nn *net, const struct nn_node *node,
-                   const struct nn_value *out, int n, struct nn_value *const *in,
-                   struct diag *d);
+                   const struct nn_value *out, int n, struct nn_value *const *in, struct diag *d);
 
 /* Where element `out` of the result comes from in tensor t. */
 static inline size_t broadcast_offset(const struct broadcast *b, int t, size_t out)

@@ -95,8 +95,8 @@ static bool exists(const char *path)
 }
 
 /* FOLDER/PART-WHAT-idxR-ubyte, gzipped or not. */
-static const char *part_path(struct arena *a, const char *folder, const char *part, const char *what,
-                             int rank)
+static const char *part_path(struct arena *a, const char *folder, const char *part,
+                             const char *what, int rank)
 {
     const char *plain = arena_printf(a, "%s/%s-%s-idx%d-ubyte", folder, part, what, rank);
     return exists(plain) ? plain : arena_printf(a, "%s.gz", plain);
@@ -160,16 +160,17 @@ static int read_options(struct options *o, char *text, const char *name, struct 
     char *save = NULL;
     *o = (struct options){.std = {1, 1, 1}};
     for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-        bool ok = strncmp(p, "mean=", 5) == 0  ? read_triple(o->mean, p + 5)
-                  : strncmp(p, "std=", 4) == 0 ? read_triple(o->std, p + 4)
-                  : strcmp(p, "grey") == 0     ? (o->grey = true)
-                  : strcmp(p, "nhwc") == 0     ? (o->nhwc = true)
+        bool ok = strncmp(p, "mean=", 5) == 0     ? read_triple(o->mean, p + 5)
+                  : strncmp(p, "std=", 4) == 0    ? read_triple(o->std, p + 4)
+                  : strcmp(p, "grey") == 0        ? (o->grey = true)
+                  : strcmp(p, "nhwc") == 0        ? (o->nhwc = true)
                   : strncmp(p, "labels=", 7) == 0 ? (o->labels = p + 7) != NULL
                                                   : false;
         if (!ok || o->std[0] == 0 || o->std[1] == 0 || o->std[2] == 0)
             return diag_fail(d, ERR_INPUT, (struct loc){.file = name},
                              "option '%.40s': there are mean=R/G/B, std=R/G/B, grey, nhwc and "
-                             "labels=FILE.npy, separated by commas", p);
+                             "labels=FILE.npy, separated by commas",
+                             p);
     }
     return OK;
 }
@@ -219,7 +220,8 @@ static int load_npy(struct dataset *out, struct arena *a, const char *path, cons
     if (t.rank != 4 || tensor_elems(&t) == 0)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                          "%d dimensions: a batch of images has 4 (N, C, H, W; or N, H, W, C with "
-                         "the option nhwc)", t.rank);
+                         "the option nhwc)",
+                         t.rank);
     out->n = max && max < t.dim[0] ? max : t.dim[0];
     out->c = t.dim[o->nhwc ? 3 : 1];
     out->h = t.dim[o->nhwc ? 1 : 2];
@@ -258,7 +260,8 @@ static bool is_folder(const char *path)
 }
 
 /* Image files of a folder, then those of its sub-folders, each of which is a class. */
-static int find_files(struct files *f, struct arena *a, const char *folder, int label, struct diag *d)
+static int find_files(struct files *f, struct arena *a, const char *folder, int label,
+                      struct diag *d)
 {
     struct dirent **list;
     int n = scandir(folder, &list, usable, by_name), rc = OK, classes = 0;
@@ -315,7 +318,8 @@ static int load_folder(struct dataset *out, struct arena *a, const char *folder,
             out->w = im.w;
             if (im.h * im.w * im.c > MAX_BYTES / sizeof(float) / out->n)
                 rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = folder},
-                               "%zu images of %zu x %zu are too many: name fewer", out->n, im.h, im.w);
+                               "%zu images of %zu x %zu are too many: name fewer", out->n, im.h,
+                               im.w);
             else
                 images = arena_alloc(a, out->n * im.h * im.w * im.c * sizeof *images);
         }
@@ -362,9 +366,10 @@ int dataset_load(struct dataset *out, struct arena *a, const char *name, size_t 
                          "not there: install Debian's dataset-fashion-mnist, or name a folder that "
                          "holds the IDX files");
     if (!exists(folder))
-        return diag_fail(d, ERR_INPUT, (struct loc){.file = out->name},
-                         "no such data set: fashion-mnist, fashion-mnist:train, a folder of IDX files "
-                         "or of images, or a .npy file");
+        return diag_fail(
+            d, ERR_INPUT, (struct loc){.file = out->name},
+            "no such data set: fashion-mnist, fashion-mnist:train, a folder of IDX files "
+            "or of images, or a .npy file");
     if (!is_folder(folder))
         return load_npy(out, a, folder, &o, max, d);
     if (!exists(part_path(a, folder, part, "images", 3)) && !fashion)

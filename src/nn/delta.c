@@ -186,10 +186,7 @@ void nn_delta_free(struct nn_delta *e)
     free(e);
 }
 
-size_t nn_delta_slots(const struct nn_delta *e)
-{
-    return e->slots;
-}
+size_t nn_delta_slots(const struct nn_delta *e) { return e->slots; }
 
 int nn_delta_image(struct nn_delta *e, const float *input, struct diag *d)
 {
@@ -206,10 +203,7 @@ const float *nn_delta_golden(const struct nn_delta *e, size_t layer)
     return e->net->layers[layer].value->f;
 }
 
-const float *nn_delta_golden_output(const struct nn_delta *e)
-{
-    return e->net->outputs[0]->f;
-}
+const float *nn_delta_golden_output(const struct nn_delta *e) { return e->net->outputs[0]->f; }
 
 /* ---- One error through one operator ---------------------------------------------------------- */
 
@@ -469,7 +463,8 @@ static int follow(struct nn_delta *e, size_t n, size_t first, struct diag *d)
             }
             unsigned status = run_rest(e, s, slots[k]);
             if (status != dnnl_success)
-                return node_fail(e->net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)", status);
+                return node_fail(e->net, node, d, ERR_NOMEM, "oneDNN failed to compute it (%u)",
+                                 status);
         }
         count = followed;
         if (count > 0 && node->run_batch && by_first)

@@ -66,7 +66,7 @@ static unsigned from_desc(struct nn *net, dnnl_primitive_t *out, dnnl_primitive_
 }
 
 unsigned dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
-                 const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *made)
+                      const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *made)
 {
     dnnl_primitive_desc_t pd;
     unsigned s = dnnl_primitive_desc_create(&pd, desc, attr, net->engine, NULL);

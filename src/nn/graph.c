@@ -186,8 +186,8 @@ int node_out(struct nn *net, struct nn_node *node, size_t i, int type, int rank,
     return rc != OK ? rc : value_memory(net, node->out[i], d);
 }
 
-int node_alias(struct nn *net, struct nn_node *node, size_t i, size_t j, int rank, const size_t *dim,
-               struct diag *d)
+int node_alias(struct nn *net, struct nn_node *node, size_t i, size_t j, int rank,
+               const size_t *dim, struct diag *d)
 {
     struct nn_value *out = node->out[i];
     if (rank > TENSOR_MAX_RANK)
@@ -261,14 +261,16 @@ static int known_value(struct nn *net, struct nn_value *v, const struct onnx_ten
 
 /* ---- Inputs ------------------------------------------------------------------------------------------ */
 
-static int input_shape(struct nn *net, struct nn_value *v, const struct onnx_input *in, size_t batch,
-                       struct diag *d)
+static int input_shape(struct nn *net, struct nn_value *v, const struct onnx_input *in,
+                       size_t batch, struct diag *d)
 {
     struct loc at = {.file = net->path};
     size_t dim[TENSOR_MAX_RANK];
     if (!onnx_type_held(in->type) || !in->has_shape)
-        return diag_fail(d, ERR_UNSUPPORTED, at, "input '%.60s' is not a tensor of float or integers "
-                         "of known shape", in->name);
+        return diag_fail(d, ERR_UNSUPPORTED, at,
+                         "input '%.60s' is not a tensor of float or integers "
+                         "of known shape",
+                         in->name);
     for (int k = 0; k < in->rank; k++) {
         bool dynamic = in->dim[k] < 0;
         if (dynamic && k > 0)
@@ -373,8 +375,8 @@ static int connect(struct builder *b, struct nn_node *node, struct diag *d)
             continue;
         node->in[k] = *names_at(&b->names, p->in[k]);
         if (!node->in[k])
-            return node_fail(net, node, d, ERR_INPUT, "reads '%.60s', which nothing before it gives",
-                             p->in[k]);
+            return node_fail(net, node, d, ERR_INPUT,
+                             "reads '%.60s', which nothing before it gives", p->in[k]);
     }
     for (size_t k = 0; k < node->op->min_in; k++)
         if (!node->in[k])
@@ -456,10 +458,12 @@ bool parameters_known(const struct nn_node *node)
  * about in proportion to. */
 static double work_of(const struct nn_node *node)
 {
-    const struct nn_value *x = node->in[0], *y = node->out[0], *w = node->parameters ? node->in[1] : NULL;
+    const struct nn_value *x = node->in[0], *y = node->out[0],
+                          *w = node->parameters ? node->in[1] : NULL;
     if (!w || y->n == 0 || w->n == 0)
         return (double)y->n;
-    if (strncmp(node->op->name, "Conv", 4) == 0) /* ConvTranspose: each input into so many outputs */
+    if (strncmp(node->op->name, "Conv", 4) ==
+        0) /* ConvTranspose: each input into so many outputs */
         return (double)(node->op->name[4] ? x->n : y->n) * ((double)w->n / (double)w->dim[0]);
     return (double)y->n * ((double)w->n / (double)y->dim[y->rank - 1]);
 }
@@ -471,8 +475,11 @@ static void add_layer(struct nn *net, size_t step, size_t output)
     const char *name = *node->proto->name && output == 0 ? node->proto->name : v->name;
     struct layer *l = &net->layers[net->n_layers++];
     *l = (struct layer){
-        .info = {.name = arena_strdup(&net->arena, name), .output = v->name, .op = node->op->name,
-                 .conv = -1, .work = output == 0 ? work_of(node) : (double)v->n},
+        .info = {.name = arena_strdup(&net->arena, name),
+                 .output = v->name,
+                 .op = node->op->name,
+                 .conv = -1,
+                 .work = output == 0 ? work_of(node) : (double)v->n},
         .value = v,
         .step = step,
     };

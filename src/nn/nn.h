@@ -16,7 +16,7 @@ struct nn;
 int nn_load(struct nn **out, const char *path, size_t batch, struct diag *d);
 void nn_free(struct nn *net);
 const char *nn_input_name(const struct nn *net);
-void nn_input_dims(const struct nn *net, struct tensor *shape);  /* .data NULL */
+void nn_input_dims(const struct nn *net, struct tensor *shape); /* .data NULL */
 void nn_output_dims(const struct nn *net, struct tensor *shape);
 
 /* Run all nodes. input: as many floats as nn_input_dims; output may be NULL. */
@@ -25,7 +25,7 @@ int nn_run(struct nn *net, const float *input, float *output, struct diag *d);
 /* The layers, in execution order: each float output of each node that computes something when the network
  * runs. Errors can strike every one. */
 struct nn_layer {
-    const char *name;   /* the node's; its output's if it has none or this is not its first output */
+    const char *name; /* the node's; its output's if it has none or this is not its first output */
     const char *output; /* the value's */
     const char *op;     /* "Conv" */
     int conv;           /* number among the convolutions, -1 */
@@ -100,14 +100,15 @@ int nn_read_tensor(struct tensor *out, struct arena *a, const char *path, struct
 /* ---- Data sets ----------------------------------------------------------------------------------- */
 enum { DATASET_NO_LABEL = 255 };
 struct dataset {
-    size_t n;                /* images */
+    size_t n; /* images */
     size_t c, h, w;
-    const float *images;     /* n*c*h*w, scaled as the network expects */
-    const uint8_t *labels;   /* n, DATASET_NO_LABEL where there is none */
+    const float *images;   /* n*c*h*w, scaled as the network expects */
+    const uint8_t *labels; /* n, DATASET_NO_LABEL where there is none */
     const char *name;
 };
 /* "fashion-mnist" (test), "fashion-mnist:train", a folder of IDX files or of PNG and JPEG images (with a
  * sub-folder per class), or a .npy batch; then options after commas: docs/NETWORKS.md. max 0: all. */
-int dataset_load(struct dataset *out, struct arena *a, const char *name, size_t max, struct diag *d);
+int dataset_load(struct dataset *out, struct arena *a, const char *name, size_t max,
+                 struct diag *d);
 
 #endif

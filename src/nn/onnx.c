@@ -76,13 +76,18 @@ static bool nesting_ok(const ProtobufCMessageDescriptor *m, const uint8_t *p, co
             if (!read_varint(&p, end, &len))
                 return true;
             continue;
-        case 1: len = 8; break;
-        case 5: len = 4; break;
+        case 1:
+            len = 8;
+            break;
+        case 5:
+            len = 4;
+            break;
         case 2:
             if (!read_varint(&p, end, &len))
                 return true;
             break;
-        default: return true;
+        default:
+            return true;
         }
         if (len > (uint64_t)(end - p))
             return true;
@@ -124,10 +129,16 @@ static int64_t raw_int(const uint8_t *p, int type)
     int32_t i32;
     int64_t i64;
     switch (type) {
-    case ONNX_INT8: return (int8_t)*p;
-    case ONNX_INT32: memcpy(&i32, p, 4); return i32;
-    case ONNX_INT64: memcpy(&i64, p, 8); return i64;
-    default: return *p; /* uint8, bool */
+    case ONNX_INT8:
+        return (int8_t)*p;
+    case ONNX_INT32:
+        memcpy(&i32, p, 4);
+        return i32;
+    case ONNX_INT64:
+        memcpy(&i64, p, 8);
+        return i64;
+    default:
+        return *p; /* uint8, bool */
     }
 }
 
@@ -144,7 +155,7 @@ static void copy_elements(struct onnx_tensor *o, struct arena *a, const Onnx__Te
     o->i = arena_alloc(a, o->n * sizeof(int64_t));
     size_t bytes = type_row(o->type)->bytes;
     for (size_t k = 0; k < o->n; k++)
-        o->i[k] = t->has_raw_data           ? raw_int(t->raw_data.data + k * bytes, o->type)
+        o->i[k] = t->has_raw_data         ? raw_int(t->raw_data.data + k * bytes, o->type)
                   : o->type == ONNX_INT64 ? t->int64_data[k]
                                           : t->int32_data[k];
 }
@@ -174,7 +185,7 @@ static int read_tensor(struct onnx_tensor *o, struct arena *a, const Onnx__Tenso
         o->why = "its data lie outside the file";
         return OK;
     }
-    size_t have = t->has_raw_data           ? t->raw_data.len / row->bytes
+    size_t have = t->has_raw_data         ? t->raw_data.len / row->bytes
                   : o->type == ONNX_FLOAT ? t->n_float_data
                   : o->type == ONNX_INT64 ? t->n_int64_data
                                           : t->n_int32_data;
@@ -194,8 +205,8 @@ int onnx_read_tensor(struct onnx_tensor *out, struct arena *a, const char *path,
         return rc;
     rc = read_tensor(out, a, (const Onnx__TensorProto *)m, path, d);
     if (rc == OK && !out->held)
-        rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = path}, "tensor '%s': %s",
-                       out->name, out->why);
+        rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = path}, "tensor '%s': %s", out->name,
+                       out->why);
     protobuf_c_message_free_unpacked(m, NULL);
     return rc;
 }
@@ -214,28 +225,37 @@ static void *copy(struct arena *a, const void *from, size_t n, size_t size)
 static enum onnx_attr_kind attr_kind(const Onnx__AttributeProto *p)
 {
     switch (p->type) {
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return ATTR_FLOAT;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return ATTR_INT;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: return ATTR_STRING;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: return p->t ? ATTR_TENSOR : ATTR_OTHER;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS: return ATTR_FLOATS;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS: return ATTR_INTS;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED: break;
-    default: return ATTR_OTHER;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
+        return ATTR_FLOAT;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
+        return ATTR_INT;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
+        return ATTR_STRING;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
+        return p->t ? ATTR_TENSOR : ATTR_OTHER;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
+        return ATTR_FLOATS;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
+        return ATTR_INTS;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED:
+        break;
+    default:
+        return ATTR_OTHER;
     }
-    return p->has_f        ? ATTR_FLOAT
-           : p->has_i      ? ATTR_INT
-           : p->has_s      ? ATTR_STRING
-           : p->t          ? ATTR_TENSOR
-           : p->n_floats   ? ATTR_FLOATS
-           : p->n_ints     ? ATTR_INTS
-                           : ATTR_OTHER;
+    return p->has_f      ? ATTR_FLOAT
+           : p->has_i    ? ATTR_INT
+           : p->has_s    ? ATTR_STRING
+           : p->t        ? ATTR_TENSOR
+           : p->n_floats ? ATTR_FLOATS
+           : p->n_ints   ? ATTR_INTS
+                         : ATTR_OTHER;
 }
 
 static int read_attr(struct onnx_attr *o, struct arena *a, const Onnx__AttributeProto *p,
                      const char *path, struct diag *d)
 {
-    *o = (struct onnx_attr){.name = text_of(a, p->name), .kind = attr_kind(p), .f = p->f, .i = p->i};
+    *o =
+        (struct onnx_attr){.name = text_of(a, p->name), .kind = attr_kind(p), .f = p->f, .i = p->i};
     o->s = arena_strndup(a, p->has_s ? (const char *)p->s.data : "", p->has_s ? p->s.len : 0);
     if (o->kind == ATTR_FLOATS) {
         o->n = p->n_floats;

@@ -13,8 +13,14 @@
 #include "base/tensor.h"
 
 /* TensorProto.DataType, those that values may have here. Integers and booleans are held as int64. */
-enum onnx_type { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT32 = 6, ONNX_INT64 = 7,
-                 ONNX_BOOL = 9 };
+enum onnx_type {
+    ONNX_FLOAT = 1,
+    ONNX_UINT8 = 2,
+    ONNX_INT8 = 3,
+    ONNX_INT32 = 6,
+    ONNX_INT64 = 7,
+    ONNX_BOOL = 9
+};
 bool onnx_type_held(int type);
 /* "float", "int64", ... for messages, any DataType. */
 const char *onnx_type_name(int type);
@@ -31,8 +37,15 @@ struct onnx_tensor {
     const char *why;
 };
 
-enum onnx_attr_kind { ATTR_OTHER, ATTR_FLOAT, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_FLOATS,
-                      ATTR_INTS };
+enum onnx_attr_kind {
+    ATTR_OTHER,
+    ATTR_FLOAT,
+    ATTR_INT,
+    ATTR_STRING,
+    ATTR_TENSOR,
+    ATTR_FLOATS,
+    ATTR_INTS
+};
 struct onnx_attr {
     const char *name;
     enum onnx_attr_kind kind;

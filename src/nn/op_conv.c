@@ -7,7 +7,8 @@
 
 unsigned conv_run(struct nn *net, struct conv *c)
 {
-    unsigned s = c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
+    unsigned s =
+        c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
     if (s == dnnl_success)
         s = dn_run_reorder(net, c->load, c->x, c->x_fast);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, c->x_fast},
@@ -34,7 +35,8 @@ static unsigned reload_conv(struct nn *net, const struct nn_node *node)
 
 /* The memory that the primitive wants, and the reorder between it and the plain one. */
 static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int arg,
-               dnnl_memory_t plain, dnnl_memory_t *fast, dnnl_primitive_t *reorder, bool inwards)
+                    dnnl_memory_t plain, dnnl_memory_t *fast, dnnl_primitive_t *reorder,
+                    bool inwards)
 {
     const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, what, arg), *have;
     dnnl_memory_get_memory_desc(plain, &have);
@@ -45,13 +47,15 @@ static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t
     unsigned s = dn_memory(net, fast, want, NULL);
     if (s != dnnl_success)
         return s;
-    return inwards ? dn_reorder(net, reorder, plain, *fast) : dn_reorder(net, reorder, *fast, plain);
+    return inwards ? dn_reorder(net, reorder, plain, *fast)
+                   : dn_reorder(net, reorder, *fast, plain);
 }
 
 /* The whole's weights, or another piece's, if they are in the layout that this piece wants. */
 static bool share_weights(struct conv *c, const_dnnl_primitive_desc_t pd)
 {
-    const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), *have;
+    const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0),
+                             *have;
     for (struct conv *k = c->root; k; k = k == c->root ? k->layout : k->next) {
         dnnl_memory_get_memory_desc(k->w_fast, &have);
         if (dnnl_memory_desc_equal(want, have)) {
@@ -62,7 +66,8 @@ static bool share_weights(struct conv *c, const_dnnl_primitive_desc_t pd)
     return false;
 }
 
-static unsigned own_weights(struct nn *net, struct conv *c, const_dnnl_primitive_desc_t pd, bool known)
+static unsigned own_weights(struct nn *net, struct conv *c, const_dnnl_primitive_desc_t pd,
+                            bool known)
 {
     unsigned s = fit(net, pd, dnnl_query_weights_md, 0, c->w_plain, &c->w_fast, &c->weigh, true);
     c->weigh_each = !known;
@@ -98,14 +103,14 @@ unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
     dnnl_convolution_desc_t desc;
     const_dnnl_primitive_desc_t pd = NULL;
     unsigned s = dn_plain(&xp, x->rank, x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
-            dn_plain(&yp, y->rank, y->dim, NULL) | dn_any(&xa, x->rank, x->dim) |
-            dn_any(&wa, wr, wd) | dn_any(&ya, y->rank, y->dim);
+                 dn_plain(&yp, y->rank, y->dim, NULL) | dn_any(&xa, x->rank, x->dim) |
+                 dn_any(&wa, wr, wd) | dn_any(&ya, y->rank, y->dim);
     if (s == dnnl_success && b)
         s = dn_plain(&bp, 1, b->dim, NULL);
     if (s == dnnl_success)
-        s = dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference,
-                                                       dnnl_convolution_direct, &xa, &wa,
-                                                       b ? &bp : NULL, &ya, stride, dilation, lo, hi);
+        s = dnnl_dilated_convolution_forward_desc_init(
+            &desc, dnnl_forward_inference, dnnl_convolution_direct, &xa, &wa, b ? &bp : NULL, &ya,
+            stride, dilation, lo, hi);
     if (s == dnnl_success)
         s = dn_primitive(net, &c->conv, &desc, NULL, &pd);
     if (s == dnnl_success)

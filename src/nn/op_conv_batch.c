@@ -170,10 +170,7 @@ static void store(struct diffs *out, const struct conv *c, const struct place *p
  * --------------------------------------------------------------------------------------------------
  */
 
-static size_t window_floats(const struct nn_value *v)
-{
-    return v->n / v->dim[0];
-}
+static size_t window_floats(const struct nn_value *v) { return v->n / v->dim[0]; }
 
 /* A few places of the window, in all places of the batch, against the whole on random numbers. */
 static bool try_variant(struct nn *net, const struct nn_node *node, struct conv *c,

@@ -164,7 +164,8 @@ int build_conv_transpose(struct nn *net, struct nn_node *node, struct diag *d)
     struct deconv *c = node->state = ARENA_NEW(&net->arena, struct deconv);
     unsigned s = make(net, node, c, &win, (size_t)groups);
     if (s != dnnl_success)
-        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this deconvolution (%u)", s);
+        return node_fail(net, node, d, ERR_UNSUPPORTED, "oneDNN refuses this deconvolution (%u)",
+                         s);
     node->run = run_deconv;
     node->reload = w->known ? reload_deconv : NULL;
     node->parameters = parameters_known(node);

@@ -17,8 +17,8 @@ struct unary_runs {
     size_t (*some)(const struct nn_node *, size_t, const uint32_t *, size_t, uint32_t *, size_t);
 };
 
-static int unary(struct nn *net, struct nn_node *node, const struct unary_runs *runs, float a, float b,
-                 struct diag *d)
+static int unary(struct nn *net, struct nn_node *node, const struct unary_runs *runs, float a,
+                 float b, struct diag *d)
 {
     int rc = node_want(net, node, 0, ONNX_FLOAT, d);
     if (rc == OK)
@@ -74,10 +74,10 @@ UNARY(thresholded_relu, "alpha", 1, "", 0, x <= a ? 0 : x)
 UNARY(elu, "alpha", 1, "", 0, x < 0 ? a * (expf(x) - 1) : x)
 UNARY(celu, "alpha", 1, "", 0, x < 0 ? a * (expf(x / a) - 1) : x)
 UNARY(selu, "alpha", 1.67326319217681884765625f, "gamma", 1.05070102214813232421875f,
-      b * (x <= 0 ? a * (expf(x) - 1) : x))
+      b *(x <= 0 ? a * (expf(x) - 1) : x))
 PLAIN(sigmoid, 1 / (1 + expf(-x)))
-UNARY(hard_sigmoid, "alpha", 0.2f, "beta", 0.5f, a * x + b < 0 ? 0 : a * x + b > 1 ? 1 : a * x + b)
-PLAIN(hard_swish, x * (x < -3 ? 0 : x > 3 ? 1 : x / 6 + 0.5f))
+UNARY(hard_sigmoid, "alpha", 0.2f, "beta", 0.5f, a *x + b < 0 ? 0 : a * x + b > 1 ? 1 : a * x + b)
+PLAIN(hard_swish, x *(x<-3 ? 0 : x> 3 ? 1 : x / 6 + 0.5f))
 PLAIN(tanh, tanhf(x))
 PLAIN(softplus, x > 20 ? x : log1pf(expf(x)))
 PLAIN(softsign, x / (1 + fabsf(x)))
@@ -94,7 +94,7 @@ PLAIN(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x)
 PLAIN(atan, atanf(x))
 PLAIN(sin, sinf(x))
 PLAIN(cos, cosf(x))
-RUN_UNARY(clip, x < a ? a : x > b ? b : x)
+RUN_UNARY(clip, x<a ? a : x> b ? b : x)
 
 /* Until operator set 11 the limits are attributes, since then inputs. */
 static int clip_limit(const struct nn *net, const struct nn_node *node, size_t i, float *limit,
@@ -192,11 +192,11 @@ static int binary(struct nn *net, struct nn_node *node, const struct binary_runs
     }                                                                                              \
     return dnnl_success;
 #define BINARY(name, result, int_result)                                                           \
-    static unsigned run_##name(struct nn *net, const struct nn_node *node)                              \
+    static unsigned run_##name(struct nn *net, const struct nn_node *node)                         \
     {                                                                                              \
         ROWS(float, f, result)                                                                     \
     }                                                                                              \
-    static unsigned run_##name##_ints(struct nn *net, const struct nn_node *node)                       \
+    static unsigned run_##name##_ints(struct nn *net, const struct nn_node *node)                  \
     {                                                                                              \
         ROWS(int64_t, i, int_result)                                                               \
     }                                                                                              \
@@ -237,7 +237,7 @@ static int64_t int_pow(int64_t x, int64_t y)
 
 BINARY(add, x + y, wrap((uint64_t)x + (uint64_t)y))
 BINARY(sub, x - y, wrap((uint64_t)x - (uint64_t)y))
-BINARY(mul, x * y, wrap((uint64_t)x * (uint64_t)y))
+BINARY(mul, x *y, wrap((uint64_t)x *(uint64_t)y))
 BINARY(div, x / y, int_div(x, y))
 
 /* Pow alone takes operands of two types; the result is of the first's. */
@@ -261,7 +261,8 @@ static unsigned run_pow(struct nn *net, const struct nn_node *node)
             else
                 node->out[0]->i[at.out + k] =
                     ints ? int_pow(x->i[p], y->i[q])
-                         : (int64_t)fmin(fmax(pow((double)x->i[p], number_at(y, q)), -0x1p62), 0x1p62);
+                         : (int64_t)fmin(fmax(pow((double)x->i[p], number_at(y, q)), -0x1p62),
+                                         0x1p62);
         }
     return dnnl_success;
 }
@@ -359,7 +360,8 @@ int build_not(struct nn *net, struct nn_node *node, struct diag *d)
 {
     int rc = node_want(net, node, 0, ONNX_BOOL, d);
     node->run = run_not;
-    return rc != OK ? rc : node_out(net, node, 0, ONNX_BOOL, node->in[0]->rank, node->in[0]->dim, d);
+    return rc != OK ? rc
+                    : node_out(net, node, 0, ONNX_BOOL, node->in[0]->rank, node->in[0]->dim, d);
 }
 
 /* ---- Where --------------------------------------------------------------------------------------------- */

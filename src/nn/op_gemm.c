@@ -46,9 +46,9 @@ static void finish(struct nn_node *node)
 
 /* A layout of B that oneDNN is fastest with, if B is known; bias: one row of n, or NULL. */
 static unsigned make(struct nn *net, struct gemm *g, const dnnl_memory_desc_t *a, void *a_data,
-                const dnnl_memory_desc_t *b, const struct nn_value *b_value,
-                const dnnl_memory_desc_t *b_any, const dnnl_memory_desc_t *y, void *y_data,
-                float *bias, float alpha)
+                     const dnnl_memory_desc_t *b, const struct nn_value *b_value,
+                     const dnnl_memory_desc_t *b_any, const dnnl_memory_desc_t *y, void *y_data,
+                     float *bias, float alpha)
 {
     dnnl_memory_desc_t bias_md;
     dnnl_matmul_desc_t desc;
@@ -133,8 +133,8 @@ int build_gemm(struct nn *net, struct nn_node *node, struct diag *d)
     dnnl_memory_desc_t am, bm, ba, ym;
     size_t bd[] = {k, n};
     unsigned s = dn_plain(&am, 2, (size_t[]){m, k}, ta ? (size_t[]){1, m} : (size_t[]){k, 1}) |
-            dn_plain(&bm, 2, bd, tb ? (size_t[]){1, k} : (size_t[]){n, 1}) | dn_any(&ba, 2, bd) |
-            dn_plain(&ym, 2, node->out[0]->dim, NULL);
+                 dn_plain(&bm, 2, bd, tb ? (size_t[]){1, k} : (size_t[]){n, 1}) |
+                 dn_any(&ba, 2, bd) | dn_plain(&ym, 2, node->out[0]->dim, NULL);
     if (s == dnnl_success)
         s = make(net, g, &am, a->f, &bm, b, &ba, &ym, node->out[0]->f, bias, alpha);
     if (s != dnnl_success)
@@ -193,8 +193,8 @@ int build_matmul(struct nn *net, struct nn_node *node, struct diag *d)
         return rc;
     struct gemm *g = node->state = ARENA_NEW(&net->arena, struct gemm);
     dnnl_memory_desc_t am, bm, ba, ym;
-    unsigned s = dn_plain(&am, rank, ad, NULL) | dn_plain(&bm, rank, bd, NULL) | dn_any(&ba, rank, bd) |
-            dn_plain(&ym, rank, yd, NULL);
+    unsigned s = dn_plain(&am, rank, ad, NULL) | dn_plain(&bm, rank, bd, NULL) |
+                 dn_any(&ba, rank, bd) | dn_plain(&ym, rank, yd, NULL);
     if (s == dnnl_success)
         s = make(net, g, &am, a->f, &bm, b, &ba, &ym, node->out[0]->f, NULL, 1);
     if (s != dnnl_success)

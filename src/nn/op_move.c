@@ -116,8 +116,8 @@ int build_transpose(struct nn *net, struct nn_node *node, struct diag *d)
     const int64_t *p = attr_ints(node, "perm", &n);
     int perm[TENSOR_MAX_RANK], seen = 0;
     for (int k = 0; k < x->rank; k++) {
-        perm[k] = p && n == (size_t)x->rank && p[k] >= 0 && p[k] < x->rank ? (int)p[k]
-                                                                           : x->rank - 1 - k;
+        perm[k] =
+            p && n == (size_t)x->rank && p[k] >= 0 && p[k] < x->rank ? (int)p[k] : x->rank - 1 - k;
         seen |= 1 << perm[k];
         if (p && perm[k] != (n == (size_t)x->rank ? p[k] : -1))
             return node_fail(net, node, d, ERR_INPUT, "perm is no order of %d dimensions", x->rank);
@@ -276,7 +276,8 @@ static int64_t padded(int64_t i, int64_t n, char mode)
     if (i >= 0 && i < n)
         return i;
     switch (mode) {
-    case 'e': return i < 0 ? 0 : n - 1;
+    case 'e':
+        return i < 0 ? 0 : n - 1;
     case 'r': {
         int64_t period = 2 * (n - 1);
         if (period <= 0)
@@ -284,7 +285,8 @@ static int64_t padded(int64_t i, int64_t n, char mode)
         i = (i % period + period) % period;
         return i < n ? i : period - i;
     }
-    default: return OUTSIDE;
+    default:
+        return OUTSIDE;
     }
 }
 
@@ -301,8 +303,8 @@ int build_pad(struct nn *net, struct nn_node *node, struct diag *d)
         return rc;
     if (n != 2 * (size_t)x->rank ||
         (strcmp(mode, "constant") && strcmp(mode, "edge") && strcmp(mode, "reflect")))
-        return node_fail(net, node, d, ERR_INPUT, "mode '%.20s', %zu pads for %d dimensions", mode, n,
-                         x->rank);
+        return node_fail(net, node, d, ERR_INPUT, "mode '%.20s', %zu pads for %d dimensions", mode,
+                         n, x->rank);
     for (int k = 0; k < x->rank; k++) {
         int64_t lo = pads[k], hi = pads[k + x->rank], limit = 1 << 20;
         if (lo < -limit || lo > limit || hi < -limit || hi > limit || x->dim[k] > (size_t)limit ||
@@ -370,7 +372,8 @@ int build_tile(struct nn *net, struct nn_node *node, struct diag *d)
         return rc;
     size_t dim[TENSOR_MAX_RANK], stride[TENSOR_MAX_RANK];
     if (repeats->n != (size_t)x->rank)
-        return node_fail(net, node, d, ERR_INPUT, "%zu repeats of %d dimensions", repeats->n, x->rank);
+        return node_fail(net, node, d, ERR_INPUT, "%zu repeats of %d dimensions", repeats->n,
+                         x->rank);
     dims_strides(x->rank, x->dim, stride);
     for (int k = 0; k < x->rank; k++)
         if (repeats->i[k] < 0 || repeats->i[k] > INT32_MAX ||

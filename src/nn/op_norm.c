@@ -149,7 +149,8 @@ static unsigned run_lrn(struct nn *net, const struct nn_node *node)
                 for (int64_t j = lo < 0 ? 0 : lo; j <= hi && j < channels; j++)
                     sum += at[j * (int64_t)plane] * at[j * (int64_t)plane];
                 node->out[0]->f[(i * x->dim[1] + (size_t)c) * plane + k] =
-                    at[c * (int64_t)plane] / powf(l->bias + l->alpha / (float)l->size * sum, l->beta);
+                    at[c * (int64_t)plane] /
+                    powf(l->bias + l->alpha / (float)l->size * sum, l->beta);
             }
     return dnnl_success;
 }
@@ -187,8 +188,7 @@ static unsigned run_instance_norm(struct nn *net, const struct nn_node *node)
         double mean = sum / (double)n;
         for (size_t k = 0; k < n; k++)
             squares += ((double)from[k] - mean) * ((double)from[k] - mean);
-        float factor = node->in[1]->f[c % channels] /
-                       sqrtf((float)(squares / (double)n) + epsilon);
+        float factor = node->in[1]->f[c % channels] / sqrtf((float)(squares / (double)n) + epsilon);
         for (size_t k = 0; k < n; k++)
             to[k] = (float)((double)from[k] - mean) * factor + node->in[2]->f[c % channels];
     }

@@ -313,8 +313,8 @@ static size_t run_global_at(const struct nn_node *node, const uint32_t *in, size
     return count;
 }
 
-static size_t run_global_max_at(const struct nn_node *node, size_t input, const uint32_t *in, size_t n,
-                                uint32_t *touched, size_t room)
+static size_t run_global_max_at(const struct nn_node *node, size_t input, const uint32_t *in,
+                                size_t n, uint32_t *touched, size_t room)
 {
     (void)input, (void)room;
     return run_global_at(node, in, n, touched, true);
@@ -346,8 +346,8 @@ static int build_global(struct nn *net, struct nn_node *node, struct diag *d)
     if (rc != OK)
         return rc;
     if (x->rank < 3 || x->n == 0)
-        return node_fail(net, node, d, ERR_INPUT, "input of %d dimensions and %zu elements", x->rank,
-                         x->n);
+        return node_fail(net, node, d, ERR_INPUT, "input of %d dimensions and %zu elements",
+                         x->rank, x->n);
     size_t dim[TENSOR_MAX_RANK] = {x->dim[0], x->dim[1], 1, 1, 1, 1, 1, 1};
     return node_out(net, node, 0, ONNX_FLOAT, x->rank, dim, d);
 }

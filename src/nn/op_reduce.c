@@ -7,7 +7,7 @@
 #include "nn/priv.h"
 
 struct reduce {
-    struct broadcast how; /* the output's strides along the input */
+    struct broadcast how;  /* the output's strides along the input */
     struct nn_value shape; /* the output's, with the reduced dimensions kept as 1 */
     size_t n;              /* elements folded into each */
 };
@@ -99,13 +99,14 @@ static int build_reduce(struct nn *net, struct nn_node *node,
     node->run = run;
     if (rc != OK)
         return rc;
-    return attr_int(node, "keepdims", 1) ? node_out(net, node, 0, ONNX_FLOAT, x->rank, shape->dim, d)
-                                         : node_out(net, node, 0, ONNX_FLOAT, rank, dropped, d);
+    return attr_int(node, "keepdims", 1)
+               ? node_out(net, node, 0, ONNX_FLOAT, x->rank, shape->dim, d)
+               : node_out(net, node, 0, ONNX_FLOAT, rank, dropped, d);
 }
 
 REDUCE(reduce_sum, 0, y + x, y)
 REDUCE(reduce_mean, 0, y + x, y / n)
-REDUCE(reduce_prod, 1, y * x, y)
+REDUCE(reduce_prod, 1, y *x, y)
 REDUCE(reduce_max, -INFINITY, x > y || x != x ? x : y, y)
 REDUCE(reduce_min, INFINITY, x < y || x != x ? x : y, y)
 REDUCE(reduce_l1, 0, y + fabsf(x), y)

@@ -121,7 +121,9 @@ static struct taps taps_at(const struct mapping *m, const struct axis *a, size_t
     if (strcmp(m->coordinates, "tf_crop_and_resize") == 0 && (x < 0 || x > last))
         return t;
     switch (*m->mode) {
-    case 'n': add_tap(&t, a, nearest(m->nearest, x), 1); break;
+    case 'n':
+        add_tap(&t, a, nearest(m->nearest, x), 1);
+        break;
     case 'l':
         add_tap(&t, a, low, 1 - (x - low));
         add_tap(&t, a, low + 1, x - low);
@@ -156,9 +158,12 @@ static void make_passes(struct nn *net, const struct nn_node *node, struct resiz
             continue;
         struct pass *p = &r->pass[r->n++];
         dim[k] = a->out;
-        *p = (struct pass){dims_product(k, dim), a->in, a->out,
+        *p = (struct pass){dims_product(k, dim),
+                           a->in,
+                           a->out,
                            dims_product(x->rank - k - 1, dim + k + 1),
-                           arena_alloc(&net->arena, a->out * sizeof *p->taps), NULL};
+                           arena_alloc(&net->arena, a->out * sizeof *p->taps),
+                           NULL};
         for (size_t i = 0; i < a->out; i++)
             p->taps[i] = taps_at(m, a, i);
     }
@@ -218,8 +223,8 @@ int build_resize(struct nn *net, struct nn_node *node, struct diag *d)
     bool old = net->opset < 11;
     struct mapping m = {
         .mode = attr_string(node, "mode", "nearest"),
-        .coordinates = attr_string(node, "coordinate_transformation_mode",
-                                   old ? "asymmetric" : "half_pixel"),
+        .coordinates =
+            attr_string(node, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"),
         .nearest = attr_string(node, "nearest_mode", old ? "floor" : "round_prefer_floor"),
         .cubic = (double)attr_float(node, "cubic_coeff_a", -0.75f),
         .exclude_outside = attr_int(node, "exclude_outside", 0) != 0,

@@ -40,12 +40,18 @@ int build_constant(struct nn *net, struct nn_node *node, struct diag *d)
 {
     const struct onnx_attr *a = node->proto->n_attrs == 1 ? &node->proto->attrs[0] : NULL;
     switch (a ? a->kind : ATTR_OTHER) {
-    case ATTR_TENSOR: return constant_tensor(net, node, a->t, d);
-    case ATTR_FLOAT: return constant_floats(net, node, 0, 1, &a->f, d);
-    case ATTR_FLOATS: return constant_floats(net, node, 1, a->n, a->floats, d);
-    case ATTR_INT: return constant_ints(net, node, 0, 1, &a->i, d);
-    case ATTR_INTS: return constant_ints(net, node, 1, a->n, a->ints, d);
-    default: return node_fail(net, node, d, ERR_UNSUPPORTED, "a value of an unknown kind");
+    case ATTR_TENSOR:
+        return constant_tensor(net, node, a->t, d);
+    case ATTR_FLOAT:
+        return constant_floats(net, node, 0, 1, &a->f, d);
+    case ATTR_FLOATS:
+        return constant_floats(net, node, 1, a->n, a->floats, d);
+    case ATTR_INT:
+        return constant_ints(net, node, 0, 1, &a->i, d);
+    case ATTR_INTS:
+        return constant_ints(net, node, 1, a->n, a->ints, d);
+    default:
+        return node_fail(net, node, d, ERR_UNSUPPORTED, "a value of an unknown kind");
     }
 }
 
@@ -220,8 +226,10 @@ int build_constant_of_shape(struct nn *net, struct nn_node *node, struct diag *d
     if (rc != OK)
         return rc;
     if (shape->n > TENSOR_MAX_RANK || (a && (!a->t || !a->t->held || a->t->n != 1)))
-        return node_fail(net, node, d, ERR_UNSUPPORTED, "%zu dimensions, or a value that is not one "
-                         "number", shape->n);
+        return node_fail(net, node, d, ERR_UNSUPPORTED,
+                         "%zu dimensions, or a value that is not one "
+                         "number",
+                         shape->n);
     for (size_t k = 0; k < shape->n; k++) {
         if (shape->i[k] < 0)
             return node_fail(net, node, d, ERR_INPUT, "dimension %zu is negative", k);
@@ -241,11 +249,16 @@ int build_constant_of_shape(struct nn *net, struct nn_node *node, struct diag *d
 static int64_t narrow(int64_t v, int type)
 {
     switch (type) {
-    case ONNX_BOOL: return v != 0;
-    case ONNX_UINT8: return (uint8_t)v;
-    case ONNX_INT8: return (int8_t)v;
-    case ONNX_INT32: return (int32_t)v;
-    default: return v;
+    case ONNX_BOOL:
+        return v != 0;
+    case ONNX_UINT8:
+        return (uint8_t)v;
+    case ONNX_INT8:
+        return (int8_t)v;
+    case ONNX_INT32:
+        return (int32_t)v;
+    default:
+        return v;
     }
 }
 
@@ -272,8 +285,8 @@ static unsigned run_cast(struct nn *net, const struct nn_node *node)
         else if (y->type == ONNX_FLOAT)
             y->f[k] = (float)x->i[k];
         else
-            y->i[k] = narrow(x->type == ONNX_FLOAT ? float_to_int(x->f[k], y->type) : x->i[k],
-                             y->type);
+            y->i[k] =
+                narrow(x->type == ONNX_FLOAT ? float_to_int(x->f[k], y->type) : x->i[k], y->type);
     return dnnl_success;
 }
 

@@ -32,7 +32,7 @@ struct nn_node {
     const struct onnx_node *proto;
     const struct op *op;
     size_t n_in, n_out;
-    struct nn_value **in, **out; /* NULL: left out */
+    struct nn_value **in, **out;                                 /* NULL: left out */
     unsigned (*run)(struct nn *net, const struct nn_node *node); /* a dnnl_status_t */
     /* The same only for the outputs that depend on n elements of input k, given ascending or not:
      * computes those of output 0, with the bits that run would give, and lists them, maybe more than
@@ -41,8 +41,8 @@ struct nn_node {
                      uint32_t *touched, size_t room);
     /* For an operator of known parameters: many errors at once, each given as differences from golden in
      * input 0, into differences in output 0 (empty lists when called); n becomes NN_ALL where it cannot. */
-    void (*run_batch)(struct nn *net, const struct nn_node *node, size_t n, const struct diffs *const *in,
-                      struct diffs **out);
+    void (*run_batch)(struct nn *net, const struct nn_node *node, size_t n,
+                      const struct diffs *const *in, struct diffs **out);
     /* Input 1 has changed: where it is kept in another layout. NULL: it is read directly. */
     unsigned (*reload)(struct nn *net, const struct nn_node *node);
     bool parameters; /* input 1 and, if there, 2 are weights and bias, known when loading */
@@ -73,8 +73,8 @@ struct nn {
     dnnl_stream_t stream;
     struct cleanup *cleanup;
     size_t n_values, n_steps, n_layers, n_convs, n_inputs, n_outputs;
-    struct nn_node *steps;     /* those that must run, in order */
-    struct nn_value **inputs;  /* not known when loading, in the file's order */
+    struct nn_node *steps;    /* those that must run, in order */
+    struct nn_value **inputs; /* not known when loading, in the file's order */
     struct nn_value **outputs;
     struct layer *layers;
     struct conv_layer *convs;
@@ -97,7 +97,7 @@ struct nn_bound {
     const struct onnx_tensor *tensor;
 };
 struct graph_options {
-    size_t batch;     /* 0: the file's, 1 if it leaves it open */
+    size_t batch; /* 0: the file's, 1 if it leaves it open */
     size_t n_bound;
     const struct nn_bound *bound;
     size_t max_bytes; /* of all values together; 0: 4 GiB */
@@ -143,8 +143,8 @@ int node_known_floats(const struct nn *net, const struct nn_node *node, size_t i
 int node_out(struct nn *net, struct nn_node *node, size_t i, int type, int rank, const size_t *dim,
              struct diag *d);
 /* Output i is input j's memory under another shape. */
-int node_alias(struct nn *net, struct nn_node *node, size_t i, size_t j, int rank, const size_t *dim,
-               struct diag *d);
+int node_alias(struct nn *net, struct nn_node *node, size_t i, size_t j, int rank,
+               const size_t *dim, struct diag *d);
 /* Scratch memory counted and owned by the net. */
 float *net_floats(struct nn *net, size_t n);
 size_t dims_product(int rank, const size_t *dim);
@@ -157,7 +157,7 @@ unsigned dn_any(dnnl_memory_desc_t *md, int rank, const size_t *dim);
 /* handle NULL: memory of its own. */
 unsigned dn_memory(struct nn *net, dnnl_memory_t *out, const dnnl_memory_desc_t *md, void *handle);
 unsigned dn_primitive(struct nn *net, dnnl_primitive_t *out, const_dnnl_op_desc_t desc,
-                 const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *made);
+                      const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t *made);
 /* A reorder of `from` into `to`; *out NULL if the layouts are the same. */
 unsigned dn_reorder(struct nn *net, dnnl_primitive_t *out, dnnl_memory_t from, dnnl_memory_t to);
 unsigned dn_run(struct nn *net, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);

@@ -60,15 +60,9 @@ static void shape_of(const struct nn_value *v, struct tensor *out)
     memcpy(out->dim, v->dim, (size_t)v->rank * sizeof *v->dim);
 }
 
-const char *nn_input_name(const struct nn *net)
-{
-    return net->inputs[0]->name;
-}
+const char *nn_input_name(const struct nn *net) { return net->inputs[0]->name; }
 
-void nn_input_dims(const struct nn *net, struct tensor *shape)
-{
-    shape_of(net->inputs[0], shape);
-}
+void nn_input_dims(const struct nn *net, struct tensor *shape) { shape_of(net->inputs[0], shape); }
 
 void nn_output_dims(const struct nn *net, struct tensor *shape)
 {
@@ -110,45 +104,24 @@ int nn_read_tensor(struct tensor *out, struct arena *a, const char *path, struct
 /* ---- Layers
  * ------------------------------------------------------------------------------------------- */
 
-size_t nn_n_layers(const struct nn *net)
-{
-    return net->n_layers;
-}
+size_t nn_n_layers(const struct nn *net) { return net->n_layers; }
 
-const struct nn_layer *nn_layer(const struct nn *net, size_t i)
-{
-    return &net->layers[i].info;
-}
+const struct nn_layer *nn_layer(const struct nn *net, size_t i) { return &net->layers[i].info; }
 
 void nn_layer_dims(const struct nn *net, size_t i, struct tensor *shape)
 {
     shape_of(net->layers[i].value, shape);
 }
 
-const float *nn_layer_output(const struct nn *net, size_t i)
-{
-    return net->layers[i].value->f;
-}
+const float *nn_layer_output(const struct nn *net, size_t i) { return net->layers[i].value->f; }
 
-size_t nn_n_convs(const struct nn *net)
-{
-    return net->n_convs;
-}
+size_t nn_n_convs(const struct nn *net) { return net->n_convs; }
 
-const struct nn_conv *nn_conv(const struct nn *net, size_t i)
-{
-    return &net->convs[i].info;
-}
+const struct nn_conv *nn_conv(const struct nn *net, size_t i) { return &net->convs[i].info; }
 
-size_t nn_conv_layer(const struct nn *net, size_t i)
-{
-    return net->convs[i].layer;
-}
+size_t nn_conv_layer(const struct nn *net, size_t i) { return net->convs[i].layer; }
 
-const float *nn_conv_input(const struct nn *net, size_t i)
-{
-    return net->convs[i].in->f;
-}
+const float *nn_conv_input(const struct nn *net, size_t i) { return net->convs[i].in->f; }
 
 /* "a, b, c" as far as there is room. */
 static void list_names(char *list, size_t room, const struct nn *net, bool convs)

@@ -47,9 +47,10 @@ int window_read(struct window *w, const struct nn *net, const struct nn_node *no
 {
     *w = (struct window){.n = x->rank - 2};
     if (w->n < 1 || w->n > WINDOW_MAX || x->n == 0)
-        return node_fail(net, node, d, ERR_UNSUPPORTED,
-                         "input of %d dimensions and %zu elements (N, C and 1 to %d more are needed)",
-                         x->rank, x->n, WINDOW_MAX);
+        return node_fail(
+            net, node, d, ERR_UNSUPPORTED,
+            "input of %d dimensions and %zu elements (N, C and 1 to %d more are needed)", x->rank,
+            x->n, WINDOW_MAX);
     size_t n = (size_t)w->n;
     int rc = attr_sizes(net, node, "kernel_shape", n, 1, MAX_STEP, 0, w->kernel, d);
     if (kernel && !attr_find(node, "kernel_shape"))

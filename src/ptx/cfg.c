@@ -15,17 +15,18 @@ struct block {
 
 struct cfg {
     struct ptx_kernel *k;
-    uint32_t n;          /* blocks; block n is the virtual exit */
+    uint32_t n; /* blocks; block n is the virtual exit */
     struct block *blocks;
-    uint32_t *block_of;  /* instruction -> block */
+    uint32_t *block_of;           /* instruction -> block */
     uint32_t *pred_start, *preds; /* of block b: preds[pred_start[b] .. pred_start[b + 1]) */
-    uint32_t *by_order;  /* postorder on the reversed graph; the exit is last */
+    uint32_t *by_order;           /* postorder on the reversed graph; the exit is last */
     uint32_t n_order;
 };
 
 static bool ends_block(const struct ptx_insn *i)
 {
-    return i->op == PTX_BRA || i->op == PTX_BRX || i->op == PTX_RET || i->op == PTX_EXIT || i->op == PTX_TRAP;
+    return i->op == PTX_BRA || i->op == PTX_BRX || i->op == PTX_RET || i->op == PTX_EXIT ||
+           i->op == PTX_TRAP;
 }
 
 static void find_leaders(struct ptx_kernel *k, bool *leader)
@@ -175,7 +176,8 @@ void ptx_make_cfg(struct ptx_kernel *k, struct arena *a)
     for (uint32_t b = 0; b < g.n; b++) {
         struct ptx_insn *i = &k->insns[g.blocks[b].last];
         uint32_t meets = g.blocks[b].ipdom;
-        if ((i->op != PTX_BRX && (i->op != PTX_BRA || i->guard < 0)) || meets == UINT32_MAX || meets == g.n)
+        if ((i->op != PTX_BRX && (i->op != PTX_BRA || i->guard < 0)) || meets == UINT32_MAX ||
+            meets == g.n)
             continue;
         i->reconverge = g.blocks[meets].first;
         joins[i->reconverge] = true;

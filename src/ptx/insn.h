@@ -11,7 +11,7 @@ enum ptx_type {
     PTX_T_p,
     PTX_T_u8, /* memory and conversions only: no register is so narrow */
     PTX_T_s8,
-    PTX_T_h, /* a half (f16), as its 16 bits */
+    PTX_T_h,  /* a half (f16), as its 16 bits */
     PTX_T_h2, /* two of them */
     PTX_T_bf, /* the upper half of an f32 (bf16) */
     PTX_T_bf2,
@@ -70,9 +70,9 @@ enum ptx_shape {
     PTX_SHAPE_MATCH,
     PTX_SHAPE_REDUX,
     PTX_SHAPE_ISSPACEP,
-    PTX_SHAPE_COPY,     /* cp.async */
-    PTX_SHAPE_HINT,     /* no effect here: operands are not looked at */
-    PTX_SHAPE_REFUSED,  /* stands for what is not supported, if that is allowed to load */
+    PTX_SHAPE_COPY,    /* cp.async */
+    PTX_SHAPE_HINT,    /* no effect here: operands are not looked at */
+    PTX_SHAPE_REFUSED, /* stands for what is not supported, if that is allowed to load */
 };
 
 struct ptx_row {
@@ -125,7 +125,7 @@ enum ptx_what {
     PTX_WHAT_NONE,
     PTX_ATOM_ADD,
     PTX_ATOM_FADD,
-    PTX_ATOM_HADD,  /* f16, bf16 and pairs of them: mem_bits says how many */
+    PTX_ATOM_HADD, /* f16, bf16 and pairs of them: mem_bits says how many */
     PTX_ATOM_BFADD,
     PTX_ATOM_MIN,
     PTX_ATOM_MAX,
@@ -151,7 +151,7 @@ enum ptx_what {
     PTX_BAR_POPC,
     PTX_BAR_AND,
     PTX_BAR_OR,
-    PTX_WITH_CARRY = 1,  /* addc, subc, madc */
+    PTX_WITH_CARRY = 1, /* addc, subc, madc */
     PTX_SETS_CARRY = 2, /* .cc */
     PTX_SUBTRACTS = 4,
     PTX_LOW_HALF = 8,
@@ -164,12 +164,13 @@ struct ptx_argument {
     uint32_t symbol;
 };
 struct ptx_call {
-    uint32_t function; /* number of a body; in a kernel: of its functions; PTX_NOWHERE: src[0] points to it */
+    uint32_t
+        function; /* number of a body; in a kernel: of its functions; PTX_NOWHERE: src[0] points to it */
     uint32_t n_args, n_rets;
     const struct ptx_argument *args, *rets; /* the caller's */
-    const char *prototype; /* its name, for printing */
-    bool runtime; /* of CUDA's run-time system: gives 0 */
-    bool fails;   /* and stops the kernel */
+    const char *prototype;                  /* its name, for printing */
+    bool runtime;                           /* of CUDA's run-time system: gives 0 */
+    bool fails;                             /* and stops the kernel */
 };
 
 /* Address of a memory operand: base + offset, base a register, a symbol or none. */
@@ -177,21 +178,21 @@ struct ptx_insn {
     uint16_t op;
     uint16_t sub_op; /* set: the comparison, a row */
     uint16_t mods;
-    uint8_t space;     /* memory, cvta */
-    uint8_t mem_bits;  /* bits of one element in memory: 8 .. 64 */
+    uint8_t space;      /* memory, cvta */
+    uint8_t mem_bits;   /* bits of one element in memory: 8 .. 64 */
     uint8_t mem_signed; /* loads widen by sign */
     uint8_t n_dst, n_src;
-    uint8_t bool_op;   /* setp: 0, or 'a' 'o' 'x' with the predicate src[2]; cvta: 't' for .to */
+    uint8_t bool_op; /* setp: 0, or 'a' 'o' 'x' with the predicate src[2]; cvta: 't' for .to */
     bool uniform;
     bool argument; /* ld, st: of a function's parameter or result, which lie in local memory */
-    uint8_t what; /* enum ptx_what: the kind of atom, vote, shfl; carry */
+    uint8_t what;  /* enum ptx_what: the kind of atom, vote, shfl; carry */
     int32_t guard; /* predicate register, or -1 */
     bool guard_negated;
-    int32_t dst[4];  /* registers; -1: discarded (`_`) */
+    int32_t dst[4];            /* registers; -1: discarded (`_`) */
     struct ptx_operand src[4]; /* stores: the values */
     struct ptx_operand base;   /* memory: address is base + offset */
     int64_t offset;
-    uint32_t target;   /* bra: instruction index */
+    uint32_t target;     /* bra: instruction index */
     uint32_t reconverge; /* bra, brx: instruction index, or PTX_NOWHERE */
     uint32_t n_targets;  /* brx */
     const uint32_t *targets;
@@ -226,8 +227,8 @@ struct ptx_symbol {
     uint64_t address; /* within its space; of local memory: within the function's frame */
     uint64_t bytes;
     uint32_t align;
-    int32_t owner; /* number of the body that declares it, or -1: the module */
-    bool formal; /* a parameter or result of its owner */
+    int32_t owner;       /* number of the body that declares it, or -1: the module */
+    bool formal;         /* a parameter or result of its owner */
     const uint8_t *init; /* global: initial bytes, or NULL */
 };
 
@@ -261,7 +262,7 @@ struct ptx_body {
 /* A function as part of a kernel; number 0 is the kernel itself. */
 struct ptx_function {
     const char *name;
-    uint32_t entry;                  /* instruction */
+    uint32_t entry; /* instruction */
     uint32_t first_reg, n_regs;
     uint32_t n_params, n_rets;
     const struct ptx_argument *params, *rets;
@@ -287,7 +288,7 @@ struct ptx_kernel {
     uint32_t constant_bytes;
     uint32_t max_threads;      /* product of .maxntid; 0: not said */
     uint32_t required_threads; /* of .reqntid */
-    uint64_t hash[2];     /* of the module's text and the kernel's number: equal kernels, equal hash */
+    uint64_t hash[2]; /* of the module's text and the kernel's number: equal kernels, equal hash */
     const bool *leader;   /* per instruction: a basic block starts here */
     const bool *joins;    /* per instruction: some branch reconverges here */
     uint32_t n_functions; /* 1: no calls */

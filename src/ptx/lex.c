@@ -8,7 +8,8 @@ enum { WORD_START = 1, WORD_PART = 2, SPACE = 4, DIGIT = 8 };
 
 static int class_of(char c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || c == '%' || c == '.')
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || c == '%' ||
+        c == '.')
         return WORD_START | WORD_PART;
     if (c >= '0' && c <= '9')
         return WORD_PART | DIGIT;
@@ -83,7 +84,8 @@ static const char *digits(const char *p, const char *end, unsigned base, uint64_
 static const char *decimal_float(struct lexer *x, struct token *t)
 {
     char copy[64];
-    size_t n = (size_t)(x->end - x->p) < sizeof copy - 1 ? (size_t)(x->end - x->p) : sizeof copy - 1;
+    size_t n =
+        (size_t)(x->end - x->p) < sizeof copy - 1 ? (size_t)(x->end - x->p) : sizeof copy - 1;
     memcpy(copy, x->p, n);
     copy[n] = 0;
     char *stop;
@@ -146,8 +148,7 @@ void lex_next(struct lexer *x)
     skip_blanks(x);
     struct token *t = &x->token;
     ptrdiff_t col = x->p - x->line_start + 1;
-    *t = (struct token){.text = x->p,
-                        .at = {x->name, x->line, col < INT_MAX ? (int)col : INT_MAX}};
+    *t = (struct token){.text = x->p, .at = {x->name, x->line, col < INT_MAX ? (int)col : INT_MAX}};
     if (x->p >= x->end)
         return;
     int class = class_of(*x->p);

@@ -10,11 +10,11 @@ struct link {
     struct parser *p;
     struct ptx_kernel *k;
     struct arena scratch;
-    uint32_t *number;  /* body -> function of the kernel, or PTX_NOWHERE */
-    uint32_t *body;    /* function -> body */
+    uint32_t *number; /* body -> function of the kernel, or PTX_NOWHERE */
+    uint32_t *body;   /* function -> body */
     struct ptx_function *f;
     uint32_t n;
-    bool pointers; /* some call goes through a pointer */
+    bool pointers;  /* some call goes through a pointer */
     size_t *linked; /* instructions so far in the module */
 };
 
@@ -23,8 +23,8 @@ static int add_function(struct link *l, uint32_t body)
     if (l->number[body] != PTX_NOWHERE)
         return OK;
     if (l->n == MAX_FUNCTIONS)
-        return diag_fail(l->p->d, ERR_UNSUPPORTED, l->k->at, "kernel '%s' calls more than %d functions",
-                         l->k->name, MAX_FUNCTIONS);
+        return diag_fail(l->p->d, ERR_UNSUPPORTED, l->k->at,
+                         "kernel '%s' calls more than %d functions", l->k->name, MAX_FUNCTIONS);
     l->number[body] = l->n;
     l->body[l->n++] = body;
     return OK;
@@ -71,7 +71,8 @@ static int add_called(struct link *l, uint32_t body)
             return diag_fail(l->p->d, ERR_UNSUPPORTED, at->at,
                              "'%s' calls '%s', which this file does not define", b->name, f->name);
         if (!fits(at->call, f))
-            return diag_fail(l->p->d, ERR_INPUT, at->at, "'%s' does not take what is passed to it", f->name);
+            return diag_fail(l->p->d, ERR_INPUT, at->at, "'%s' does not take what is passed to it",
+                             f->name);
         if (add_function(l, at->call->function) != OK)
             return ERR_UNSUPPORTED;
     }
@@ -79,7 +80,8 @@ static int add_called(struct link *l, uint32_t body)
 }
 
 /* ---- Which functions call each other, and how much local memory they need ------------------------------- */
-static void each_callee(const struct link *l, uint32_t f, void (*visit)(void *ctx, uint32_t g), void *ctx)
+static void each_callee(const struct link *l, uint32_t f, void (*visit)(void *ctx, uint32_t g),
+                        void *ctx)
 {
     const struct ptx_body *b = body_at(l->p, l->body[f]);
     for (size_t i = 0; i < b->n_insns; i++) {
@@ -147,7 +149,8 @@ static void shift_operand(struct ptx_operand *o, uint32_t regs)
         o->index += regs;
 }
 
-static struct ptx_insn shifted(struct link *l, const struct ptx_insn *from, const struct ptx_function *f)
+static struct ptx_insn shifted(struct link *l, const struct ptx_insn *from,
+                               const struct ptx_function *f)
 {
     struct ptx_insn i = *from;
     i.guard += i.guard >= 0 ? (int32_t)f->first_reg : 0;
@@ -194,7 +197,8 @@ static int copy_functions(struct link *l)
         *l->linked += n_insns;
         if (*l->linked > MAX_LINKED || n_regs > PTX_MAX_REGS)
             return diag_fail(l->p->d, ERR_UNSUPPORTED, l->k->at,
-                             "kernel '%s' with the functions that it calls is too large", l->k->name);
+                             "kernel '%s' with the functions that it calls is too large",
+                             l->k->name);
     }
     l->k->n_insns = n_insns;
     l->k->n_regs = n_regs;
@@ -226,8 +230,9 @@ static int place_shared(struct link *l, int32_t body)
         if (s->kind == PTX_SYM_SHARED && s->owner == -1 && s->bytes == 0 && s->align > align)
             align = s->align;
     }
-    l->k->shared_bytes = ((l->k->shared_bytes ? base + l->k->shared_bytes : l->p->module_shared) + align - 1) /
-                         align * align;
+    l->k->shared_bytes =
+        ((l->k->shared_bytes ? base + l->k->shared_bytes : l->p->module_shared) + align - 1) /
+        align * align;
     return OK;
 }
 
@@ -250,8 +255,8 @@ static int link_kernel(struct parser *p, size_t number, size_t *linked)
         uint64_t local = find_depth(&l);
         if (local > 512u << 10)
             rc = diag_fail(p->d, ERR_UNSUPPORTED, l.k->at,
-                           "kernel '%s' needs %llu bytes of local memory, at most 512 KiB", l.k->name,
-                           (unsigned long long)local);
+                           "kernel '%s' needs %llu bytes of local memory, at most 512 KiB",
+                           l.k->name, (unsigned long long)local);
         l.k->local_bytes = (uint32_t)local;
         l.k->n_functions = l.n;
         l.k->functions = l.f;

@@ -35,8 +35,8 @@ struct flow {
 
 static bool ends_path(const struct ptx_insn *i)
 {
-    return i->guard < 0 && (i->op == PTX_BRA || i->op == PTX_BRX || i->op == PTX_RET || i->op == PTX_EXIT ||
-                            i->op == PTX_TRAP);
+    return i->guard < 0 && (i->op == PTX_BRA || i->op == PTX_BRX || i->op == PTX_RET ||
+                            i->op == PTX_EXIT || i->op == PTX_TRAP);
 }
 
 static void make_blocks(struct flow *f, struct arena *a)

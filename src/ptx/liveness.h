@@ -5,8 +5,9 @@
 #include "ptx/insn.h"
 
 struct ptx_live_range {
-    uint32_t first, last; /* instructions that enclose all places where it is live; first > last: unused */
-    bool at_entry;        /* may be read before it was written */
+    uint32_t first,
+        last;      /* instructions that enclose all places where it is live; first > last: unused */
+    bool at_entry; /* may be read before it was written */
 };
 
 struct ptx_liveness {

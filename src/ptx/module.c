@@ -24,7 +24,10 @@ int ptx_find_kernel(const struct ptx_kernel **out, const struct ptx_module *m, c
 
 size_t ptx_n_kernels(const struct ptx_module *m) { return m->n_kernels; }
 
-const struct ptx_kernel *ptx_kernel_at(const struct ptx_module *m, size_t i) { return &m->kernels[i]; }
+const struct ptx_kernel *ptx_kernel_at(const struct ptx_module *m, size_t i)
+{
+    return &m->kernels[i];
+}
 
 size_t ptx_n_insns(const struct ptx_kernel *k) { return k->n_insns; }
 
@@ -53,7 +56,8 @@ static bool is_folded(const struct ptx_insn *i)
 {
     if (i->op == PTX_LD)
         return i->space == PTX_SPACE_PARAM || i->argument;
-    bool reads_special = i->n_src == 1 && i->src[0].kind == PTX_SPECIAL; /* S2R is a real instruction */
+    bool reads_special =
+        i->n_src == 1 && i->src[0].kind == PTX_SPECIAL; /* S2R is a real instruction */
     return ptx_rows[i->op].folded && !reads_special;
 }
 
@@ -103,7 +107,9 @@ bool ptx_is_lanewise(const struct ptx_insn *i)
     case PTX_SHAPE_SET_PAIR:
     case PTX_SHAPE_ISSPACEP:
     case PTX_SHAPE_FENCE:
-    case PTX_SHAPE_HINT: return true;
-    default: return false;
+    case PTX_SHAPE_HINT:
+        return true;
+    default:
+        return false;
     }
 }

@@ -38,9 +38,10 @@ static const struct mem_type {
     const char *word;
     uint8_t bits, is_signed;
 } mem_types[] = {
-    {"b8", 8, 0},   {"u8", 8, 0},   {"s8", 8, 1},   {"b16", 16, 0}, {"u16", 16, 0}, {"s16", 16, 1},
-    {"f16", 16, 0}, {"b32", 32, 0}, {"u32", 32, 0}, {"s32", 32, 1}, {"f32", 32, 0}, {"f16x2", 32, 0},
-    {"b64", 64, 0}, {"u64", 64, 0}, {"s64", 64, 1}, {"f64", 64, 0}, {"bf16", 16, 0}, {"bf16x2", 32, 0},
+    {"b8", 8, 0},   {"u8", 8, 0},     {"s8", 8, 1},      {"b16", 16, 0}, {"u16", 16, 0},
+    {"s16", 16, 1}, {"f16", 16, 0},   {"b32", 32, 0},    {"u32", 32, 0}, {"s32", 32, 1},
+    {"f32", 32, 0}, {"f16x2", 32, 0}, {"b64", 64, 0},    {"u64", 64, 0}, {"s64", 64, 1},
+    {"f64", 64, 0}, {"bf16", 16, 0},  {"bf16x2", 32, 0},
 };
 
 static const struct mem_type *find_mem_type(const char *text, size_t len)
@@ -57,9 +58,14 @@ static bool find_space(const char *text, size_t len, uint8_t *out)
         const char *word;
         enum ptx_space space;
     } spaces[] = {
-        {"global", PTX_SPACE_GLOBAL}, {"shared", PTX_SPACE_SHARED}, {"shared::cta", PTX_SPACE_SHARED},
-        {"local", PTX_SPACE_LOCAL},   {"const", PTX_SPACE_CONST},   {"param", PTX_SPACE_PARAM},
-        {"param::entry", PTX_SPACE_PARAM}, {"param::func", PTX_SPACE_PARAM},
+        {"global", PTX_SPACE_GLOBAL},
+        {"shared", PTX_SPACE_SHARED},
+        {"shared::cta", PTX_SPACE_SHARED},
+        {"local", PTX_SPACE_LOCAL},
+        {"const", PTX_SPACE_CONST},
+        {"param", PTX_SPACE_PARAM},
+        {"param::entry", PTX_SPACE_PARAM},
+        {"param::func", PTX_SPACE_PARAM},
         {"shared::cluster", PTX_SPACE_SHARED},
     };
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)
@@ -73,10 +79,10 @@ static bool find_space(const char *text, size_t len, uint8_t *out)
 /* Words that change nothing here: caching hints, memory order (all accesses are in order). */
 static bool is_hint(const char *text, size_t len)
 {
-    static const char *const hints[] = {"volatile", "relaxed", "acquire", "release", "acq_rel", "weak",
-                                        "nc",       "ca",      "cg",      "cs",      "lu",      "cv",
-                                        "wb",       "wt",      "cta",     "cluster", "gpu",     "gl",
-                                        "sys",      "mmio",    "sc",      "unified", "noftz"};
+    static const char *const hints[] = {
+        "volatile", "relaxed", "acquire", "release", "acq_rel", "weak",    "nc",   "ca",
+        "cg",       "cs",      "lu",      "cv",      "wb",      "wt",      "cta",  "cluster",
+        "gpu",      "gl",      "sys",     "mmio",    "sc",      "unified", "noftz"};
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
         if (same(text, len, hints[i]))
             return true;
@@ -89,8 +95,8 @@ static uint32_t float_mod(const char *text, size_t len)
         const char *word;
         uint32_t mod;
     } mods[] = {
-        {"ftz", PTX_MOD_FTZ},       {"sat", PTX_MOD_SAT}, {"rz", PTX_MOD_RZ},
-        {"rm", PTX_MOD_RM},         {"rp", PTX_MOD_RP},   {"approx", PTX_MOD_APPROX},
+        {"ftz", PTX_MOD_FTZ},     {"sat", PTX_MOD_SAT}, {"rz", PTX_MOD_RZ},
+        {"rm", PTX_MOD_RM},       {"rp", PTX_MOD_RP},   {"approx", PTX_MOD_APPROX},
         {"full", PTX_MOD_APPROX},
     };
     for (size_t i = 0; i < sizeof mods / sizeof *mods; i++)
@@ -131,8 +137,9 @@ static int check_width(struct parser *p, const struct token *t, int reg_bits, in
         bits = 16, wider = true;
     if (reg_bits == bits || (wider && reg_bits > bits))
         return OK;
-    return diag_fail(p->d, ERR_INPUT, t->at, "register '%.*s' has %d bits, the instruction wants %d",
-                     (int)t->len, t->text, reg_bits, bits);
+    return diag_fail(p->d, ERR_INPUT, t->at,
+                     "register '%.*s' has %d bits, the instruction wants %d", (int)t->len, t->text,
+                     reg_bits, bits);
 }
 
 static int parse_dst(struct parser *p, struct ptx_insn *i, int bits, bool wider)
@@ -269,19 +276,21 @@ static int parse_lanes(struct parser *p, struct ptx_insn *i)
             return ERR_INPUT;
     }
     for (; i->n_src < 3 && row->in[i->n_src] != PTX_T_no; i->n_src++)
-        if (comma(p) != OK ||
-            parse_operand(p, &i->src[i->n_src], row->in[i->n_src], wider) != OK)
+        if (comma(p) != OK || parse_operand(p, &i->src[i->n_src], row->in[i->n_src], wider) != OK)
             return ERR_INPUT;
     for (int n = 0; n < i->n_src; n++)
         if (i->src[n].negated)
-            return diag_fail(p->d, ERR_INPUT, i->at, "'%s' takes no negated predicate", i->mnemonic);
-    if (i->bool_op && (comma(p) != OK || parse_operand(p, &i->src[i->n_src++], PTX_T_p, false) != OK))
+            return diag_fail(p->d, ERR_INPUT, i->at, "'%s' takes no negated predicate",
+                             i->mnemonic);
+    if (i->bool_op &&
+        (comma(p) != OK || parse_operand(p, &i->src[i->n_src++], PTX_T_p, false) != OK))
         return ERR_INPUT;
     return OK;
 }
 
 /* The modifiers of ld and st into i; *vec is the number of elements. */
-static int memory_modifiers(struct parser *p, struct ptx_insn *i, const struct modifiers *m, int *vec)
+static int memory_modifiers(struct parser *p, struct ptx_insn *i, const struct modifiers *m,
+                            int *vec)
 {
     *vec = 1;
     for (int k = 1; k < m->n; k++) {
@@ -293,9 +302,11 @@ static int memory_modifiers(struct parser *p, struct ptx_insn *i, const struct m
             *vec = 2;
         } else if (same(m->text[k], m->len[k], "v4")) {
             *vec = 4;
-        } else if (!find_space(m->text[k], m->len[k], &i->space) && !is_hint(m->text[k], m->len[k])) {
-            return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s': '.%.*s' is not supported",
-                             i->mnemonic, (int)m->len[k], m->text[k]);
+        } else if (!find_space(m->text[k], m->len[k], &i->space) &&
+                   !is_hint(m->text[k], m->len[k])) {
+            return diag_fail(p->d, ERR_UNSUPPORTED, i->at,
+                             "instruction '%s': '.%.*s' is not supported", i->mnemonic,
+                             (int)m->len[k], m->text[k]);
         }
     }
     if (!i->mem_bits)
@@ -342,9 +353,11 @@ static int check_param_access(struct parser *p, struct ptx_insn *i, int vec)
         return diag_fail(p->d, ERR_INPUT, i->at, "a kernel's parameters cannot be written");
     }
     if (s && ((s->kind != PTX_SYM_PARAM && s->kind != PTX_SYM_ARGUMENT) || i->offset < 0 ||
-              i->offset + bytes > (int64_t)s->bytes || (s->address + (uint64_t)i->offset) % (uint64_t)bytes != 0))
-        return diag_fail(p->d, ERR_INPUT, i->at, "access of %d bytes at offset %lld is not within '%s'",
-                         (int)bytes, (long long)i->offset, s->name);
+              i->offset + bytes > (int64_t)s->bytes ||
+              (s->address + (uint64_t)i->offset) % (uint64_t)bytes != 0))
+        return diag_fail(p->d, ERR_INPUT, i->at,
+                         "access of %d bytes at offset %lld is not within '%s'", (int)bytes,
+                         (long long)i->offset, s->name);
     return OK;
 }
 
@@ -457,7 +470,8 @@ struct what_word {
     enum ptx_what what;
 };
 
-static enum ptx_what find_what(const struct what_word *words, size_t n, const char *text, size_t len)
+static enum ptx_what find_what(const struct what_word *words, size_t n, const char *text,
+                               size_t len)
 {
     for (size_t i = 0; i < n; i++)
         if (same(text, len, words[i].word))
@@ -467,15 +481,18 @@ static enum ptx_what find_what(const struct what_word *words, size_t n, const ch
 
 static int unsupported(struct parser *p, const struct ptx_insn *i)
 {
-    return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s' is not supported", i->mnemonic);
+    return diag_fail(p->d, ERR_UNSUPPORTED, i->at, "instruction '%s' is not supported",
+                     i->mnemonic);
 }
 
 /* bar{.cta}.sync|arrive|red.op{.type} and barrier, {d, }a{, b}{, {!}p}. bar.warp.sync does nothing: warps are
  * in lockstep. */
 static int parse_bar(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
 {
-    static const struct what_word words[] = {{"sync", PTX_BAR_SYNC}, {"arrive", PTX_BAR_ARRIVE},
-                                             {"popc", PTX_BAR_POPC}, {"and", PTX_BAR_AND},
+    static const struct what_word words[] = {{"sync", PTX_BAR_SYNC},
+                                             {"arrive", PTX_BAR_ARRIVE},
+                                             {"popc", PTX_BAR_POPC},
+                                             {"and", PTX_BAR_AND},
                                              {"or", PTX_BAR_OR}};
     bool warp = false, red = false;
     i->op = PTX_BAR;
@@ -491,7 +508,8 @@ static int parse_bar(struct parser *p, struct ptx_insn *i, const struct modifier
                  !same(m->text[k], m->len[k], "pred") && !same(m->text[k], m->len[k], "u32"))
             return unsupported(p, i);
     }
-    if (i->what == PTX_WHAT_NONE || red != (i->what >= PTX_BAR_POPC) || (warp && i->what != PTX_BAR_SYNC))
+    if (i->what == PTX_WHAT_NONE || red != (i->what >= PTX_BAR_POPC) ||
+        (warp && i->what != PTX_BAR_SYNC))
         return unsupported(p, i);
     if (warp)
         i->op = PTX_FENCE;
@@ -526,9 +544,10 @@ static int next_operand(struct parser *p, struct ptx_insn *i, enum ptx_type type
 static int parse_atom(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
 {
     static const struct what_word words[] = {
-        {"add", PTX_ATOM_ADD}, {"min", PTX_ATOM_MIN},   {"max", PTX_ATOM_MAX}, {"inc", PTX_ATOM_INC},
-        {"dec", PTX_ATOM_DEC}, {"and", PTX_ATOM_AND},   {"or", PTX_ATOM_OR},   {"xor", PTX_ATOM_XOR},
-        {"cas", PTX_ATOM_CAS}, {"exch", PTX_ATOM_EXCH},
+        {"add", PTX_ATOM_ADD},   {"min", PTX_ATOM_MIN}, {"max", PTX_ATOM_MAX},
+        {"inc", PTX_ATOM_INC},   {"dec", PTX_ATOM_DEC}, {"and", PTX_ATOM_AND},
+        {"or", PTX_ATOM_OR},     {"xor", PTX_ATOM_XOR}, {"cas", PTX_ATOM_CAS},
+        {"exch", PTX_ATOM_EXCH},
     };
     const struct mem_type *type = find_mem_type(m->text[m->n - 1], m->len[m->n - 1]);
     if (!type || type->bits < 16)
@@ -553,7 +572,8 @@ static int parse_atom(struct parser *p, struct ptx_insn *i, const struct modifie
     i->mem_signed = type->is_signed;
     if (i->op == PTX_ATOM && (parse_dst(p, i, type->bits, false) != OK || comma(p) != OK))
         return ERR_INPUT;
-    enum ptx_type operand = is_float ? type->bits == 64 ? PTX_T_f64 : PTX_T_f32 : bits_type(type->bits);
+    enum ptx_type operand =
+        is_float ? type->bits == 64 ? PTX_T_f64 : PTX_T_f32 : bits_type(type->bits);
     if (parse_address(p, i) != OK || next_operand(p, i, operand) != OK)
         return ERR_INPUT;
     if (i->what == PTX_ATOM_CAS && next_operand(p, i, operand) != OK)
@@ -582,7 +602,8 @@ static int parse_carry(struct parser *p, struct ptx_insn *i, const struct modifi
         else
             return unsupported(p, i);
     }
-    if (!(i->what & (PTX_WITH_CARRY | PTX_SETS_CARRY)) || (mad && !(i->what & (PTX_LOW_HALF | PTX_HIGH_HALF))))
+    if (!(i->what & (PTX_WITH_CARRY | PTX_SETS_CARRY)) ||
+        (mad && !(i->what & (PTX_LOW_HALF | PTX_HIGH_HALF))))
         return unsupported(p, i);
     i->mem_bits = type->bits;
     i->mem_signed = type->is_signed;
@@ -607,8 +628,8 @@ static int parse_four(struct parser *p, struct ptx_insn *i, const struct modifie
         next_operand(p, i, PTX_T_u32) != OK)
         return ERR_INPUT;
     if (!bfi && (i->src[3].kind != PTX_IMM || i->src[3].value > 255))
-        return diag_fail(p->d, ERR_INPUT, i->at, "the truth table of '%s' must be a number up to 255",
-                         i->mnemonic);
+        return diag_fail(p->d, ERR_INPUT, i->at,
+                         "the truth table of '%s' must be a number up to 255", i->mnemonic);
     return OK;
 }
 
@@ -624,7 +645,8 @@ static int parse_vote(struct parser *p, struct ptx_insn *i, const struct modifie
         return unsupported(p, i);
     i->what = (uint8_t)find_what(words, 4, m->text[sync + 1], m->len[sync + 1]);
     bool ballot = i->what == PTX_VOTE_BALLOT;
-    if (i->what == PTX_WHAT_NONE || !same(m->text[m->n - 1], m->len[m->n - 1], ballot ? "b32" : "pred"))
+    if (i->what == PTX_WHAT_NONE ||
+        !same(m->text[m->n - 1], m->len[m->n - 1], ballot ? "b32" : "pred"))
         return unsupported(p, i);
     if (parse_dst(p, i, ballot ? 32 : 1, false) != OK || next_operand(p, i, PTX_T_p) != OK)
         return ERR_INPUT;
@@ -661,8 +683,8 @@ static int parse_shfl(struct parser *p, struct ptx_insn *i, const struct modifie
 static int find_comparison(struct parser *p, const struct modifiers *m, int type_at)
 {
     char key[64];
-    int n = snprintf(key, sizeof key, "setp.%.*s.%.*s", (int)m->len[1], m->text[1], (int)m->len[type_at],
-                     m->text[type_at]);
+    int n = snprintf(key, sizeof key, "setp.%.*s.%.*s", (int)m->len[1], m->text[1],
+                     (int)m->len[type_at], m->text[type_at]);
     const struct name *row = n < (int)sizeof key ? names_find(&p->rows, key, (size_t)n) : NULL;
     return row && ptx_rows[row->index].shape == PTX_SHAPE_LANES ? (int)row->index : -1;
 }
@@ -679,7 +701,8 @@ static int parse_set(struct parser *p, struct ptx_insn *i, const struct modifier
     int last = m->n - 1;
     if (m->n < 3)
         return unsupported(p, i);
-    bool pair = same(m->text[last], m->len[last], "f16x2") || same(m->text[last], m->len[last], "bf16x2");
+    bool pair =
+        same(m->text[last], m->len[last], "f16x2") || same(m->text[last], m->len[last], "bf16x2");
     bool setp = same(m->text[0], m->len[0], "setp");
     for (int k = 2; k < last - !setp; k++) {
         if (same(m->text[k], m->len[k], "ftz"))
@@ -734,7 +757,8 @@ static int parse_match(struct parser *p, struct ptx_insn *i, const struct modifi
         if (parse_dst(p, i, 1, false) != OK)
             return ERR_INPUT;
     }
-    return next_operand(p, i, bits_type(type->bits)) != OK ? ERR_INPUT : next_operand(p, i, PTX_T_u32);
+    return next_operand(p, i, bits_type(type->bits)) != OK ? ERR_INPUT
+                                                           : next_operand(p, i, PTX_T_u32);
 }
 
 /* redux.sync.op.type d, a, members */
@@ -785,20 +809,23 @@ static int parse_copy(struct parser *p, struct ptx_insn *i, const struct modifie
     bool shared = false, global = false;
     if (m->n < 3 || !same(m->text[1], m->len[1], "async"))
         return unsupported(p, i);
-    if (m->n == 3 && (same(m->text[2], m->len[2], "commit_group") || same(m->text[2], m->len[2], "wait_group") ||
-                      same(m->text[2], m->len[2], "wait_all"))) {
+    if (m->n == 3 &&
+        (same(m->text[2], m->len[2], "commit_group") || same(m->text[2], m->len[2], "wait_group") ||
+         same(m->text[2], m->len[2], "wait_all"))) {
         i->op = PTX_NANOSLEEP;
         return skip_operands(p, i);
     }
     for (int k = 2; k < m->n; k++) {
-        shared |= same(m->text[k], m->len[k], "shared") || same(m->text[k], m->len[k], "shared::cta");
+        shared |=
+            same(m->text[k], m->len[k], "shared") || same(m->text[k], m->len[k], "shared::cta");
         global |= same(m->text[k], m->len[k], "global");
         uint8_t ignored;
         if (!is_hint(m->text[k], m->len[k]) && !find_space(m->text[k], m->len[k], &ignored))
             return unsupported(p, i);
     }
     struct ptx_insn to = {.mnemonic = i->mnemonic, .at = i->at};
-    if (!shared || !global || parse_address(p, &to) != OK || comma(p) != OK || parse_address(p, i) != OK)
+    if (!shared || !global || parse_address(p, &to) != OK || comma(p) != OK ||
+        parse_address(p, i) != OK)
         return shared && global ? ERR_INPUT : unsupported(p, i);
     i->space = PTX_SPACE_GLOBAL;
     i->src[0] = to.base;
@@ -825,8 +852,10 @@ static int parse_passed(struct parser *p, const struct ptx_argument **out, uint3
         if (passed.n && comma(p) != OK)
             return ERR_INPUT;
         struct token t = p->x.token;
-        const struct name *name = t.kind == TOKEN_WORD ? names_find(&p->names, t.text, t.len) : NULL;
-        if (!name || name->kind != NAME_SYMBOL || symbol_at(p, name->index)->kind != PTX_SYM_ARGUMENT)
+        const struct name *name =
+            t.kind == TOKEN_WORD ? names_find(&p->names, t.text, t.len) : NULL;
+        if (!name || name->kind != NAME_SYMBOL ||
+            symbol_at(p, name->index)->kind != PTX_SYM_ARGUMENT)
             return diag_fail(p->d, t.kind == TOKEN_WORD ? ERR_INPUT : ERR_UNSUPPORTED, t.at,
                              "'%.*s' is not a variable in .param space", (int)t.len, t.text);
         const struct ptx_symbol *s = symbol_at(p, name->index);
@@ -847,8 +876,8 @@ static int parse_callee(struct parser *p, struct ptx_insn *i, struct ptx_call *c
     if (t.kind == TOKEN_WORD && find_reg(p, t.text, t.len) >= 0)
         return parse_operand(p, &i->src[i->n_src++], PTX_T_u64, false);
     if (!n || n->kind != NAME_SYMBOL || symbol_at(p, n->index)->kind != PTX_SYM_FUNCTION)
-        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is neither a function nor a register", (int)t.len,
-                         t.text);
+        return diag_fail(p->d, ERR_INPUT, t.at, "'%.*s' is neither a function nor a register",
+                         (int)t.len, t.text);
     c->function = (uint32_t)symbol_at(p, n->index)->address;
     if (body_at(p, c->function)->is_kernel)
         return diag_fail(p->d, ERR_UNSUPPORTED, t.at, "a kernel cannot be called");
@@ -917,32 +946,55 @@ static int parse_brx(struct parser *p, struct ptx_insn *i, const struct modifier
 static int parse_shape(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
 {
     switch (ptx_rows[i->op].shape) {
-    case PTX_SHAPE_LANES: return parse_lanes(p, i);
-    case PTX_SHAPE_MOV_VECTOR: return parse_mov_vector(p, i, m);
-    case PTX_SHAPE_CVTA: return parse_cvta(p, i, m);
-    case PTX_SHAPE_LD: return parse_ld(p, i, m);
-    case PTX_SHAPE_ST: return parse_st(p, i, m);
-    case PTX_SHAPE_ATOM: return parse_atom(p, i, m);
-    case PTX_SHAPE_CARRY: return parse_carry(p, i, m);
+    case PTX_SHAPE_LANES:
+        return parse_lanes(p, i);
+    case PTX_SHAPE_MOV_VECTOR:
+        return parse_mov_vector(p, i, m);
+    case PTX_SHAPE_CVTA:
+        return parse_cvta(p, i, m);
+    case PTX_SHAPE_LD:
+        return parse_ld(p, i, m);
+    case PTX_SHAPE_ST:
+        return parse_st(p, i, m);
+    case PTX_SHAPE_ATOM:
+        return parse_atom(p, i, m);
+    case PTX_SHAPE_CARRY:
+        return parse_carry(p, i, m);
     case PTX_SHAPE_BFI:
-    case PTX_SHAPE_LOP3: return parse_four(p, i, m);
-    case PTX_SHAPE_VOTE: return parse_vote(p, i, m);
-    case PTX_SHAPE_SHFL: return parse_shfl(p, i, m);
-    case PTX_SHAPE_ACTIVEMASK: return parse_dst(p, i, 32, false);
-    case PTX_SHAPE_BRA: return parse_bra(p, i, m);
-    case PTX_SHAPE_BAR: return parse_bar(p, i, m);
-    case PTX_SHAPE_CALL: return parse_call(p, i, m);
-    case PTX_SHAPE_BRX: return parse_brx(p, i, m);
+    case PTX_SHAPE_LOP3:
+        return parse_four(p, i, m);
+    case PTX_SHAPE_VOTE:
+        return parse_vote(p, i, m);
+    case PTX_SHAPE_SHFL:
+        return parse_shfl(p, i, m);
+    case PTX_SHAPE_ACTIVEMASK:
+        return parse_dst(p, i, 32, false);
+    case PTX_SHAPE_BRA:
+        return parse_bra(p, i, m);
+    case PTX_SHAPE_BAR:
+        return parse_bar(p, i, m);
+    case PTX_SHAPE_CALL:
+        return parse_call(p, i, m);
+    case PTX_SHAPE_BRX:
+        return parse_brx(p, i, m);
     case PTX_SHAPE_SET:
-    case PTX_SHAPE_SET_PAIR: return parse_set(p, i, m);
-    case PTX_SHAPE_MATCH: return parse_match(p, i, m);
-    case PTX_SHAPE_REDUX: return parse_redux(p, i, m);
-    case PTX_SHAPE_ISSPACEP: return parse_isspacep(p, i, m);
-    case PTX_SHAPE_COPY: return parse_copy(p, i, m);
-    case PTX_SHAPE_HINT: return skip_operands(p, i);
-    case PTX_SHAPE_REFUSED: return unsupported(p, i);
+    case PTX_SHAPE_SET_PAIR:
+        return parse_set(p, i, m);
+    case PTX_SHAPE_MATCH:
+        return parse_match(p, i, m);
+    case PTX_SHAPE_REDUX:
+        return parse_redux(p, i, m);
+    case PTX_SHAPE_ISSPACEP:
+        return parse_isspacep(p, i, m);
+    case PTX_SHAPE_COPY:
+        return parse_copy(p, i, m);
+    case PTX_SHAPE_HINT:
+        return skip_operands(p, i);
+    case PTX_SHAPE_REFUSED:
+        return unsupported(p, i);
     case PTX_SHAPE_FENCE:
-    case PTX_SHAPE_NONE: return OK;
+    case PTX_SHAPE_NONE:
+        return OK;
     }
     return OK;
 }
@@ -1002,8 +1054,8 @@ static int find_row(struct parser *p, struct token t, const struct modifiers *m,
         op = row ? (int)row->index : -1;
     }
     if (op < 0)
-        return diag_fail(p->d, ERR_UNSUPPORTED, t.at, "instruction '%.*s' is not supported", (int)t.len,
-                         t.text);
+        return diag_fail(p->d, ERR_UNSUPPORTED, t.at, "instruction '%.*s' is not supported",
+                         (int)t.len, t.text);
     i->op = (uint16_t)op;
     return OK;
 }
@@ -1045,9 +1097,14 @@ int parse_instruction(struct parser *p)
     if (split(p, t, &m) != OK || find_row(p, t, &m, &i) != OK || parse_shape(p, &i, &m) != OK) {
         if (!p->lazy || p->d->code != ERR_UNSUPPORTED)
             return p->d->code;
-        struct ptx_insn refused = {.op = PTX_REFUSED, .guard = i.guard, .guard_negated = i.guard_negated,
-                                   .dst = {-1, -1, -1, -1}, .target = PTX_NOWHERE,
-                                   .reconverge = PTX_NOWHERE, .source_line = i.source_line, .at = i.at,
+        struct ptx_insn refused = {.op = PTX_REFUSED,
+                                   .guard = i.guard,
+                                   .guard_negated = i.guard_negated,
+                                   .dst = {-1, -1, -1, -1},
+                                   .target = PTX_NOWHERE,
+                                   .reconverge = PTX_NOWHERE,
+                                   .source_line = i.source_line,
+                                   .at = i.at,
                                    .mnemonic = i.mnemonic};
         p->x = here;
         i = refused;

@@ -39,7 +39,8 @@ int parse_expect(struct parser *p, char c)
     if (!parse_punct(p, c)) {
         if (p->x.token.kind == TOKEN_END)
             return parse_fail(p, "'%c' was expected, but the text ends here", c);
-        return parse_fail(p, "'%c' was expected, not '%.*s'", c, (int)p->x.token.len, p->x.token.text);
+        return parse_fail(p, "'%c' was expected, not '%.*s'", c, (int)p->x.token.len,
+                          p->x.token.text);
     }
     lex_next(&p->x);
     return OK;
@@ -65,14 +66,17 @@ int parse_integer(struct parser *p, int64_t *out)
 static int parse_count(struct parser *p, uint64_t max, uint64_t *out)
 {
     if (p->x.token.kind != TOKEN_INT || p->x.token.integer > max)
-        return parse_fail(p, "a number up to %llu was expected, not '%.*s'", (unsigned long long)max,
-                          (int)p->x.token.len, p->x.token.text);
+        return parse_fail(p, "a number up to %llu was expected, not '%.*s'",
+                          (unsigned long long)max, (int)p->x.token.len, p->x.token.text);
     *out = p->x.token.integer;
     lex_next(&p->x);
     return OK;
 }
 
-static bool at_word(const struct parser *p, const char *word) { return token_is(&p->x.token, word); }
+static bool at_word(const struct parser *p, const char *word)
+{
+    return token_is(&p->x.token, word);
+}
 
 /* Skip to the matching close of the bracket that is the current token. */
 static int skip_balanced(struct parser *p, char open, char close)
@@ -96,9 +100,10 @@ static uint32_t type_bytes(const struct token *t)
         const char *word;
         uint32_t bytes;
     } types[] = {
-        {".b8", 1},  {".u8", 1},  {".s8", 1},  {".b16", 2}, {".u16", 2}, {".s16", 2}, {".f16", 2},
-        {".b32", 4}, {".u32", 4}, {".s32", 4}, {".f32", 4}, {".b64", 8}, {".u64", 8}, {".s64", 8},
-        {".f64", 8}, {".f16x2", 4}, {".bf16", 2}, {".bf16x2", 4}, {".b128", 16},
+        {".b8", 1},    {".u8", 1},   {".s8", 1},     {".b16", 2},   {".u16", 2},
+        {".s16", 2},   {".f16", 2},  {".b32", 4},    {".u32", 4},   {".s32", 4},
+        {".f32", 4},   {".b64", 8},  {".u64", 8},    {".s64", 8},   {".f64", 8},
+        {".f16x2", 4}, {".bf16", 2}, {".bf16x2", 4}, {".b128", 16},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (token_is(t, types[i].word))
@@ -133,7 +138,8 @@ static int parse_variable(struct parser *p, struct variable *v)
             if (n == 0 || n > 4096 || (n & (n - 1)))
                 return parse_fail(p, "alignment %llu is not a power of two up to 4096",
                                   (unsigned long long)n);
-            v->align = v->elem_bytes ? v->align : n; /* after .ptr it speaks of what is pointed at */
+            v->align =
+                v->elem_bytes ? v->align : n; /* after .ptr it speaks of what is pointed at */
         } else if (type_bytes(t)) {
             v->elem_bytes = type_bytes(t);
         } else if (token_is(t, ".v2") || token_is(t, ".v4")) {
@@ -151,9 +157,11 @@ static int parse_variable(struct parser *p, struct variable *v)
         }
     }
     if (!v->elem_bytes)
-        return parse_fail(p, "a type was expected, not '%.*s'", (int)p->x.token.len, p->x.token.text);
+        return parse_fail(p, "a type was expected, not '%.*s'", (int)p->x.token.len,
+                          p->x.token.text);
     if (p->x.token.kind != TOKEN_WORD)
-        return parse_fail(p, "a name was expected, not '%.*s'", (int)p->x.token.len, p->x.token.text);
+        return parse_fail(p, "a name was expected, not '%.*s'", (int)p->x.token.len,
+                          p->x.token.text);
     v->name = p->x.token;
     v->bytes = v->elem_bytes * vec;
     if (!v->align)
@@ -230,14 +238,17 @@ static int parse_registers(struct parser *p)
         const char *stem = arena_strndup(p->a, name.text, name.len);
         for (uint64_t i = 0; i < n; i++)
             *(struct ptx_reg *)list_add(&p->regs, p->a, sizeof(struct ptx_reg)) =
-                (struct ptx_reg){.name = stem, .number = (uint32_t)i, .numbered = many,
+                (struct ptx_reg){.name = stem,
+                                 .number = (uint32_t)i,
+                                 .numbered = many,
                                  .bits = (uint8_t)(bits == 8 ? 16 : bits)};
     } while (parse_punct(p, ','));
     return parse_expect(p, ';');
 }
 
 /* [generic] ( symbol ) [+ N]: the address goes to 8 bytes at offset `at` of the variable. */
-static int parse_pointer(struct parser *p, const struct ptx_symbol *s, uint64_t at, bool parentheses)
+static int parse_pointer(struct parser *p, const struct ptx_symbol *s, uint64_t at,
+                         bool parentheses)
 {
     struct token t = p->x.token;
     if (token_is(&t, "generic")) {
@@ -285,7 +296,8 @@ static int parse_masked(struct parser *p, const struct ptx_symbol *s, uint64_t a
 }
 
 /* Nested braces, one number or address: integers and bits of floats, little-endian. */
-static int parse_values(struct parser *p, const struct ptx_symbol *s, uint32_t elem_bytes, uint8_t *bytes)
+static int parse_values(struct parser *p, const struct ptx_symbol *s, uint32_t elem_bytes,
+                        uint8_t *bytes)
 {
     uint64_t at = 0;
     size_t depth = 0;
@@ -326,7 +338,7 @@ static int parse_values(struct parser *p, const struct ptx_symbol *s, uint32_t e
         }
         memcpy(bytes + at, &value, elem_bytes < 8 ? elem_bytes : 8);
         at += elem_bytes;
-closed:
+    closed:
         while (depth > 0 && parse_punct(p, '}')) {
             depth--;
             lex_next(&p->x);
@@ -372,8 +384,9 @@ static int parse_global(struct parser *p, bool is_extern)
     if (parse_variable(p, &v) != OK)
         return ERR_INPUT;
     if (v.open || is_extern)
-        return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at, "variable '%.*s' is defined in another file",
-                         (int)v.name.len, v.name.text);
+        return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at,
+                         "variable '%.*s' is defined in another file", (int)v.name.len,
+                         v.name.text);
     struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_GLOBAL);
     s->address = (p->global_bytes + s->align - 1) / s->align * s->align;
     if (s->bytes > 16ull << 30 || s->address > (16ull << 30) - s->bytes)
@@ -382,7 +395,8 @@ static int parse_global(struct parser *p, bool is_extern)
     if (parse_punct(p, '=')) {
         lex_next(&p->x);
         if (s->bytes > MOST_INITIAL_BYTES)
-            return parse_fail(p, "variable '%s' with an initial value is larger than 256 MiB", s->name);
+            return parse_fail(p, "variable '%s' with an initial value is larger than 256 MiB",
+                              s->name);
         uint8_t *init = arena_alloc(p->a, s->bytes + 8);
         memset(init, 0, s->bytes + 8);
         s->init = init;
@@ -401,8 +415,8 @@ static int parse_argument(struct parser *p, struct ptx_symbol **out)
     if (parse_variable(p, &v) != OK)
         return ERR_INPUT;
     if (v.open)
-        return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at, "parameter '%.*s' has no size", (int)v.name.len,
-                         v.name.text);
+        return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at, "parameter '%.*s' has no size",
+                         (int)v.name.len, v.name.text);
     struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_ARGUMENT);
     if (place(p, s, &p->argument_bytes) != OK)
         return ERR_INPUT;
@@ -450,7 +464,8 @@ static int parse_loc(struct parser *p)
     while (parse_punct(p, ',')) { /* where it was inlined: one line of source is enough */
         lex_next(&p->x);
         while (p->x.token.kind == TOKEN_INT || parse_punct(p, '+') || at_word(p, "function_name") ||
-               at_word(p, "inlined_at") || (p->x.token.kind == TOKEN_WORD && p->x.token.text[0] == '$'))
+               at_word(p, "inlined_at") ||
+               (p->x.token.kind == TOKEN_WORD && p->x.token.text[0] == '$'))
             lex_next(&p->x);
     }
     return OK;
@@ -562,7 +577,8 @@ static int parse_body(struct parser *p)
             }
             lex_next(&p->x);
         } else if (p->x.token.kind == TOKEN_END) {
-            return parse_fail(p, "the body of '%s' is never closed", body_at(p, (size_t)p->body)->name);
+            return parse_fail(p, "the body of '%s' is never closed",
+                              body_at(p, (size_t)p->body)->name);
         } else if (parse_statement(p) != OK) {
             return p->d->code;
         }
@@ -646,8 +662,9 @@ static int parse_performance(struct parser *p)
             continue;
         }
         if (!threads && !at_word(p, ".minnctapersm") && !at_word(p, ".maxnreg") &&
-            !at_word(p, ".maxnctapersm") && !at_word(p, ".noreturn") && !at_word(p, ".reqnctapercluster") &&
-            !at_word(p, ".explicitcluster") && !at_word(p, ".maxclusterrank") && !at_word(p, ".unique") &&
+            !at_word(p, ".maxnctapersm") && !at_word(p, ".noreturn") &&
+            !at_word(p, ".reqnctapercluster") && !at_word(p, ".explicitcluster") &&
+            !at_word(p, ".maxclusterrank") && !at_word(p, ".unique") &&
             !at_word(p, ".abi_preserve") && !at_word(p, ".abi_preserve_control"))
             return parse_fail(p, "'%.*s' is not supported", (int)p->x.token.len, p->x.token.text);
         uint64_t product = 1;
@@ -670,10 +687,10 @@ static int check_end(struct parser *p)
 {
     const struct ptx_insn *insns = p->insns.items;
     size_t n = p->insns.n;
-    bool ends = n > 0 && insns[n - 1].guard < 0 &&
-                (insns[n - 1].op == PTX_RET || insns[n - 1].op == PTX_EXIT ||
-                 insns[n - 1].op == PTX_BRA || insns[n - 1].op == PTX_BRX ||
-                 insns[n - 1].op == PTX_TRAP);
+    bool ends =
+        n > 0 && insns[n - 1].guard < 0 &&
+        (insns[n - 1].op == PTX_RET || insns[n - 1].op == PTX_EXIT || insns[n - 1].op == PTX_BRA ||
+         insns[n - 1].op == PTX_BRX || insns[n - 1].op == PTX_TRAP);
     for (size_t i = 0; i < n && ends; i++) {
         ends = insns[i].op != PTX_BRA || insns[i].target < n;
         for (uint32_t k = 0; k < insns[i].n_targets; k++)
@@ -681,7 +698,8 @@ static int check_end(struct parser *p)
     }
     if (ends)
         return OK;
-    struct ptx_insn *i = list_add(&p->insns, p->a, sizeof *i); /* PTX: running off the end returns */
+    struct ptx_insn *i =
+        list_add(&p->insns, p->a, sizeof *i); /* PTX: running off the end returns */
     *i = (struct ptx_insn){.op = PTX_RET,
                            .guard = -1,
                            .dst = {-1, -1, -1, -1},
@@ -722,8 +740,10 @@ static void place_arguments(struct parser *p, struct ptx_body *b, size_t first_s
     for (size_t i = first_symbol; i < p->symbols.n; i++)
         if (symbol_at(p, i)->kind == PTX_SYM_ARGUMENT)
             symbol_at(p, i)->address += start;
-    b->local_bytes = p->most_argument_bytes ? (start + p->most_argument_bytes + 15) / 16 * 16 : p->local_bytes;
-    struct ptx_argument *formal[2] = {(struct ptx_argument *)b->params, (struct ptx_argument *)b->rets};
+    b->local_bytes =
+        p->most_argument_bytes ? (start + p->most_argument_bytes + 15) / 16 * 16 : p->local_bytes;
+    struct ptx_argument *formal[2] = {(struct ptx_argument *)b->params,
+                                      (struct ptx_argument *)b->rets};
     for (uint32_t n = 0; n < b->n_params; n++)
         formal[0][n].address += start;
     for (uint32_t n = 0; n < b->n_rets; n++)
@@ -732,8 +752,8 @@ static void place_arguments(struct parser *p, struct ptx_body *b, size_t first_s
     for (size_t i = 0; i < p->insns.n; i++) {
         struct ptx_call *call = (struct ptx_call *)insns[i].call;
         for (uint32_t n = 0; call && n < call->n_args + call->n_rets; n++)
-            ((struct ptx_argument *)(n < call->n_args ? call->args : call->rets - call->n_args))[n].address +=
-                start;
+            ((struct ptx_argument *)(n < call->n_args ? call->args : call->rets - call->n_args))[n]
+                .address += start;
     }
 }
 
@@ -865,7 +885,8 @@ static int parse_function(struct parser *p)
     if (parse_formals(p, &params, &n_params) != OK || parse_performance(p) != OK)
         return p->d->code;
     if (again && !parse_punct(p, ';'))
-        return diag_fail(p->d, ERR_INPUT, name.at, "'%.*s' is defined twice", (int)name.len, name.text);
+        return diag_fail(p->d, ERR_INPUT, name.at, "'%.*s' is defined twice", (int)name.len,
+                         name.text);
     if (!again) {
         struct ptx_body *b = body_at(p, number);
         b->rets = rets;
@@ -914,7 +935,8 @@ static int parse_address_size(struct parser *p)
     uint64_t n;
     lex_next(&p->x);
     if (p->x.token.kind == TOKEN_INT && p->x.token.integer == 32)
-        return diag_fail(p->d, ERR_UNSUPPORTED, p->x.token.at, "32-bit addresses are not supported");
+        return diag_fail(p->d, ERR_UNSUPPORTED, p->x.token.at,
+                         "32-bit addresses are not supported");
     return parse_count(p, 64, &n);
 }
 
@@ -945,7 +967,8 @@ static int parse_alias(struct parser *p)
     const struct name *n = names_find(&p->names, to.text, to.len);
     const struct name *old = names_find(&p->names, p->x.token.text, p->x.token.len);
     if (!n || n->kind != NAME_SYMBOL || !old || old->kind != NAME_SYMBOL ||
-        symbol_at(p, n->index)->kind != PTX_SYM_FUNCTION || symbol_at(p, old->index)->kind != PTX_SYM_FUNCTION)
+        symbol_at(p, n->index)->kind != PTX_SYM_FUNCTION ||
+        symbol_at(p, old->index)->kind != PTX_SYM_FUNCTION)
         return parse_fail(p, "'.alias' wants two functions that are declared");
     symbol_at(p, n->index)->address = symbol_at(p, old->index)->address;
     lex_next(&p->x);

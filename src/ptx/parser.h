@@ -21,25 +21,27 @@ struct list {
 
 struct parser {
     struct lexer x;
-    struct arena *a;    /* the module's */
+    struct arena *a;      /* the module's */
     struct arena scratch; /* freed when parsing ends */
     struct diag *d;
     struct ptx_module *m;
     struct names names;
-    struct names rows;       /* key -> op */
+    struct names rows; /* key -> op */
     struct names specials;
 
     bool lazy;
 
     struct list symbols; /* struct ptx_symbol of the module and of the bodies so far */
-    struct list kernels, bodies, relocations, kernel_body; /* kernel_body: number of the kernel's body */
+    struct list kernels, bodies, relocations,
+        kernel_body; /* kernel_body: number of the kernel's body */
     /* What is being read. */
     struct ptx_kernel *k; /* NULL in functions and outside */
     int32_t body;         /* its number; -1 outside */
     struct list insns, regs, params, uses, tables;
-    uint32_t local_bytes;                  /* variables of this body */
-    uint32_t argument_bytes, most_argument_bytes; /* parameters, and variables of calls: now, at most */
-    uint32_t module_shared; /* bytes of shared variables outside kernels: every kernel has them */
+    uint32_t local_bytes; /* variables of this body */
+    uint32_t argument_bytes,
+        most_argument_bytes; /* parameters, and variables of calls: now, at most */
+    uint32_t module_shared;  /* bytes of shared variables outside kernels: every kernel has them */
     uint64_t global_bytes;
     uint8_t *constants; /* constant memory of the module */
     uint32_t constant_bytes;

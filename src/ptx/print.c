@@ -11,7 +11,7 @@ struct printer {
     FILE *f;
     const struct ptx_module *m;
     const struct ptx_body *b;
-    int body; /* its number */
+    int body;                  /* its number */
     const uint32_t *run_start; /* register -> first of its width in a row */
     const uint32_t *run;       /* register -> which row */
     size_t n_tables;
@@ -85,13 +85,16 @@ static void print_operand(const struct printer *p, const struct ptx_operand *o, 
         else
             fprintf(p->f, "0x%" PRIx64, o->value);
         break;
-    case PTX_SPECIAL: fputs(specials[o->index], p->f); break;
+    case PTX_SPECIAL:
+        fputs(specials[o->index], p->f);
+        break;
     case PTX_SYMBOL:
         print_symbol(p, o->index);
         if (o->value)
             fprintf(p->f, "+%" PRId64, (int64_t)o->value);
         break;
-    case PTX_NONE: break;
+    case PTX_NONE:
+        break;
     }
 }
 
@@ -116,7 +119,8 @@ static enum ptx_type source_type(const struct ptx_insn *i, int n)
     return PTX_T_u64;
 }
 
-static void print_destinations(const struct printer *p, const struct ptx_insn *i, const char *between)
+static void print_destinations(const struct printer *p, const struct ptx_insn *i,
+                               const char *between)
 {
     for (int n = 0; n < i->n_dst; n++) {
         fputs(n ? between : "", p->f);
@@ -132,7 +136,8 @@ static void print_sources(const struct printer *p, const struct ptx_insn *i, boo
     }
 }
 
-static void print_braced(const struct printer *p, const struct ptx_insn *i, bool destinations, bool braces)
+static void print_braced(const struct printer *p, const struct ptx_insn *i, bool destinations,
+                         bool braces)
 {
     fputs(braces ? "{" : "", p->f);
     if (destinations)
@@ -207,15 +212,25 @@ static void print_operands(const struct printer *p, const struct ptx_insn *i)
         fputs(", ", p->f);
         print_braced(p, i, false, i->op == PTX_MOV_PACK);
         break;
-    case PTX_SHAPE_BRA: fprintf(p->f, "L%u", i->target); break;
+    case PTX_SHAPE_BRA:
+        fprintf(p->f, "L%u", i->target);
+        break;
     case PTX_SHAPE_BRX:
         print_sources(p, i, false);
         fprintf(p->f, ", T%zu", p->n_tables);
         break;
-    case PTX_SHAPE_CALL: print_call(p, i); break;
-    case PTX_SHAPE_COPY: print_copy(p, i); break;
-    case PTX_SHAPE_HINT: fputs(i->raw, p->f); break;
-    case PTX_SHAPE_REFUSED: fputs(i->raw, p->f); break;
+    case PTX_SHAPE_CALL:
+        print_call(p, i);
+        break;
+    case PTX_SHAPE_COPY:
+        print_copy(p, i);
+        break;
+    case PTX_SHAPE_HINT:
+        fputs(i->raw, p->f);
+        break;
+    case PTX_SHAPE_REFUSED:
+        fputs(i->raw, p->f);
+        break;
     default:
         print_destinations(p, i, "|");
         print_sources(p, i, i->n_dst > 0);
@@ -236,11 +251,13 @@ static void print_insn(const struct printer *p, const struct ptx_insn *i)
     fputs(";\n", p->f);
 }
 
-static const struct ptx_relocation *relocation_at(const struct printer *p, const struct ptx_symbol *s, uint64_t at)
+static const struct ptx_relocation *relocation_at(const struct printer *p,
+                                                  const struct ptx_symbol *s, uint64_t at)
 {
     const struct ptx_kernel *k = p->m->n_kernels ? &p->m->kernels[0] : NULL;
     for (uint32_t n = 0; k && n < k->n_relocations; n++)
-        if (k->relocations[n].constant == (s->kind == PTX_SYM_CONST) && k->relocations[n].at == s->address + at)
+        if (k->relocations[n].constant == (s->kind == PTX_SYM_CONST) &&
+            k->relocations[n].at == s->address + at)
             return &k->relocations[n];
     return NULL;
 }
@@ -275,7 +292,8 @@ static void print_variables(const struct printer *p, int owner)
                                          [PTX_SYM_ARGUMENT] = ".param"};
     for (size_t n = 0; n < p->m->n_symbols; n++) {
         const struct ptx_symbol *s = &p->m->symbols[n];
-        if (s->owner != owner || s->kind == PTX_SYM_PARAM || s->kind == PTX_SYM_FUNCTION || s->formal)
+        if (s->owner != owner || s->kind == PTX_SYM_PARAM || s->kind == PTX_SYM_FUNCTION ||
+            s->formal)
             continue;
         bool open = !s->bytes && s->kind == PTX_SYM_SHARED;
         fprintf(p->f, "\t%s%s .align %u .b8 ", open ? ".extern " : "", spaces[s->kind], s->align);
@@ -301,8 +319,8 @@ static void print_formals(const struct printer *p, size_t first, size_t count)
         if (s->owner != p->body || !s->formal)
             continue;
         if (seen >= first && seen < first + count)
-            fprintf(p->f, "%s\n\t.param .align %u .b8 %s[%" PRIu64 "]", seen > first ? "," : "", s->align,
-                    s->name, s->bytes);
+            fprintf(p->f, "%s\n\t.param .align %u .b8 %s[%" PRIu64 "]", seen > first ? "," : "",
+                    s->align, s->name, s->bytes);
         seen++;
     }
 }
@@ -331,10 +349,7 @@ static void print_head(const struct printer *p, const struct ptx_kernel *k)
 }
 
 /* Functions without a body are declared where they may be called from anywhere; so are the others. */
-static void print_declaration(const struct printer *p)
-{
-    fprintf(p->f, ".func %s;\n", p->b->name);
-}
+static void print_declaration(const struct printer *p) { fprintf(p->f, ".func %s;\n", p->b->name); }
 
 static void print_targets(const struct printer *p, const struct ptx_insn *i)
 {

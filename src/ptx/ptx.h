@@ -23,7 +23,8 @@ int ptx_parse(struct ptx_module **out, struct arena *a, struct text text, struct
 
 /* The same with choices. */
 struct ptx_options {
-    bool lazy; /* what is not supported is refused only when it is reached: the kernel traps there */
+    bool
+        lazy; /* what is not supported is refused only when it is reached: the kernel traps there */
 };
 int ptx_parse_with(struct ptx_module **out, struct arena *a, struct text text,
                    const struct ptx_options *options, struct diag *d);
@@ -51,13 +52,13 @@ uint32_t ptx_shared_bytes(const struct ptx_kernel *k); /* static shared memory o
 
 /* What instruction i is: for the population of faults, for profiles and for messages. */
 struct ptx_insn_info {
-    const char *mnemonic;  /* "fma.rn.f32" */
-    uint32_t groups;       /* bit g set: belongs to enum group g */
-    bool folded;           /* the assembler removes it on hardware: parameter loads, moves, cvta */
-    int n_dst;             /* registers it writes: 0, 1, or up to 4 for vector loads */
-    int dst_bits;          /* bits of each: 1 (predicate), 16, 32, 64 */
-    struct loc at;         /* place in the PTX text */
-    int source_line;       /* line of the kernel's source by .loc, 0 if the PTX does not say */
+    const char *mnemonic; /* "fma.rn.f32" */
+    uint32_t groups;      /* bit g set: belongs to enum group g */
+    bool folded;          /* the assembler removes it on hardware: parameter loads, moves, cvta */
+    int n_dst;            /* registers it writes: 0, 1, or up to 4 for vector loads */
+    int dst_bits;         /* bits of each: 1 (predicate), 16, 32, 64 */
+    struct loc at;        /* place in the PTX text */
+    int source_line;      /* line of the kernel's source by .loc, 0 if the PTX does not say */
 };
 struct ptx_insn_info ptx_insn_info(const struct ptx_kernel *k, size_t index);
 

@@ -77,10 +77,10 @@ static json_t *skipped(const struct report_input *in)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < in->n_skipped; i++)
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "layer",
-                                              json_text(in->skipped[i].layer), "impl",
-                                              json_text(in->skipped[i].impl), "reason",
-                                              json_text(in->skipped[i].reason)));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:o}", "layer", json_text(in->skipped[i].layer),
+                                        "impl", json_text(in->skipped[i].impl), "reason",
+                                        json_text(in->skipped[i].reason)));
     return list;
 }
 
@@ -94,11 +94,12 @@ static json_t *texts(const char *const *list)
 
 static json_t *head(const struct report_input *in, double confidence)
 {
-    return json_pack("{s:s, s:i, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-                     "sievert-report", "version", 1, "sievert", SIEVERT_VERSION, "versions",
-                     "compiler", SIEVERT_COMPILER, "kernels", SIEVERT_KERNEL_COMPILER, "onednn",
-                     SIEVERT_ONEDNN, "title",
-                     json_text(in->title ? in->title : "Sievert report"), "network", in->network ? json_text(in->network) : json_null(), "dataset",
+    return json_pack("{s:s, s:i, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "format", "sievert-report", "version", 1, "sievert", SIEVERT_VERSION,
+                     "versions", "compiler", SIEVERT_COMPILER, "kernels", SIEVERT_KERNEL_COMPILER,
+                     "onednn", SIEVERT_ONEDNN, "title",
+                     json_text(in->title ? in->title : "Sievert report"), "network",
+                     in->network ? json_text(in->network) : json_null(), "dataset",
                      in->dataset ? json_text(in->dataset) : json_null(), "golden_accuracy",
                      json_number(in->golden_accuracy), "confidence", json_number(confidence),
                      "commands", texts(in->commands), "cell_commands", texts(in->cell_commands));
@@ -141,7 +142,8 @@ int report_build(json_t **out, const struct report_input *in, struct diag *d)
 }
 
 /* What makes a campaign's store again, for the document's cell_commands, or NULL. */
-static const char *campaign_command(const char *path, struct arena *a, const struct report_sources *from)
+static const char *campaign_command(const char *path, struct arena *a,
+                                    const struct report_sources *from)
 {
     struct store *s;
     struct diag ignored = {0};
@@ -160,7 +162,8 @@ int report_campaign(json_t **out, const char *store, double confidence,
     struct arena a = {0};
     const char *each[] = {campaign_command(store, &a, sources), NULL};
     struct report_cell cell = {.campaign = store};
-    const char *commands[] = {arena_printf(&a, "sievert report %s", report_shell_word(&a, store)), NULL};
+    const char *commands[] = {arena_printf(&a, "sievert report %s", report_shell_word(&a, store)),
+                              NULL};
     struct report_input in = {
         .title = store,
         .golden_accuracy = NAN,

@@ -45,12 +45,11 @@ static json_t *strata(const struct tally *t, double confidence)
         uint64_t n = 0;
         for (int o = 0; o < N_OUTCOMES; o++)
             n += t->stratum[h][o];
-        json_t *row = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "launch", (json_int_t)c->strata[h].launch,
-                                "kernel", json_text(c->launches[c->strata[h].launch].kernel), "part",
-                                json_text(c->strata[h].part), "population", integer(c->strata[h].population),
-                                "weight",
-                                json_number((double)c->strata[h].population / (double)c->population), "n",
-                                integer(n));
+        json_t *row = json_pack(
+            "{s:I, s:o, s:o, s:o, s:o, s:o}", "launch", (json_int_t)c->strata[h].launch, "kernel",
+            json_text(c->launches[c->strata[h].launch].kernel), "part",
+            json_text(c->strata[h].part), "population", integer(c->strata[h].population), "weight",
+            json_number((double)c->strata[h].population / (double)c->population), "n", integer(n));
         for (int o = 0; o < N_OUTCOMES; o++)
             json_object_set_new(row, vocab_word(&vocab_outcomes, o),
                                 json_share(t->stratum[h][o], n, confidence));
@@ -87,13 +86,13 @@ static json_t *epsilons(const struct tally *t, double confidence)
     for (size_t i = 0; i < t->campaign->n_epsilons; i++) {
         struct epsilon_tally *e = &t->eps[i];
         json_array_append_new(
-            list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "epsilon", json_number(e->epsilon),
-                            "corrupted", json_share(e->corrupted, t->n, confidence),
-                            "median_cardinality",
-                            e->corrupted ? json_number(e->median_cardinality) : json_null(),
-                            "max_cardinality", integer(e->max_cardinality), "patterns",
-                            shares(&vocab_patterns, e->pattern, e->corrupted, confidence),
-                            "domains", domains(e, confidence)));
+            list,
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "epsilon", json_number(e->epsilon),
+                      "corrupted", json_share(e->corrupted, t->n, confidence), "median_cardinality",
+                      e->corrupted ? json_number(e->median_cardinality) : json_null(),
+                      "max_cardinality", integer(e->max_cardinality), "patterns",
+                      shares(&vocab_patterns, e->pattern, e->corrupted, confidence), "domains",
+                      domains(e, confidence)));
     }
     return list;
 }
@@ -136,7 +135,8 @@ static json_t *magnitudes(const struct tally *t)
     qsort(x, n, sizeof *x, compare_doubles);
     for (int i = DECADE_MIN; i <= DECADE_MAX; i++)
         if (decade[i - DECADE_MIN])
-            json_array_append_new(histogram, json_pack("[i, o]", i, integer(decade[i - DECADE_MIN])));
+            json_array_append_new(histogram,
+                                  json_pack("[i, o]", i, integer(decade[i - DECADE_MIN])));
     json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "not_finite", integer(t->n_errors - n),
                           "q1", quantile(x, n, 0.25), "median", quantile(x, n, 0.5), "q3",
                           quantile(x, n, 0.75), "max", quantile(x, n, 1), "decades", histogram);
@@ -187,8 +187,9 @@ static json_t *critical(const struct tally *t, const struct critical *c, const c
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "store",
                      store ? json_text(store) : json_null(), "seed", seed, "trials",
                      integer(c->trials), "planned", integer(c->planned), "images",
-                     integer(c->images), "clusters", integer(c->clusters), "modelled", integer(c->modelled), "effects", effects,
-                     "patterns", by_pattern(c), "given_sdc", c->has_given_sdc ? json_estimate(&c->given_sdc) : json_null(),
+                     integer(c->images), "clusters", integer(c->clusters), "modelled",
+                     integer(c->modelled), "effects", effects, "patterns", by_pattern(c),
+                     "given_sdc", c->has_given_sdc ? json_estimate(&c->given_sdc) : json_null(),
                      "given_fault", json_estimate(&c->given_fault), "per_inference",
                      per_inference(t, &c->given_fault));
 }
@@ -199,12 +200,12 @@ static json_t *launches(const struct store_campaign *c)
     for (size_t i = 0; i < c->n_launches; i++) {
         const struct store_launch *l = &c->launches[i];
         json_array_append_new(
-            list, json_pack("{s:o, s:o, s:[i,i,i], s:[i,i,i], s:o, s:o, s:o}", "kernel",
-                            json_text(l->kernel), "label", json_text(l->label), "grid",
-                            (int)l->grid[0], (int)l->grid[1], (int)l->grid[2], "block",
-                            (int)l->block[0], (int)l->block[1], (int)l->block[2], "warp_insns",
-                            integer(l->warp_insns), "thread_insns", integer(l->thread_insns),
-                            "population", integer(l->population)));
+            list,
+            json_pack("{s:o, s:o, s:[i,i,i], s:[i,i,i], s:o, s:o, s:o}", "kernel",
+                      json_text(l->kernel), "label", json_text(l->label), "grid", (int)l->grid[0],
+                      (int)l->grid[1], (int)l->grid[2], "block", (int)l->block[0], (int)l->block[1],
+                      (int)l->block[2], "warp_insns", integer(l->warp_insns), "thread_insns",
+                      integer(l->thread_insns), "population", integer(l->population)));
     }
     return list;
 }
@@ -216,12 +217,12 @@ static json_t *provenance(const struct tally *t)
     snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
     snprintf(hash, sizeof hash, "%016" PRIx64, c->kernels_hash);
     return json_pack("{s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "store",
-                     json_text(t->cell.campaign), "stopping", "a number fixed before the first injection",
-                     "first", integer(c->first), "fault", json_text(c->fault), "seed", seed,
-                     "planned", integer(c->planned), "injections", integer(t->n), "hang_factor",
-                     (int)c->hang_factor, "kernels_hash", hash, "population_kind",
-                     json_text(c->population_kind), "model",
-                     t->cell.model ? json_text(t->cell.model) : json_null());
+                     json_text(t->cell.campaign), "stopping",
+                     "a number fixed before the first injection", "first", integer(c->first),
+                     "fault", json_text(c->fault), "seed", seed, "planned", integer(c->planned),
+                     "injections", integer(t->n), "hang_factor", (int)c->hang_factor,
+                     "kernels_hash", hash, "population_kind", json_text(c->population_kind),
+                     "model", t->cell.model ? json_text(t->cell.model) : json_null());
 }
 
 json_t *cell_json(const struct tally *t, double confidence)
@@ -229,27 +230,27 @@ json_t *cell_json(const struct tally *t, double confidence)
     const struct store_campaign *c = t->campaign;
     struct value_range range = characterise_range(c->golden, c->golden_floats);
     struct estimate sdc = t->share[OUTCOME_SDC];
-    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:[I,I,I,I], s:{s:o, s:o}}", "layer",
-                          json_text(t->cell.layer), "impl", json_text(t->cell.impl), "tile",
-                          json_text(c->tile), "shape", json_text(c->shape), "output",
-                          (json_int_t)c->dim[0], (json_int_t)c->dim[1], (json_int_t)c->dim[2],
-                          (json_int_t)c->dim[3], "golden_range", "min", json_number(range.min),
-                          "max", json_number(range.max));
+    json_t *o =
+        json_pack("{s:o, s:o, s:o, s:o, s:[I,I,I,I], s:{s:o, s:o}}", "layer",
+                  json_text(t->cell.layer), "impl", json_text(t->cell.impl), "tile",
+                  json_text(c->tile), "shape", json_text(c->shape), "output", (json_int_t)c->dim[0],
+                  (json_int_t)c->dim[1], (json_int_t)c->dim[2], (json_int_t)c->dim[3],
+                  "golden_range", "min", json_number(range.min), "max", json_number(range.max));
     json_object_set_new(o, "provenance", provenance(t));
     json_object_set_new(o, "population", integer(c->population));
-    json_object_set_new(o, "instructions", json_pack("{s:o, s:o}", "warp", integer(c->warp_insns),
-                                                     "thread", integer(c->thread_insns)));
+    json_object_set_new(o, "instructions",
+                        json_pack("{s:o, s:o}", "warp", integer(c->warp_insns), "thread",
+                                  integer(c->thread_insns)));
     json_object_set_new(o, "workspace_bytes", integer(c->workspace_bytes));
     json_object_set_new(o, "launches", launches(c));
     json_object_set_new(o, "outcomes", outcomes(t));
     json_object_set_new(o, "strata", strata(t, confidence));
     json_object_set_new(o, "due_reasons", shares(&vocab_traps, t->trap, t->n, confidence));
     json_object_set_new(o, "sdc_per_inference", per_inference(t, &sdc));
-    json_object_set_new(o, "critical",
-                        json_pack("{s:o, s:o, s:o}", "direct",
-                                  critical(t, &t->direct, t->cell.sim_direct), "model",
-                                  critical(t, &t->model, t->cell.sim_model), "difference",
-                                  difference(t)));
+    json_object_set_new(
+        o, "critical",
+        json_pack("{s:o, s:o, s:o}", "direct", critical(t, &t->direct, t->cell.sim_direct), "model",
+                  critical(t, &t->model, t->cell.sim_model), "difference", difference(t)));
     json_object_set_new(o, "epsilons", epsilons(t, confidence));
     json_object_set_new(o, "errors", magnitudes(t));
     return o;

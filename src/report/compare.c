@@ -48,10 +48,12 @@ static struct estimate per_bit(const struct bits *b, double confidence)
 
 static struct estimate scaled(struct estimate e, double by)
 {
-    return (struct estimate){e.value * by, e.lo * by, e.hi * by, e.n_effective, e.variance * by * by};
+    return (struct estimate){e.value * by, e.lo * by, e.hi * by, e.n_effective,
+                             e.variance * by * by};
 }
 
-static int read_side(struct side *s, const char *path, double confidence, struct arena *a, struct diag *d)
+static int read_side(struct side *s, const char *path, double confidence, struct arena *a,
+                     struct diag *d)
 {
     struct bits bits = {0};
     int rc = tally_read(&s->t, &(struct report_cell){.campaign = path}, confidence, a, d);
@@ -73,15 +75,17 @@ static int comparable(const struct side *s, const char *const *stores, size_t n,
         const struct store_campaign *a = s[0].t.campaign, *b = s[i].t.campaign;
         if (strcmp(a->fault, b->fault) != 0 || strcmp(a->population_kind, b->population_kind) != 0)
             return diag_fail(d, ERR_INPUT, (struct loc){.file = stores[i]},
-                             "struck by %s (%s), the first store by %s (%s): not to be compared", b->fault,
-                             b->population_kind, a->fault, a->population_kind);
+                             "struck by %s (%s), the first store by %s (%s): not to be compared",
+                             b->fault, b->population_kind, a->fault, a->population_kind);
         if (strcmp(a->shape, b->shape) != 0)
             return diag_fail(d, ERR_INPUT, (struct loc){.file = stores[i]},
-                             "computes %s, the first store %s: not to be compared", b->shape, a->shape);
+                             "computes %s, the first store %s: not to be compared", b->shape,
+                             a->shape);
         if (a->seed != b->seed)
-            return diag_fail(d, ERR_INPUT, (struct loc){.file = stores[i]},
-                             "has seed %llu, the first store %llu: compare campaigns that share one",
-                             (unsigned long long)b->seed, (unsigned long long)a->seed);
+            return diag_fail(
+                d, ERR_INPUT, (struct loc){.file = stores[i]},
+                "has seed %llu, the first store %llu: compare campaigns that share one",
+                (unsigned long long)b->seed, (unsigned long long)a->seed);
     }
     return OK;
 }
@@ -89,9 +93,9 @@ static int comparable(const struct side *s, const char *const *stores, size_t n,
 static json_t *row(const struct side *s, const char *store)
 {
     const struct store_campaign *c = s->t.campaign;
-    json_t *o = json_pack("{s:o, s:o, s:I, s:I, s:I}", "store", json_text(store), "impl", json_text(c->impl), "n",
-                          (json_int_t)s->t.n, "population", (json_int_t)c->population, "exposure",
-                          (json_int_t)c->exposure);
+    json_t *o = json_pack("{s:o, s:o, s:I, s:I, s:I}", "store", json_text(store), "impl",
+                          json_text(c->impl), "n", (json_int_t)s->t.n, "population",
+                          (json_int_t)c->population, "exposure", (json_int_t)c->exposure);
     for (int m = 0; m < N_MEASURES; m++)
         json_object_set_new(o, measures[m], json_estimate(&s->e[m]));
     return o;
@@ -114,15 +118,17 @@ static json_t *tests(const struct side *s, size_t n, struct arena *a)
         k = 0;
         for (size_t i = 0; i < n; i++)
             for (size_t j = i + 1; j < n; j++, k++)
-                json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:o, s:b}", "a", (json_int_t)i, "b",
-                                                      (json_int_t)j, "p", json_number(p[k]), "p_holm",
-                                                      json_number(holm[k]), "significant", holm[k] <= 0.05));
+                json_array_append_new(
+                    list, json_pack("{s:I, s:I, s:o, s:o, s:b}", "a", (json_int_t)i, "b",
+                                    (json_int_t)j, "p", json_number(p[k]), "p_holm",
+                                    json_number(holm[k]), "significant", holm[k] <= 0.05));
         json_object_set_new(out, measures[m], list);
     }
     return out;
 }
 
-int report_compare(json_t **out, const char *const *stores, size_t n, double confidence, struct diag *d)
+int report_compare(json_t **out, const char *const *stores, size_t n, double confidence,
+                   struct diag *d)
 {
     struct arena a = {0};
     struct side *s = arena_array(&a, n, sizeof *s);

@@ -37,8 +37,8 @@ static void number(struct sink *s, double x)
 }
 
 /* One row: what, which class, at which epsilon, and the figure. */
-static void row(struct csv *c, const char *quantity, const char *class, double epsilon, double count,
-                double value, double lo, double hi)
+static void row(struct csv *c, const char *quantity, const char *class, double epsilon,
+                double count, double value, double lo, double hi)
 {
     const char *text[] = {c->layer, c->impl, quantity, class};
     const double numbers[] = {epsilon, count, value, lo, hi};
@@ -112,11 +112,13 @@ static void cell_rows(struct csv *c, const json_t *cell)
             doc_number(e, "corrupted.hi"));
         shares(c, "pattern", epsilon, doc_at(e, "patterns"));
         shares(c, "domain", epsilon, doc_at(e, "domains"));
-        row(c, "cardinality", "median", epsilon, NAN, doc_number(e, "median_cardinality"), NAN, NAN);
+        row(c, "cardinality", "median", epsilon, NAN, doc_number(e, "median_cardinality"), NAN,
+            NAN);
     }
     row(c, "max-abs-error", "median", NAN, NAN, doc_number(cell, "errors.median"),
         doc_number(cell, "errors.q1"), doc_number(cell, "errors.q3"));
-    row(c, "max-abs-error", "not-finite", NAN, doc_number(cell, "errors.not_finite"), NAN, NAN, NAN);
+    row(c, "max-abs-error", "not-finite", NAN, doc_number(cell, "errors.not_finite"), NAN, NAN,
+        NAN);
     estimate(c, "sdc-per-inference", "", doc_at(cell, "sdc_per_inference"));
     effects(c, cell, "direct");
     effects(c, cell, "model");
@@ -152,7 +154,8 @@ int report_csv(const char *path, const json_t *report, struct diag *d)
         c.layer = doc_text(j, "layer");
         c.impl = doc_text(j, "implementation");
         if (doc_at(j, "agreement"))
-            row(&c, "agreement", doc_text(j, "source"), NAN, NAN, doc_number(j, "agreement"), NAN, NAN);
+            row(&c, "agreement", doc_text(j, "source"), NAN, NAN, doc_number(j, "agreement"), NAN,
+                NAN);
     }
     int rc = file_write(path, c.s.p, c.s.len, d);
     sink_free(&c.s);

@@ -37,7 +37,8 @@ const json_t *doc_cell(const json_t *report, const char *layer, const char *impl
     size_t i;
     const json_t *cell, *cells = doc_at(report, "cells");
     json_array_foreach (cells, i, cell)
-        if (strcmp(doc_text(cell, "layer"), layer) == 0 && strcmp(doc_text(cell, "impl"), impl) == 0)
+        if (strcmp(doc_text(cell, "layer"), layer) == 0 &&
+            strcmp(doc_text(cell, "impl"), impl) == 0)
             return cell;
     return NULL;
 }

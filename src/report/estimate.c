@@ -26,7 +26,8 @@ struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double co
     return e;
 }
 
-struct estimate estimate_clustered(double sum, double sum2, uint64_t n, double size, double confidence)
+struct estimate estimate_clustered(double sum, double sum2, uint64_t n, double size,
+                                   double confidence)
 {
     struct cluster_mean m = stats_clustered(sum, sum2, n, size);
     struct estimate e = with_interval(m.mean, m.n_effective, confidence);

@@ -154,11 +154,11 @@ json_t *lines_json(const struct tally *t, const struct report_sources *from, jso
     size_t n = merge(s, t->n_lines);
     for (size_t i = 0; i < n; i++)
         json_array_append_new(
-            list, json_pack("[i, i, I, I, I, o]", s[i].file, s[i].line,
-                            (json_int_t)s[i].outcome[OUTCOME_MASKED],
-                            (json_int_t)s[i].outcome[OUTCOME_SDC],
-                            (json_int_t)s[i].outcome[OUTCOME_DUE],
-                            t->direct.known ? json_number(s[i].critical) : json_null()));
+            list,
+            json_pack("[i, i, I, I, I, o]", s[i].file, s[i].line,
+                      (json_int_t)s[i].outcome[OUTCOME_MASKED],
+                      (json_int_t)s[i].outcome[OUTCOME_SDC], (json_int_t)s[i].outcome[OUTCOME_DUE],
+                      t->direct.known ? json_number(s[i].critical) : json_null()));
     free(s);
     return list;
 }

@@ -6,7 +6,7 @@
 
 struct place {
     uint32_t launch;
-    int line;         /* of the source, or -1: a register */
+    int line; /* of the source, or -1: a register */
     const char *reg;
     uint64_t n, outcome[N_OUTCOMES];
 };
@@ -32,7 +32,8 @@ static struct place *find(struct places *p, uint32_t launch, int line, const cha
     return NULL;
 }
 
-static void count(struct map *m, struct places *p, const struct store_injection *i, int line, const char *reg)
+static void count(struct map *m, struct places *p, const struct store_injection *i, int line,
+                  const char *reg)
 {
     struct place *x = find(p, i->launch, line, reg);
     if (!x) {
@@ -45,7 +46,8 @@ static void count(struct map *m, struct places *p, const struct store_injection 
             p->room = room;
         }
         x = &p->v[p->n++];
-        *x = (struct place){.launch = i->launch, .line = line, .reg = reg ? arena_strdup(&m->a, reg) : NULL};
+        *x = (struct place){
+            .launch = i->launch, .line = line, .reg = reg ? arena_strdup(&m->a, reg) : NULL};
     }
     x->n++;
     x->outcome[i->outcome]++;
@@ -72,7 +74,9 @@ static int by_harm(const void *a, const void *b)
         return p > q ? -1 : 1;
     if (x->launch != y->launch)
         return x->launch < y->launch ? -1 : 1;
-    return x->line != y->line ? (x->line < y->line ? -1 : 1) : x->reg && y->reg ? strcmp(x->reg, y->reg) : 0;
+    return x->line != y->line ? (x->line < y->line ? -1 : 1)
+           : x->reg && y->reg ? strcmp(x->reg, y->reg)
+                              : 0;
 }
 
 static json_t *rows(const struct map *m, struct places *p, double confidence)
@@ -82,15 +86,17 @@ static json_t *rows(const struct map *m, struct places *p, double confidence)
         qsort(p->v, p->n, sizeof *p->v, by_harm);
     for (size_t i = 0; i < p->n; i++) {
         const struct place *x = &p->v[i];
-        json_t *row = json_pack("{s:o, s:I}", "kernel", json_text(m->campaign->launches[x->launch].kernel), "n",
-                                (json_int_t)x->n);
+        json_t *row =
+            json_pack("{s:o, s:I}", "kernel", json_text(m->campaign->launches[x->launch].kernel),
+                      "n", (json_int_t)x->n);
         json_object_set_new(row, "launch", json_integer((json_int_t)x->launch));
         if (x->reg)
             json_object_set_new(row, "register", json_text(x->reg));
         else
             json_object_set_new(row, "line", json_integer(x->line));
         for (int o = 0; o < N_OUTCOMES; o++)
-            json_object_set_new(row, vocab_word(&vocab_outcomes, o), json_share(x->outcome[o], x->n, confidence));
+            json_object_set_new(row, vocab_word(&vocab_outcomes, o),
+                                json_share(x->outcome[o], x->n, confidence));
         json_array_append_new(list, row);
     }
     return list;
@@ -101,7 +107,8 @@ static json_t *fates(const struct map *m, double confidence)
     json_t *o = json_object();
     for (int f = 0; f < N_FATES; f++)
         if (m->fate[f])
-            json_object_set_new(o, vocab_word(&vocab_fates, f), json_share(m->fate[f], m->n, confidence));
+            json_object_set_new(o, vocab_word(&vocab_fates, f),
+                                json_share(m->fate[f], m->n, confidence));
     return o;
 }
 
@@ -114,7 +121,8 @@ int report_map(json_t **out, const char *store, double confidence, struct diag *
         return rc;
     m.campaign = store_campaign(s);
     if (!m.campaign)
-        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = store}, "a simulation, not a campaign of injections");
+        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = store},
+                       "a simulation, not a campaign of injections");
     if (rc == OK)
         rc = store_each(s, false, see, &m, d);
     if (rc == OK)

@@ -37,8 +37,8 @@ static void make_palette(uint8_t palette[256][4])
         double x = 8.0 * (i - FAINTEST) / (STRONGEST - FAINTEST);
         int k = x < 7 ? (int)x : 7;
         for (int c = 0; c < 3; c++)
-            palette[i][c] = (uint8_t)lround(viridis[k][c] + (x - k) * (viridis[k + 1][c] -
-                                                                       viridis[k][c]));
+            palette[i][c] =
+                (uint8_t)lround(viridis[k][c] + (x - k) * (viridis[k + 1][c] - viridis[k][c]));
         palette[i][3] = 0xff;
     }
 }
@@ -55,9 +55,9 @@ static uint8_t colour(double golden, double faulty, double scale)
 
 /* Tiles of a picture: channels 0 to n - 1 of the list, in rows of `columns`. */
 struct layout {
-    size_t channels, h, w;   /* of the tensor; channels over all images of the batch */
-    size_t block;            /* elements per pixel, in each direction */
-    size_t tile_h, tile_w;   /* pixels */
+    size_t channels, h, w; /* of the tensor; channels over all images of the batch */
+    size_t block;          /* elements per pixel, in each direction */
+    size_t tile_h, tile_w; /* pixels */
     size_t shown, columns, rows;
     size_t height, width;
 };
@@ -71,7 +71,7 @@ static struct layout lay_out(const size_t dim[4], size_t corrupted_channels)
     l.tile_w = (l.w + l.block - 1) / l.block;
     size_t most = MAX_PIXELS / ((l.tile_h + 1) * (l.tile_w + 1));
     most = most > MAX_TILES ? MAX_TILES : most;
-    l.shown = l.channels <= most ? l.channels
+    l.shown = l.channels <= most          ? l.channels
               : corrupted_channels < most ? corrupted_channels
                                           : most;
     double tall = sqrt((double)l.shown / 2 * (double)(l.tile_w + 1) / (double)(l.tile_h + 1));
@@ -137,8 +137,8 @@ static uint8_t *encode(size_t *bytes, const uint8_t *pixels, size_t width, size_
         mapped[i] = place[pixels[i]];
     png_alloc_size_t n = 0;
     uint8_t *png = NULL;
-    if (!mapped || !png_image_write_to_memory(&image, NULL, &n, 0, mapped, 0, used) || !(png = malloc(n)) ||
-        !png_image_write_to_memory(&image, png, &n, 0, mapped, 0, used)) {
+    if (!mapped || !png_image_write_to_memory(&image, NULL, &n, 0, mapped, 0, used) ||
+        !(png = malloc(n)) || !png_image_write_to_memory(&image, png, &n, 0, mapped, 0, used)) {
         free(png);
         png = NULL;
     }
@@ -171,8 +171,8 @@ static size_t count_channels(const struct store_diff *diffs, size_t n_diffs, siz
     return n;
 }
 
-int report_picture(const char *path, const size_t dim[4], const float *golden, const struct store_diff *diffs,
-                   size_t n, struct diag *d)
+int report_picture(const char *path, const size_t dim[4], const float *golden,
+                   const struct store_diff *diffs, size_t n, struct diag *d)
 {
     struct arena a = {0};
     const struct layout l = lay_out(dim, count_channels(diffs, n, dim[2] * dim[3]));
@@ -219,7 +219,8 @@ static int check_row(const struct tally *t, const struct store_injection *i, str
                      (unsigned long long)i->number);
 }
 
-static int draw(json_t **out, const struct tally *t, uint64_t number, const char *kind, struct diag *d)
+static int draw(json_t **out, const struct tally *t, uint64_t number, const char *kind,
+                struct diag *d)
 {
     const struct store_campaign *c = t->campaign;
     struct arena a = {0};
@@ -235,9 +236,9 @@ static int draw(json_t **out, const struct tally *t, uint64_t number, const char
         uint8_t *pixels = arena_alloc(&a, l.width * l.height);
         paint(pixels, &l, i.diffs, i.n_diffs, c->golden, scale > 0 ? scale : 1);
         char *uri = data_uri(pixels, l.width, l.height);
-        const char *command = arena_printf(&a, "sievert replay %s %llu",
-                                           report_shell_word(&a, t->cell.campaign),
-                                           (unsigned long long)number);
+        const char *command =
+            arena_printf(&a, "sievert replay %s %llu", report_shell_word(&a, t->cell.campaign),
+                         (unsigned long long)number);
         *out = json_pack(
             "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:s?}", "kind", kind,
             "pattern", vocab_word(&vocab_patterns, i.labels[0].pattern), "injection",

@@ -18,7 +18,8 @@ struct estimate estimate_share(double k, double n, double confidence);
 /* Mean over n clusters, given the sum of their values and of the squares. */
 struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double confidence);
 /* The same of clusters of that many injections each. */
-struct estimate estimate_clustered(double sum, double sum2, uint64_t n, double size, double confidence);
+struct estimate estimate_clustered(double sum, double sum2, uint64_t n, double size,
+                                   double confidence);
 /* Over strata, each sampled on its own. */
 struct stratum;
 struct estimate estimate_stratified(const struct stratum *s, size_t n, double confidence);
@@ -80,17 +81,18 @@ struct line_tally {
 };
 
 struct tally {
-    struct report_cell cell;   /* layer and impl are never NULL */
+    struct report_cell cell; /* layer and impl are never NULL */
     struct store *store;
     const struct store_campaign *campaign;
     uint64_t n, outcome[N_OUTCOMES], trap[N_TRAPS];
-    struct estimate share[N_OUTCOMES]; /* of the outcomes in the population, as the sample was drawn */
-    uint64_t (*stratum)[N_OUTCOMES];   /* campaign->n_strata of them */
+    struct estimate
+        share[N_OUTCOMES]; /* of the outcomes in the population, as the sample was drawn */
+    uint64_t (*stratum)[N_OUTCOMES]; /* campaign->n_strata of them */
     size_t n_sdc;
-    struct sdc *sdc;           /* n_sdc, ascending by number; NULL without direct simulation */
-    double *errors;            /* the largest absolute error of each SDC */
+    struct sdc *sdc; /* n_sdc, ascending by number; NULL without direct simulation */
+    double *errors;  /* the largest absolute error of each SDC */
     size_t n_errors;
-    struct alike *alike;       /* those whose tensors are there, by pattern, corrupted, first */
+    struct alike *alike; /* those whose tensors are there, by pattern, corrupted, first */
     size_t n_alike;
     struct epsilon_tally *eps; /* campaign->n_epsilons of them */
     struct line_tally *lines;  /* ascending by launch, PTX line */

@@ -89,7 +89,8 @@ static json_t *entry_json(const struct entry *e, size_t self, const struct pair 
     json_object_set_new(j, "ties", ties);
     if (e[self].population > 0) { /* the same per 10^9 upsets that strike a site of it */
         const double scale = 1e9 / e[self].population;
-        const struct estimate per = {e[self].e.value * scale, e[self].e.lo * scale, e[self].e.hi * scale, 0, 0};
+        const struct estimate per = {e[self].e.value * scale, e[self].e.lo * scale,
+                                     e[self].e.hi * scale, 0, 0};
         json_object_set_new(j, "per_billion_upsets", json_estimate(&per));
     }
     return j;
@@ -109,10 +110,10 @@ static json_t *ranking(struct entry *e, size_t n, double alpha)
             json_array_append_new(entries, entry_json(e, i, pairs, n_pairs, alpha));
         for (size_t i = 0; i < n_pairs; i++)
             json_array_append_new(
-                tests, json_pack("{s:o, s:o, s:o, s:o, s:b}", "a", json_text(e[pairs[i].a].impl),
-                                 "b", json_text(e[pairs[i].b].impl), "p", json_number(pairs[i].p),
-                                 "p_holm", json_number(pairs[i].p_holm), "significant",
-                                 pairs[i].p_holm <= alpha));
+                tests,
+                json_pack("{s:o, s:o, s:o, s:o, s:b}", "a", json_text(e[pairs[i].a].impl), "b",
+                          json_text(e[pairs[i].b].impl), "p", json_number(pairs[i].p), "p_holm",
+                          json_number(pairs[i].p_holm), "significant", pairs[i].p_holm <= alpha));
     }
     free(pairs);
     free(p);
@@ -213,11 +214,11 @@ int rank_cells(json_t **out, const struct contender *c, size_t n, double confide
     struct estimate *parts = calloc(n, sizeof *parts);
     if (e && w && parts) {
         json_t *layers = rank_layers(c, n, basis, 1 - confidence, e);
-        json_t *network = rank_network(c, n, json_array_size(layers), basis, 1 - confidence, e, w,
-                                       parts);
+        json_t *network =
+            rank_network(c, n, json_array_size(layers), basis, 1 - confidence, e, w, parts);
         *out = json_pack("{s:s, s:s, s:o, s:o, s:o}", "basis", basis_word[basis], "label",
-                         basis_label[basis], "alpha", json_number(1 - confidence), "layers",
-                         layers, "network", network);
+                         basis_label[basis], "alpha", json_number(1 - confidence), "layers", layers,
+                         "network", network);
     } else {
         rc = diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
     }

@@ -39,8 +39,8 @@ struct report_skip {
 };
 struct report_input {
     const char *title, *network, *dataset;
-    double golden_accuracy; /* of the network on the images used, NAN if unknown */
-    double confidence;      /* 0: 0.95 */
+    double golden_accuracy;      /* of the network on the images used, NAN if unknown */
+    double confidence;           /* 0: 0.95 */
     const char *const *commands; /* to make everything again; NULL-terminated */
     /* The same for one cell, with {layer}, {impl}, {store}, {model}, {sim_direct}, {sim_model} where its own
      * go; may be NULL. */
@@ -50,7 +50,8 @@ struct report_input {
     size_t n_skipped;
     const struct report_skip *skipped;
     const struct report_sources *sources; /* may be NULL */
-    const json_t *validation; /* models against the injections' own tensors, as study_validate; may be NULL */
+    const json_t *
+        validation; /* models against the injections' own tensors, as study_validate; may be NULL */
 };
 
 int report_build(json_t **out, const struct report_input *in, struct diag *d);
@@ -61,14 +62,15 @@ int report_campaign(json_t **out, const char *store, double confidence,
 /* Campaigns of one fault, shape and seed: {"campaigns": [...], "tests": {...}}, the SDCs of each per fault, per bit-instant
  * of exposure and per inference (what would go wrong if each site were struck once: population x share), with
  * intervals; and all pairs' p-values with Holm's correction. */
-int report_compare(json_t **out, const char *const *stores, size_t n, double confidence, struct diag *d);
+int report_compare(json_t **out, const char *const *stores, size_t n, double confidence,
+                   struct diag *d);
 /* Where a campaign's program is vulnerable: {"lines": [...], "registers": [...], "fates": {word: share}}, each row with its kernel, `line` or
  * `register`, injections `n`, and the outcomes' shares with intervals; most SDCs and DUEs first. */
 int report_map(json_t **out, const char *store, double confidence, struct diag *d);
 /* A PNG of a corrupted tensor N, C, H, W: its channels side by side, coloured by the size of the error. diffs
  * ascend. */
-int report_picture(const char *path, const size_t dim[4], const float *golden, const struct store_diff *diffs,
-                   size_t n, struct diag *d);
+int report_picture(const char *path, const size_t dim[4], const float *golden,
+                   const struct store_diff *diffs, size_t n, struct diag *d);
 
 /* A word for a POSIX shell, quoted if need be. In a. */
 const char *report_shell_word(struct arena *a, const char *s);

@@ -78,6 +78,7 @@ int tally_population(struct tally *t, double confidence, struct arena *a, struct
         stratified(t, confidence, a);
     else
         for (int o = 0; o < N_OUTCOMES; o++)
-            t->share[o] = estimate_clustered(g.sum[o], g.sum2[o], g.n_clusters, (double)g.m, confidence);
+            t->share[o] =
+                estimate_clustered(g.sum[o], g.sum2[o], g.n_clusters, (double)g.m, confidence);
     return OK;
 }

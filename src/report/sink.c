@@ -21,10 +21,7 @@ void sink_bytes(struct sink *s, const char *bytes, size_t len)
     s->p[s->len] = 0;
 }
 
-void sink_text(struct sink *s, const char *text)
-{
-    sink_bytes(s, text, strlen(text));
-}
+void sink_text(struct sink *s, const char *text) { sink_bytes(s, text, strlen(text)); }
 
 void sink_base64(struct sink *s, const uint8_t *bytes, size_t len)
 {

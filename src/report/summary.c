@@ -177,8 +177,8 @@ static void where(struct sink *s, const json_t *report)
                 most = doc_number(e, "value");
                 name = doc_text(layer, "layer");
             }
-    say(s, "Where: layer %s contributes %s of what %s suffers.", name,
-        doc_percent(p, most / total), doc_text(best, "impl"));
+    say(s, "Where: layer %s contributes %s of what %s suffers.", name, doc_percent(p, most / total),
+        doc_text(best, "impl"));
 }
 
 /* Whether the errors of the models do what the injections' own do. */
@@ -193,11 +193,17 @@ static void models(struct sink *s, const json_t *report)
         differ += isfinite(p) && p <= alpha;
     }
     if (n > 0 && differ == 0)
-        say(s, "Models: errors drawn from them change the answer as often as the injections' own errors; no "
-               "significant difference in any of %zu cases.", n);
+        say(s,
+            "Models: errors drawn from them change the answer as often as the injections' own "
+            "errors; no "
+            "significant difference in any of %zu cases.",
+            n);
     else if (n > 0)
-        say(s, "Models: errors drawn from them change the answer significantly more or less often than the "
-               "injections' own errors in %zu of %zu cases.", differ, n);
+        say(s,
+            "Models: errors drawn from them change the answer significantly more or less often "
+            "than the "
+            "injections' own errors in %zu of %zu cases.",
+            differ, n);
 }
 
 /* The safest of each layer, where there are several. */
@@ -210,8 +216,8 @@ static void best_by_layer(struct sink *s, const json_t *layers)
         const bool alone = json_array_size(doc_at(best, "ties")) == 0;
         if (json_array_size(doc_at(layer, "entries")) < 2)
             continue;
-        say(s, "%s%s %s%s", s->len ? ", " : "Best by layer: ", doc_text(layer, "layer"), doc_text(best, "impl"),
-            alone ? "" : " (not significantly)");
+        say(s, "%s%s %s%s", s->len ? ", " : "Best by layer: ", doc_text(layer, "layer"),
+            doc_text(best, "impl"), alone ? "" : " (not significantly)");
     }
 }
 
@@ -229,8 +235,9 @@ static void count_by_layer(struct sink *s, const json_t *report, const json_t *l
             alone += is && json_array_size(doc_at(best, "ties")) == 0;
         }
         if (n > 0)
-            say(s, "%s%s on %zu of %zu (significantly on %zu)", s->len ? ", " : "Best by layer: ",
-                doc_text(e, "impl"), n, json_array_size(layers), alone);
+            say(s, "%s%s on %zu of %zu (significantly on %zu)",
+                s->len ? ", " : "Best by layer: ", doc_text(e, "impl"), n, json_array_size(layers),
+                alone);
     }
 }
 

@@ -37,7 +37,7 @@ struct reading {
     struct cardinality { /* per epsilon: how many SDCs have so many corrupted values */
         size_t n;
         struct store_span *of; /* first: corrupted values, next: SDCs */
-    } *cardinality;
+    } * cardinality;
 };
 
 static int count_domain(struct epsilon_tally *e, const char *name, uint64_t n, struct arena *a,
@@ -126,8 +126,10 @@ static int count_look(void *ctx, const struct store_look *l)
     c->of[c->n++] = (struct store_span){l->corrupted, l->n};
     int rc = count_domain(e, l->domain, l->n, r->a, r->d);
     if (rc == OK && l->epsilon == 0 && r->t->campaign->tensors == STORE_ALL_TENSORS)
-        rc = add_alike(r->t, (struct alike){l->pattern, l->corrupted, l->n, l->first, l->worst,
-                                            l->worst_error}, r->d);
+        rc = add_alike(
+            r->t,
+            (struct alike){l->pattern, l->corrupted, l->n, l->first, l->worst, l->worst_error},
+            r->d);
     return rc;
 }
 
@@ -138,8 +140,9 @@ static int count_tensor(void *ctx, const struct store_injection *i)
     const struct store_label *l = i->labels;
     if (!l || r->t->campaign->n_epsilons == 0 || l->corrupted == 0)
         return OK;
-    return add_alike(r->t, (struct alike){l->pattern, l->corrupted, 1, i->number, i->number,
-                                          i->max_abs_error}, r->d);
+    return add_alike(
+        r->t, (struct alike){l->pattern, l->corrupted, 1, i->number, i->number, i->max_abs_error},
+        r->d);
 }
 
 static int compare_alike(const void *a, const void *b)
@@ -198,7 +201,8 @@ static void cardinalities(struct epsilon_tally *e, struct cardinality *c)
     if (e->corrupted == 0)
         return;
     qsort(c->of, c->n, sizeof *c->of, compare_cardinality);
-    e->median_cardinality = ((double)kth(c, (e->corrupted - 1) / 2) + (double)kth(c, e->corrupted / 2)) / 2;
+    e->median_cardinality =
+        ((double)kth(c, (e->corrupted - 1) / 2) + (double)kth(c, e->corrupted / 2)) / 2;
     e->max_cardinality = c->of[c->n - 1].first;
 }
 
@@ -208,7 +212,8 @@ static int read_rows(struct reading *r)
     struct tally *t = r->t;
     int rc = OK;
     t->n_sdc = t->outcome[OUTCOME_SDC];
-    t->errors = t->n_sdc <= SIZE_MAX / sizeof(struct sdc) ? calloc(t->n_sdc + 1, sizeof *t->errors) : NULL;
+    t->errors =
+        t->n_sdc <= SIZE_MAX / sizeof(struct sdc) ? calloc(t->n_sdc + 1, sizeof *t->errors) : NULL;
     t->sdc = t->errors && t->cell.sim_direct ? calloc(t->n_sdc + 1, sizeof *t->sdc) : NULL;
     if (!t->errors || (t->cell.sim_direct && !t->sdc))
         return no_memory(r->d);

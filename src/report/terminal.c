@@ -28,10 +28,7 @@ static bool table_new(struct table *t, const char *const *head, size_t n_rows)
     return t->field && t->style;
 }
 
-static char *at(struct table *t, size_t column)
-{
-    return t->field[t->n_rows][column];
-}
+static char *at(struct table *t, size_t column) { return t->field[t->n_rows][column]; }
 
 static void put(struct table *t, size_t column, const char *text)
 {
@@ -118,19 +115,17 @@ static void titles(FILE *to, const json_t *report, bool colour)
     fprintf(to, "%s%s%s\n", colour ? BOLD : "", doc_text(report, "title"), colour ? PLAIN : "");
     if (*doc_text(report, "network"))
         fprintf(to, "%s on %s, fault-free accuracy %s\n", doc_text(report, "network"),
-                doc_text(report, "dataset"),
-                doc_percent(p, doc_number(report, "golden_accuracy")));
+                doc_text(report, "dataset"), doc_percent(p, doc_number(report, "golden_accuracy")));
     fprintf(to, "%s, %s injections in %s %s; [intervals] at %g %%\n\n",
             doc_text(cell, "provenance.fault"),
-            doc_count(n, doc_number(cell, "provenance.injections")),
-            doc_text(cell, "layer"), doc_text(cell, "impl"),
-            100 * doc_number(report, "confidence"));
+            doc_count(n, doc_number(cell, "provenance.injections")), doc_text(cell, "layer"),
+            doc_text(cell, "impl"), 100 * doc_number(report, "confidence"));
 }
 
 static void outcome_table(FILE *to, const json_t *report, bool colour)
 {
-    static const char *const head[] = {"layer", "implementation", "masked", "SDC", "DUE", "sites",
-                                       "instructions", "workspace", NULL};
+    static const char *const head[] = {"layer", "implementation", "masked",    "SDC", "DUE",
+                                       "sites", "instructions",   "workspace", NULL};
     const json_t *cell, *cells = doc_at(report, "cells");
     struct table t;
     size_t i;
@@ -170,9 +165,9 @@ static void commonest(char *out, const json_t *cell)
 
 static void effect_table(FILE *to, const json_t *report, bool colour)
 {
-    static const char *const head[] = {"layer",          "implementation",       "critical|SDC",
-                                       "by model",       "critical|fault",       "by model",
-                                       "commonest pattern", NULL};
+    static const char *const head[] = {
+        "layer",          "implementation", "critical|SDC",      "by model",
+        "critical|fault", "by model",       "commonest pattern", NULL};
     const json_t *cell, *cells = doc_at(report, "cells");
     struct table t;
     size_t i;
@@ -239,8 +234,9 @@ static size_t n_entries(const json_t *ranking)
 
 static void ranking_table(FILE *to, const json_t *report, bool colour)
 {
-    static const char *const head[] = {"where",           "rank", "relative", "absolute",
-                                       "per 1e9 upsets", "no significant difference from", NULL};
+    static const char *const head[] = {
+        "where", "rank", "relative", "absolute", "per 1e9 upsets", "no significant difference from",
+        NULL};
     const json_t *layer, *layers = doc_at(report, "ranking.layers");
     const json_t *network = doc_at(report, "ranking.network");
     struct table t;
@@ -272,7 +268,8 @@ static void validation_table(FILE *to, const json_t *report, bool colour)
     json_object_foreach ((json_t *)means, source, mean)
         if (n + 1 < sizeof head / sizeof *head)
             head[n++] = source;
-    fprintf(to, "%sAgreement with the injections' own tensors%s\n", colour ? BOLD : "", colour ? PLAIN : "");
+    fprintf(to, "%sAgreement with the injections' own tensors%s\n", colour ? BOLD : "",
+            colour ? PLAIN : "");
     if (table_new(&t, head, json_array_size(rows) + 1)) {
         size_t at_row = 0, column = 2;
         json_array_foreach (rows, i, row) {

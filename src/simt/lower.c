@@ -28,7 +28,7 @@ struct lowering {
     enum code_variant variant;
     bool hooked; /* some hook is called: control instructions all return to the scheduler */
     uint32_t insn;
-    uint32_t n_symbols; /* of this instruction, in temporaries of their own */
+    uint32_t n_symbols;                 /* of this instruction, in temporaries of their own */
     uint32_t addresses;                 /* slot of the first struct address */
     uint32_t address_base[N_ADDRESSES]; /* the base register's slot each was made from, or 0 */
     size_t next_address;
@@ -78,8 +78,8 @@ static uint32_t place_one(struct lowering *x, struct place_pool *pool, const str
     return pool->slot[pool->n++];
 }
 
-static void place_width(struct lowering *x, const struct ptx_liveness *live, const struct ptx_function *f,
-                        int bits)
+static void place_width(struct lowering *x, const struct ptx_liveness *live,
+                        const struct ptx_function *f, int bits)
 {
     size_t n = 0;
     struct by_start *ranges = arena_array(&x->scratch, f->n_regs + 1, sizeof *ranges);
@@ -124,7 +124,8 @@ static void place_registers(struct lowering *x)
     x->addresses = p->file_bytes;
     p->file_bytes += N_ADDRESSES * (uint32_t)sizeof(struct address);
     p->frame = arena_array(&p->arena, x->k->n_functions, sizeof *p->frame);
-    for (uint32_t f = 0; f < x->k->n_functions; f++) { /* one may run while another waits: no shared places */
+    for (uint32_t f = 0; f < x->k->n_functions;
+         f++) { /* one may run while another waits: no shared places */
         p->file_bytes = (p->file_bytes + 63) / 64 * 64;
         p->frame[f].at = p->file_bytes;
         for (int w = 0; w < 4; w++)
@@ -136,7 +137,10 @@ static void place_registers(struct lowering *x)
     find_undefined(x, &live);
 }
 
-static uint32_t temp(const struct lowering *x, int n) { return x->temps + (uint32_t)n * TEMP_BYTES; }
+static uint32_t temp(const struct lowering *x, int n)
+{
+    return x->temps + (uint32_t)n * TEMP_BYTES;
+}
 
 static uint32_t constant(struct lowering *x, uint64_t value, int bits)
 {
@@ -187,7 +191,8 @@ static void emit_op(struct lowering *x, enum ptx_op op, uint32_t d, uint32_t a)
 }
 
 /* The step that changes an integer's width. */
-static void emit_convert(struct lowering *x, int to, int from, bool is_signed, uint32_t d, uint32_t a)
+static void emit_convert(struct lowering *x, int to, int from, bool is_signed, uint32_t d,
+                         uint32_t a)
 {
     static const enum ptx_op u[3][3] = {{PTX_CVT_U16_U16, PTX_CVT_U32_U16, PTX_CVT_U64_U16},
                                         {PTX_CVT_U16_U32, PTX_CVT_U32_U32, PTX_CVT_U64_U32},
@@ -222,7 +227,8 @@ static uint64_t symbol_address(const struct lowering *x, const struct ptx_operan
 static uint32_t symbol_slot(struct lowering *x, const struct ptx_operand *o, int *bits)
 {
     const struct ptx_symbol *s = &x->k->symbols[o->index];
-    bool framed = (s->kind == PTX_SYM_LOCAL || s->kind == PTX_SYM_ARGUMENT) && x->k->n_functions > 1;
+    bool framed =
+        (s->kind == PTX_SYM_LOCAL || s->kind == PTX_SYM_ARGUMENT) && x->k->n_functions > 1;
     if (s->kind == PTX_SYM_FUNCTION)
         return constant(x, PTX_CODE_WINDOW + 16 * s->address, *bits);
     if (!framed && s->kind != PTX_SYM_GLOBAL)
@@ -247,15 +253,20 @@ static uint32_t dst_slot(const struct lowering *x, const struct ptx_insn *i, int
 static uint32_t operand_slot(struct lowering *x, const struct ptx_operand *o, int *bits)
 {
     switch (o->kind) {
-    case PTX_REG: *bits = x->k->regs[o->index].bits; return x->p->slot[o->index];
+    case PTX_REG:
+        *bits = x->k->regs[o->index].bits;
+        return x->p->slot[o->index];
     case PTX_SPECIAL:
         *bits = ptx_special_bits(o->index);
         if (o->index >= PTX_SPECIAL_CLOCK)
             return emit_clock(x, o->index);
         return special(x, o->index);
-    case PTX_SYMBOL: return symbol_slot(x, o, bits);
-    case PTX_IMM: return constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
-    case PTX_NONE: break;
+    case PTX_SYMBOL:
+        return symbol_slot(x, o, bits);
+    case PTX_IMM:
+        return constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
+    case PTX_NONE:
+        break;
     }
     return 0;
 }
@@ -311,7 +322,10 @@ static uint32_t lower_operand(struct lowering *x, const struct ptx_insn *i, int 
     return slot;
 }
 
-static void emit_round(struct lowering *x, int mode) { emit(x, x->lanes->round)->x = (uint8_t)mode; }
+static void emit_round(struct lowering *x, int mode)
+{
+    emit(x, x->lanes->round)->x = (uint8_t)mode;
+}
 
 static void lower_row(struct lowering *x, const struct ptx_insn *i)
 {
@@ -390,7 +404,8 @@ static struct code *emit_wide(struct lowering *x, simt_step_fn *fn, struct code_
 }
 
 /* The prepared address for base slot `base` of i, made here unless one made before still holds. */
-static uint32_t prepare_address(struct lowering *x, const struct ptx_insn *i, uint32_t base, int bytes)
+static uint32_t prepare_address(struct lowering *x, const struct ptx_insn *i, uint32_t base,
+                                int bytes)
 {
     bool keep = i->guard < 0 && i->base.kind == PTX_REG && base == x->p->slot[i->base.index];
     for (size_t n = 0; n < N_ADDRESSES && keep; n++)
@@ -437,7 +452,9 @@ static simt_step_fn *memory_step(struct lowering *x, const struct ptx_insn *i, i
     if (!fast)
         return (store ? t->store : t->load)[i->space];
     if (have == 32)
-        return (at ? store ? t->store32_at : t->load32_at : store ? t->store32 : t->load32)[i->space];
+        return (at      ? store ? t->store32_at : t->load32_at
+                : store ? t->store32
+                        : t->load32)[i->space];
     return (at ? store ? t->store64_at : t->load64_at : store ? t->store64 : t->load64)[i->space];
 }
 
@@ -550,7 +567,8 @@ static void lower_mov_vector(struct lowering *x, const struct ptx_insn *i)
 }
 
 /* The comparison into a temporary predicate, which then chooses. */
-static void lower_comparison(struct lowering *x, const struct ptx_insn *i, const uint32_t in[2], uint32_t d)
+static void lower_comparison(struct lowering *x, const struct ptx_insn *i, const uint32_t in[2],
+                             uint32_t d)
 {
     uint32_t a[2] = {in[0], in[1]};
     enum ptx_type type = ptx_rows[i->sub_op].in[0];
@@ -581,7 +599,8 @@ static void lower_comparison(struct lowering *x, const struct ptx_insn *i, const
     c->n = 1;
 }
 
-static void emit_choose(struct lowering *x, enum ptx_op op, uint32_t d, uint32_t yes, uint32_t no, uint32_t p)
+static void emit_choose(struct lowering *x, enum ptx_op op, uint32_t d, uint32_t yes, uint32_t no,
+                        uint32_t p)
 {
     struct code *c = emit(x, x->lanes->op[op]);
     c->d = d;
@@ -630,7 +649,8 @@ static void lower_set_pair(struct lowering *x, const struct ptx_insn *i)
     }
     uint64_t one = (uint64_t)i->offset;
     emit_choose(x, PTX_SELP_B32, temp(x, 0), constant(x, one, 32), constant(x, 0, 32), temp(x, 6));
-    emit_choose(x, PTX_SELP_B32, temp(x, 1), constant(x, one << 16, 32), constant(x, 0, 32), temp(x, 7));
+    emit_choose(x, PTX_SELP_B32, temp(x, 1), constant(x, one << 16, 32), constant(x, 0, 32),
+                temp(x, 7));
     struct code *c = emit(x, x->lanes->op[PTX_OR_B32]);
     c->d = dst_slot(x, i, 0);
     c->a = temp(x, 0);
@@ -682,15 +702,23 @@ static void lower_copy(struct lowering *x, const struct ptx_insn *i)
 static enum stop_kind stop_kind(const struct ptx_insn *i)
 {
     switch (i->op) {
-    case PTX_BRA: return STOP_BRANCH;
-    case PTX_BRX: return STOP_TABLE;
-    case PTX_CALL: return STOP_CALL;
-    case PTX_REFUSED: return STOP_TRAP;
-    case PTX_BAR: return STOP_BARRIER;
-    case PTX_TRAP: return STOP_TRAP;
+    case PTX_BRA:
+        return STOP_BRANCH;
+    case PTX_BRX:
+        return STOP_TABLE;
+    case PTX_CALL:
+        return STOP_CALL;
+    case PTX_REFUSED:
+        return STOP_TRAP;
+    case PTX_BAR:
+        return STOP_BARRIER;
+    case PTX_TRAP:
+        return STOP_TRAP;
     case PTX_RET:
-    case PTX_EXIT: return STOP_RETURN;
-    default: return STOP_NOT;
+    case PTX_EXIT:
+        return STOP_RETURN;
+    default:
+        return STOP_NOT;
     }
 }
 
@@ -698,10 +726,10 @@ static enum stop_kind stop_kind(const struct ptx_insn *i)
 static void lower_control(struct lowering *x, const struct ptx_insn *i, enum stop_kind kind)
 {
     bool in_code = kind == STOP_BRANCH && !x->hooked;
-    struct code *c = emit(x, x->hooked           ? x->lanes->stop
-                             : !in_code          ? x->lanes->end
-                             : i->guard >= 0     ? x->lanes->branch
-                                                 : x->lanes->jump);
+    struct code *c = emit(x, x->hooked       ? x->lanes->stop
+                             : !in_code      ? x->lanes->end
+                             : i->guard >= 0 ? x->lanes->branch
+                                             : x->lanes->jump);
     c->kind = (uint8_t)kind;
     c->length = x->insn - x->p->segment[x->insn] + 1;
     c->b = i->target; /* for now: lower_kernel puts the pointer here */
@@ -712,25 +740,62 @@ static void lower_control(struct lowering *x, const struct ptx_insn *i, enum sto
 static void lower_plain(struct lowering *x, const struct ptx_insn *i)
 {
     switch (ptx_rows[i->op].shape) {
-    case PTX_SHAPE_LANES: lower_row(x, i); break;
-    case PTX_SHAPE_MOV_VECTOR: lower_mov_vector(x, i); break;
-    case PTX_SHAPE_CVTA: lower_cvta(x, i); break;
-    case PTX_SHAPE_LD: lower_memory(x, i, false); break;
-    case PTX_SHAPE_ST: lower_memory(x, i, true); break;
-    case PTX_SHAPE_ATOM: lower_atom(x, i); break;
-    case PTX_SHAPE_CARRY: lower_four(x, i, x->lanes->carry); break;
-    case PTX_SHAPE_BFI: lower_four(x, i, x->lanes->bfi); break;
-    case PTX_SHAPE_LOP3: lower_four(x, i, x->lanes->lop3); break;
-    case PTX_SHAPE_VOTE: lower_four(x, i, x->lanes->vote); break;
-    case PTX_SHAPE_SHFL: lower_four(x, i, x->lanes->shfl); break;
-    case PTX_SHAPE_ACTIVEMASK: lower_four(x, i, x->lanes->activemask); break;
-    case PTX_SHAPE_SET: lower_set(x, i); break;
-    case PTX_SHAPE_SET_PAIR: lower_set_pair(x, i); break;
-    case PTX_SHAPE_MATCH: lower_four(x, i, x->lanes->match); break;
-    case PTX_SHAPE_REDUX: lower_four(x, i, x->lanes->redux); break;
-    case PTX_SHAPE_ISSPACEP: lower_isspacep(x, i); break;
-    case PTX_SHAPE_COPY: lower_copy(x, i); break;
-    default: break;
+    case PTX_SHAPE_LANES:
+        lower_row(x, i);
+        break;
+    case PTX_SHAPE_MOV_VECTOR:
+        lower_mov_vector(x, i);
+        break;
+    case PTX_SHAPE_CVTA:
+        lower_cvta(x, i);
+        break;
+    case PTX_SHAPE_LD:
+        lower_memory(x, i, false);
+        break;
+    case PTX_SHAPE_ST:
+        lower_memory(x, i, true);
+        break;
+    case PTX_SHAPE_ATOM:
+        lower_atom(x, i);
+        break;
+    case PTX_SHAPE_CARRY:
+        lower_four(x, i, x->lanes->carry);
+        break;
+    case PTX_SHAPE_BFI:
+        lower_four(x, i, x->lanes->bfi);
+        break;
+    case PTX_SHAPE_LOP3:
+        lower_four(x, i, x->lanes->lop3);
+        break;
+    case PTX_SHAPE_VOTE:
+        lower_four(x, i, x->lanes->vote);
+        break;
+    case PTX_SHAPE_SHFL:
+        lower_four(x, i, x->lanes->shfl);
+        break;
+    case PTX_SHAPE_ACTIVEMASK:
+        lower_four(x, i, x->lanes->activemask);
+        break;
+    case PTX_SHAPE_SET:
+        lower_set(x, i);
+        break;
+    case PTX_SHAPE_SET_PAIR:
+        lower_set_pair(x, i);
+        break;
+    case PTX_SHAPE_MATCH:
+        lower_four(x, i, x->lanes->match);
+        break;
+    case PTX_SHAPE_REDUX:
+        lower_four(x, i, x->lanes->redux);
+        break;
+    case PTX_SHAPE_ISSPACEP:
+        lower_isspacep(x, i);
+        break;
+    case PTX_SHAPE_COPY:
+        lower_copy(x, i);
+        break;
+    default:
+        break;
     }
 }
 
@@ -740,13 +805,15 @@ static const struct code *hook_step(struct warp *w, const struct code *i, uint8_
     return i[1].fn(w, i + 1, r, mask);
 }
 
-static const struct code *access_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
+static const struct code *access_step(struct warp *w, const struct code *i, uint8_t *r,
+                                      uint32_t mask)
 {
     simt_call_access(w, i, mask);
     return i[1].fn(w, i + 1, r, mask);
 }
 
-static const struct code *watch_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
+static const struct code *watch_step(struct warp *w, const struct code *i, uint8_t *r,
+                                     uint32_t mask)
 {
     simt_call_watch(w, i->insn);
     return i[1].fn(w, i + 1, r, mask);
@@ -754,7 +821,8 @@ static const struct code *watch_step(struct warp *w, const struct code *i, uint8
 
 static bool touches_global(const struct ptx_insn *i)
 {
-    return (i->op == PTX_LD || i->op == PTX_ST || i->op == PTX_ATOM || i->op == PTX_RED || i->op == PTX_COPY) &&
+    return (i->op == PTX_LD || i->op == PTX_ST || i->op == PTX_ATOM || i->op == PTX_RED ||
+            i->op == PTX_COPY) &&
            (i->space == PTX_SPACE_GLOBAL || i->space == PTX_SPACE_GENERIC);
 }
 

@@ -20,8 +20,8 @@ struct simt_mem *simt_mem_new(const struct simt_mem_options *options)
 
 static uint8_t *map_bytes(uint64_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                   0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -67,9 +67,10 @@ int simt_mem_alloc(struct simt_mem *m, uint64_t bytes, uint64_t *address, struct
     if (bytes == 0)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "a buffer of 0 bytes");
     if (bytes > most_bytes || at > most_bytes - bytes)
-        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                         "%llu bytes more than the %llu in use: beyond the 16 GiB a simulation may have",
-                         (unsigned long long)bytes, (unsigned long long)m->used);
+        return diag_fail(
+            d, ERR_INPUT, DIAG_NOWHERE,
+            "%llu bytes more than the %llu in use: beyond the 16 GiB a simulation may have",
+            (unsigned long long)bytes, (unsigned long long)m->used);
     uint64_t size = (at + bytes + m->page - 1) / m->page * m->page;
     if (size > m->size && !resize(m, size))
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "no memory for a buffer of %llu bytes",

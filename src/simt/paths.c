@@ -63,7 +63,8 @@ static uint8_t *save_registers(const struct warp *w, uint32_t function)
     return saved;
 }
 
-static void restore_registers(struct warp *w, uint32_t function, const uint8_t *saved, uint32_t lanes)
+static void restore_registers(struct warp *w, uint32_t function, const uint8_t *saved,
+                              uint32_t lanes)
 {
     const struct ptx_kernel *k = w->cta->kernel;
     const struct program *p = w->cta->program;
@@ -72,7 +73,8 @@ static void restore_registers(struct warp *w, uint32_t function, const uint8_t *
         if (!p->slot[reg]) /* not used */
             continue;
         struct simt_reg to = {k->regs[reg].bits, w->regs + p->slot[reg]};
-        struct simt_reg from = {to.bits, (uint8_t *)(uintptr_t)saved + (p->slot[reg] - p->frame[function].at)};
+        struct simt_reg from = {to.bits, (uint8_t *)(uintptr_t)saved +
+                                             (p->slot[reg] - p->frame[function].at)};
         for (uint32_t m = lanes; m; m &= m - 1)
             simt_lane_set(&to, __builtin_ctz(m), simt_lane_get(&from, __builtin_ctz(m)));
     }
@@ -152,7 +154,8 @@ void simt_end_path(struct warp *w, struct path *p)
     for (;;) {
         int8_t parent = p->parent;
         uint32_t frame = p->frame;
-        bool inside = parent >= 0 && w->paths[parent].frame == frame; /* the parent runs the same frame */
+        bool inside =
+            parent >= 0 && w->paths[parent].frame == frame; /* the parent runs the same frame */
         if (frame && !inside && w->frames->v[frame].paths == 1) {
             if (pop_frame(w, p))
                 return;
@@ -182,10 +185,11 @@ void simt_end_threads(struct cta *c, struct warp *w, struct path *p, uint32_t la
 
 /* ---- Branches --------------------------------------------------------------------------------------------- */
 /* Lanes of p go different ways, n of them; they meet at `meet`. Returns the path to run next. */
-static struct path *split(struct warp *w, struct path *p, uint32_t meet, const uint32_t *mask, const uint32_t *pc,
-                          int n)
+static struct path *split(struct warp *w, struct path *p, uint32_t meet, const uint32_t *mask,
+                          const uint32_t *pc, int n)
 {
-    struct path child = {.reconverge = meet, .parent = (int8_t)(p - w->paths), .barrier = -1, .frame = p->frame};
+    struct path child = {
+        .reconverge = meet, .parent = (int8_t)(p - w->paths), .barrier = -1, .frame = p->frame};
     bool same = meet == PTX_NOWHERE || p->reconverge == meet;
     if (same) {
         child.parent = p->parent;
@@ -211,7 +215,8 @@ static struct path *split(struct warp *w, struct path *p, uint32_t meet, const u
     return last;
 }
 
-struct path *simt_diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn, uint32_t taken)
+struct path *simt_diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
+                          uint32_t taken)
 {
     uint32_t mask[2] = {taken, p->mask & ~taken}, pc[2] = {i->target, insn + 1};
     return split(w, p, i->reconverge, mask, pc, 2);
@@ -232,8 +237,8 @@ static int group_lanes(const uint64_t *value, uint32_t lanes, uint32_t *mask, ui
     return n;
 }
 
-struct path *simt_branch_table(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
-                               uint32_t lanes, const uint64_t *index)
+struct path *simt_branch_table(struct warp *w, struct path *p, const struct ptx_insn *i,
+                               uint32_t insn, uint32_t lanes, const uint64_t *index)
 {
     uint32_t mask[SIMT_LANES + 1], pc[SIMT_LANES + 1];
     uint64_t target[SIMT_LANES], of[SIMT_LANES];
@@ -273,8 +278,8 @@ static bool fits(const struct ptx_call *c, const struct ptx_function *f)
 }
 
 /* Parameters into the callee's frame, behind the caller's. False: the lane's stack is too small. */
-static bool pass(struct warp *w, int lane, const struct ptx_call *c, const struct ptx_function *caller,
-                 const struct ptx_function *callee)
+static bool pass(struct warp *w, int lane, const struct ptx_call *c,
+                 const struct ptx_function *caller, const struct ptx_function *callee)
 {
     uint64_t *base = frame_addresses(w), below = base[lane] + caller->local_bytes;
     if (below + callee->local_bytes > w->local.size)
@@ -299,8 +304,8 @@ static struct path *split_call(struct warp *w, struct path *p, uint32_t insn, ui
     return split(w, p, insn + 1, mask, pc, n);
 }
 
-struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t lanes, const uint64_t *pointer,
-                       struct simt_trap *trap)
+struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t lanes,
+                       const uint64_t *pointer, struct simt_trap *trap)
 {
     const struct ptx_kernel *k = w->cta->kernel;
     const struct ptx_call *c = k->insns[insn].call;
@@ -312,16 +317,19 @@ struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t l
                 return split_call(w, p, insn, lanes, pointer);
         target = function_at(k, first);
         if (target == PTX_NOWHERE || !fits(c, &k->functions[target])) {
-            *trap = (struct simt_trap){.kind = TRAP_INVALID_PC, .lane = (uint32_t)__builtin_ctz(lanes),
-                                       .insn = insn, .address = first};
+            *trap = (struct simt_trap){.kind = TRAP_INVALID_PC,
+                                       .lane = (uint32_t)__builtin_ctz(lanes),
+                                       .insn = insn,
+                                       .address = first};
             return NULL;
         }
     }
     uint32_t number = w->frames->n < MAX_FRAMES || w->frames->free ? add_frame(w->frames) : 0;
     for (uint32_t m = lanes; m; m &= m - 1)
-        if (!number || !pass(w, __builtin_ctz(m), c, &k->functions[caller], &k->functions[target])) {
-            *trap = (struct simt_trap){.kind = TRAP_LOCAL_OUT_OF_RANGE,
-                                       .lane = (uint32_t)__builtin_ctz(m), .insn = insn};
+        if (!number ||
+            !pass(w, __builtin_ctz(m), c, &k->functions[caller], &k->functions[target])) {
+            *trap = (struct simt_trap){
+                .kind = TRAP_LOCAL_OUT_OF_RANGE, .lane = (uint32_t)__builtin_ctz(m), .insn = insn};
             return NULL;
         }
     w->frames->v[number] = (struct frame){.outer = p->frame,

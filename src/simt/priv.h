@@ -58,24 +58,32 @@ _Static_assert(sizeof(struct code) == 32 && sizeof(struct code_more) == 32, "uni
 /* The addresses of a warp's access, prepared for several instructions with the same base register. Lies
  * in the register file. Relative to the first active lane's; lanes that are off count as equal to it. */
 enum address_shape {
-    ADDRESS_WILD,  /* further than 2^30 apart: nothing below is filled in */
+    ADDRESS_WILD, /* further than 2^30 apart: nothing below is filled in */
     ADDRESS_EQUAL,
-    ADDRESS_ROW,   /* lane l at l * stride from lane 0 (which may be off) */
+    ADDRESS_ROW,    /* lane l at l * stride from lane 0 (which may be off) */
     ADDRESS_GROUPS, /* all lanes on; 16 (or 8) lanes at a time like a row of `stride` */
     ADDRESS_ANY,
 };
 struct address {
     uint64_t first; /* address register of the first active lane */
     int32_t min, max, stride;
-    uint32_t bits;  /* all low bits set in any address */
+    uint32_t bits;              /* all low bits set in any address */
     uint8_t shape, group, lane; /* lane: the first active one */
     _Alignas(64) int32_t relative[SIMT_LANES];
 };
 
 /* Why threaded code returned to the scheduler. Code is cut into segments, at each of these and where
  * branches arrive; what a segment issues is counted at its end. */
-enum stop_kind { STOP_NOT, STOP_BRANCH, STOP_JOIN, STOP_BARRIER, STOP_RETURN, STOP_TRAP,
-                 STOP_TABLE, STOP_CALL };
+enum stop_kind {
+    STOP_NOT,
+    STOP_BRANCH,
+    STOP_JOIN,
+    STOP_BARRIER,
+    STOP_RETURN,
+    STOP_TRAP,
+    STOP_TABLE,
+    STOP_CALL
+};
 
 /* Memory as a step sees it: address - base must be at most size - bytes. */
 struct window {
@@ -88,10 +96,10 @@ struct path {
     uint32_t pc;         /* instruction to run next; of a parent: where its children meet */
     uint32_t reconverge; /* ends and waits for its siblings there, or PTX_NOWHERE */
     uint32_t mask;
-    int8_t parent;   /* slot, or -1 */
+    int8_t parent; /* slot, or -1 */
     uint8_t children;
-    int8_t barrier;  /* waits at this one, or -1 */
-    uint32_t frame;  /* call that it runs, or 0: the kernel itself */
+    int8_t barrier; /* waits at this one, or -1 */
+    uint32_t frame; /* call that it runs, or 0: the kernel itself */
 };
 enum { SIMT_MAX_PATHS = 64, SIMT_BARRIERS = 16 };
 
@@ -100,13 +108,13 @@ struct frame {
     uint32_t outer;                 /* frame of the caller */
     uint32_t return_pc, reconverge; /* of the path that made it */
     int8_t parent;
-    uint32_t callee;             /* function */
-    uint32_t called, returned;   /* lanes; those that did not take part have returned */
-    uint32_t paths;              /* that run it, those in calls that it made included */
-    uint8_t *saved;              /* registers of a caller that may be run again before, or NULL */
+    uint32_t callee;           /* function */
+    uint32_t called, returned; /* lanes; those that did not take part have returned */
+    uint32_t paths;            /* that run it, those in calls that it made included */
+    uint8_t *saved;            /* registers of a caller that may be run again before, or NULL */
 };
 struct frames {
-    struct frame *v; /* number 0 is not used */
+    struct frame *v;        /* number 0 is not used */
     uint32_t n, room, free; /* free: first unused, chained by outer; 0: none */
 };
 
@@ -121,7 +129,7 @@ struct warp {
     uint32_t mask_of_lanes;
     struct window global, shared, local, param, constant; /* local: size of one lane */
     uint64_t local_stride;
-    uint64_t *written; /* global memory: a bit per chunk */
+    uint64_t *written;   /* global memory: a bit per chunk */
     uint64_t masked_off; /* thread instructions of guarded steps that did not happen */
     struct simt_trap *trap;
     struct cta *cta;
@@ -131,9 +139,9 @@ struct warp {
     int64_t left; /* instructions that the CTA may still issue; below 0: hangs */
     uint64_t used_paths;
     struct path paths[SIMT_MAX_PATHS];
-    uint32_t started_at; /* instruction at which the present run of code began */
+    uint32_t started_at;   /* instruction at which the present run of code began */
     struct frames *frames; /* of kernels with calls */
-    uint32_t running;    /* slot of the path that runs */
+    uint32_t running;      /* slot of the path that runs */
 };
 
 /* Lists of lanes: low five bits of a key are the lane of a row (a register's lanes). Values are 64 bits
@@ -160,12 +168,12 @@ struct list_fma {
 /* The steps for one kind of processor: src/simt/lanes compiled for it. */
 struct lanes {
     const char *name;
-    simt_step_fn *const *op; /* OP rows, by enum ptx_op */
-    simt_step_fn *load[6], *store[6];         /* by space, any type */
-    simt_step_fn *load32[6], *store32[6];     /* 32-bit elements in 32-bit registers */
+    simt_step_fn *const *op;              /* OP rows, by enum ptx_op */
+    simt_step_fn *load[6], *store[6];     /* by space, any type */
+    simt_step_fn *load32[6], *store32[6]; /* 32-bit elements in 32-bit registers */
     simt_step_fn *load64[6], *store64[6];
-    simt_step_fn *fma_block;                  /* rows of FMAs that share operands, or NULL */
-    simt_step_fn *address;                    /* prepares what the next four use */
+    simt_step_fn *fma_block; /* rows of FMAs that share operands, or NULL */
+    simt_step_fn *address;   /* prepares what the next four use */
     simt_step_fn *load32_at[6], *store32_at[6], *load64_at[6], *store64_at[6];
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
@@ -189,19 +197,19 @@ struct program {
     uint32_t file_bytes; /* register file of one warp */
     struct code *code[CODE_VARIANTS];
     const struct code **entry[CODE_VARIANTS]; /* instruction -> its first step, after joins */
-    uint32_t *segment;                   /* instruction -> first one of its segment */
-    const struct code **solo;            /* instruction alone, without its guard, for any registers */
-    uint32_t *slot;                      /* register -> offset */
-    uint32_t *base_slot;                 /* memory instruction -> offset of its base address */
-    uint8_t *base_bits;                  /* and its width: 32 or 64; 0: no memory instruction */
+    uint32_t *segment;                        /* instruction -> first one of its segment */
+    const struct code **solo; /* instruction alone, without its guard, for any registers */
+    uint32_t *slot;           /* register -> offset */
+    uint32_t *base_slot;      /* memory instruction -> offset of its base address */
+    uint8_t *base_bits;       /* and its width: 32 or 64; 0: no memory instruction */
     struct {
         uint32_t at, bytes;
-    } *frame;                            /* function -> where its registers lie */
-    uint32_t carry;                      /* offset of the carry bits */
-    uint8_t *image;                      /* file_bytes: constants in place, all else 0 */
-    uint32_t special[PTX_N_SPECIALS];    /* offset, or 0: unused */
-    size_t n_zeroed;                     /* registers that may be read before they are written: zeroed */
-    uint32_t *zeroed, *zeroed_bytes;     /* when a CTA starts: offsets and sizes */
+    } * frame;                        /* function -> where its registers lie */
+    uint32_t carry;                   /* offset of the carry bits */
+    uint8_t *image;                   /* file_bytes: constants in place, all else 0 */
+    uint32_t special[PTX_N_SPECIALS]; /* offset, or 0: unused */
+    size_t n_zeroed; /* registers that may be read before they are written: zeroed */
+    uint32_t *zeroed, *zeroed_bytes; /* when a CTA starts: offsets and sizes */
 };
 struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes);
 void simt_program_free(struct program *p);
@@ -215,7 +223,7 @@ struct cta {
     uint64_t number;
     uint32_t n_warps, n_threads;
     uint64_t issued, limit;
-    uint32_t live;                       /* threads that have not ended */
+    uint32_t live;                                            /* threads that have not ended */
     uint32_t arrived[SIMT_BARRIERS], expected[SIMT_BARRIERS]; /* threads; expected 0: all live */
     uint32_t said_yes[SIMT_BARRIERS]; /* bar.red: threads with a true predicate */
     enum code_variant variant;
@@ -234,13 +242,14 @@ struct path *simt_ready_path(struct warp *w);
 void simt_end_path(struct warp *w, struct path *p);
 void simt_end_threads(struct cta *c, struct warp *w, struct path *p, uint32_t lanes);
 /* Lanes `taken` of p go to i->target, the others on; they meet at i->reconverge. Returns the path to run. */
-struct path *simt_diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn, uint32_t taken);
+struct path *simt_diverge(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
+                          uint32_t taken);
 /* brx; each index is within the table. */
-struct path *simt_branch_table(struct warp *w, struct path *p, const struct ptx_insn *i, uint32_t insn,
-                               uint32_t lanes, const uint64_t *index);
+struct path *simt_branch_table(struct warp *w, struct path *p, const struct ptx_insn *i,
+                               uint32_t insn, uint32_t lanes, const uint64_t *index);
 /* Returns the path to run, or NULL and a trap. pointer: of calls through one, each lane's. */
-struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t lanes, const uint64_t *pointer,
-                       struct simt_trap *trap);
+struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t lanes,
+                       const uint64_t *pointer, struct simt_trap *trap);
 void simt_return(struct warp *w, struct path *p, uint32_t lanes);
 
 /* Called by hook steps. */
@@ -252,8 +261,8 @@ const struct lists *simt_lists(const struct simt *s);
 
 /* Make `to` run on as c would: a copy of all its state, at instruction insn of w, before which the watch
  * hook is, on memory m, and without a hook. to->warps are the copies. */
-void simt_fork(struct cta *copy, struct simt *to, const struct cta *c, const struct warp *w, uint32_t insn,
-               struct simt_mem *m);
+void simt_fork(struct cta *copy, struct simt *to, const struct cta *c, const struct warp *w,
+               uint32_t insn, struct simt_mem *m);
 struct warp *simt_warp(struct simt *s, uint32_t index);
 /* Run a fork from there to the end of the CTA, or a trap. */
 void simt_run_on(struct cta *copy, uint32_t warp, struct simt_counts *counts);

@@ -47,10 +47,7 @@ struct simt *simt_new_for(const struct lanes *lanes)
     return s;
 }
 
-struct simt *simt_new(void)
-{
-    return simt_new_for(best_lanes());
-}
+struct simt *simt_new(void) { return simt_new_for(best_lanes()); }
 
 void simt_free(struct simt *s)
 {
@@ -771,14 +768,8 @@ bool simt_run_lanes(struct cta *c, struct warp *w, const uint64_t limit[SIMT_LAN
 /* ---- Forks
  * -------------------------------------------------------------------------------------------------------
  */
-const struct lists *simt_lists(const struct simt *s)
-{
-    return s->lanes->lists;
-}
-struct warp *simt_warp(struct simt *s, uint32_t index)
-{
-    return &s->warps[index];
-}
+const struct lists *simt_lists(const struct simt *s) { return s->lanes->lists; }
+struct warp *simt_warp(struct simt *s, uint32_t index) { return &s->warps[index]; }
 
 void simt_fork(struct cta *copy, struct simt *to, const struct cta *c, const struct warp *w,
                uint32_t insn, struct simt_mem *m)

@@ -67,7 +67,8 @@ struct simt_launch {
 uint64_t simt_n_ctas(const struct simt_launch *l);
 /* A place in m for the module-scope variables of k's module, with their initial values: for
  * simt_launch.globals of all kernels of that module. 0 if it has none. */
-int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *address, struct diag *d);
+int simt_load_globals(struct simt_mem *m, const struct ptx_kernel *k, uint64_t *address,
+                      struct diag *d);
 
 /* A buffer of global memory, and what it is to the program. */
 struct simt_buffer {
@@ -85,7 +86,7 @@ struct simt_program {
     uint64_t out_address; /* the output buffer */
     uint64_t out_bytes;
     enum tensor_layout out_layout; /* of its elements, if it is a tensor of 4 dimensions */
-    size_t n_buffers; /* all of them, the output too */
+    size_t n_buffers;              /* all of them, the output too */
     const struct simt_buffer *buffers;
 };
 
@@ -108,16 +109,16 @@ struct simt_step { /* one warp instruction, right after it executed and wrote it
     uint32_t insn; /* index into the kernel */
     uint64_t cta;
     uint32_t warp;
-    uint32_t mask;    /* lanes that executed it: active and not predicated off */
-    uint64_t issued;  /* warp instructions this CTA issued before this one */
+    uint32_t mask;   /* lanes that executed it: active and not predicated off */
+    uint64_t issued; /* warp instructions this CTA issued before this one */
     int n_dst;
     struct simt_reg dst[4];
 };
 uint64_t simt_lane_get(const struct simt_reg *r, int lane);
 void simt_lane_set(const struct simt_reg *r, int lane, uint64_t value); /* truncated to bits */
 
-struct simt_access { /* one global-memory access of a warp */
-    bool store;      /* atomics report a load and a store */
+struct simt_access {      /* one global-memory access of a warp */
+    bool store;           /* atomics report a load and a store */
     uint32_t mask, bytes; /* bytes per lane, at address[lane] */
     uint64_t address[SIMT_LANES];
 };
@@ -148,8 +149,8 @@ void simt_free(struct simt *s);
 
 struct simt_run_options {
     /* Warp instructions CTA c may issue before TRAP_HANG: limit[c - first], or the same for all. */
-    const uint64_t *cta_limit; /* NULL: limit for all */
-    uint64_t limit;            /* 0: 2^40 */
+    const uint64_t *cta_limit;    /* NULL: limit for all */
+    uint64_t limit;               /* 0: 2^40 */
     const struct simt_hook *hook; /* NULL: plain, fast */
 };
 struct simt_counts {

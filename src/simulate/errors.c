@@ -58,11 +58,10 @@ static int check_campaign(const struct store_campaign *c, const char *path, cons
     if (!c)
         return diag_fail(d, ERR_INPUT, at, "not the store of a campaign");
     if (c->dim[0] < 1 || c->dim[1] != chw[0] || c->dim[2] != chw[1] || c->dim[3] != chw[2])
-        return diag_fail(
-            d, ERR_INPUT, at,
-            "the campaign's output is %zux%zux%zux%zu, the layer's %zux%zux%zu: this "
-            "is a campaign on another layer",
-            c->dim[0], c->dim[1], c->dim[2], c->dim[3], chw[0], chw[1], chw[2]);
+        return diag_fail(d, ERR_INPUT, at,
+                         "the campaign's output is %zux%zux%zux%zu, the layer's %zux%zux%zu: this "
+                         "is a campaign on another layer",
+                         c->dim[0], c->dim[1], c->dim[2], c->dim[3], chw[0], chw[1], chw[2]);
     if (c->golden_floats != c->dim[0] * chw[0] * chw[1] * chw[2])
         return diag_fail(d, ERR_INPUT, at, "damaged: the golden tensor has %zu elements",
                          c->golden_floats);
@@ -134,15 +133,9 @@ static const struct baseline baselines[] = {
 };
 enum { N_BASELINES = sizeof baselines / sizeof *baselines };
 
-size_t simulate_n_baselines(void)
-{
-    return N_BASELINES;
-}
+size_t simulate_n_baselines(void) { return N_BASELINES; }
 
-const struct sim_baseline *simulate_baseline(size_t i)
-{
-    return &baselines[i].about;
-}
+const struct sim_baseline *simulate_baseline(size_t i) { return &baselines[i].about; }
 
 static int find_baseline(const struct baseline **out, const char *name, struct diag *d)
 {
@@ -211,7 +204,8 @@ static struct one_error from_campaign(const struct measured *m, const struct lay
     for (size_t k = 0; k < m->n; k++) {
         const struct difference *d = &m->diffs[k];
         float now = layer->golden[d->index], bare = layer->bare[d->index];
-        out[k] = (struct difference){d->index, now, changed(now, bare, transferred(bare, d->golden, d->faulty))};
+        out[k] = (struct difference){d->index, now,
+                                     changed(now, bare, transferred(bare, d->golden, d->faulty))};
     }
     return (struct one_error){m->injection, m->pattern, m->n};
 }

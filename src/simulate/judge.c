@@ -298,10 +298,7 @@ static bool all_finite(const float *output, size_t n)
     return true;
 }
 
-static bool classifies(const struct judge *j)
-{
-    return j->task <= TASK_CONFIDENCE;
-}
+static bool classifies(const struct judge *j) { return j->task <= TASK_CONFIDENCE; }
 
 void judge_golden(struct golden_answer *out, struct arena *a, const struct judge *j,
                   const float *output)

@@ -175,15 +175,9 @@ void breakdown_add(struct breakdown *b, const struct store_trial *t)
         tally_add(group_at(&b->by[by], key[by]), t);
 }
 
-const struct tally *breakdown_all(const struct breakdown *b)
-{
-    return b->all;
-}
+const struct tally *breakdown_all(const struct breakdown *b) { return b->all; }
 
-size_t breakdown_n(const struct breakdown *b, int by)
-{
-    return b->by[by].n;
-}
+size_t breakdown_n(const struct breakdown *b, int by) { return b->by[by].n; }
 
 const struct tally *breakdown_get(const struct breakdown *b, int by, size_t i, int *key)
 {

@@ -67,8 +67,9 @@ double stats_finite_margin(uint64_t population, uint64_t n, double confidence, d
     double z = -stats_normal_quantile((1 - confidence) / 2), m = (double)n;
     if (n == 0)
         return 1;
-    double left = population > 1 && population > n ? ((double)population - m) / ((double)population - 1)
-                  : population                      ? 0
-                                                    : 1;
+    double left = population > 1 && population > n
+                      ? ((double)population - m) / ((double)population - 1)
+                  : population ? 0
+                               : 1;
     return z * sqrt(p * (1 - p) / m * left);
 }

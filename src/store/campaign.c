@@ -8,20 +8,23 @@ enum { TENSORS = 3 }; /* among the numbers: NULL if all are kept */
 static int insert_campaign_row(struct store *s, const struct store_campaign *c, struct diag *d)
 {
     sqlite3_stmt *q;
-    int rc = sql_prepare(s, &q, "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?,?,?, ?,?,?,?, ?,?,?,?,?,?,?, "
-                                "?,?,?,?, ?,?,?)", d);
+    int rc = sql_prepare(s, &q,
+                         "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?,?,?, ?,?,?,?, ?,?,?,?,?,?,?, "
+                         "?,?,?,?, ?,?,?)",
+                         d);
     if (rc != OK)
         return rc;
-    const char *texts[] = {c->impl, c->shape, c->tile, c->layer, c->ptx, c->arguments, c->fault,
-                           c->population_kind};
-    const uint64_t numbers[] = {c->seed, c->first, c->planned, c->tensors, c->hang_factor, c->kernels_hash, c->population,
-                                c->exposure, c->warp_insns, c->thread_insns, c->workspace_bytes,
-                                c->dim[0], c->dim[1], c->dim[2], c->dim[3]};
+    const char *texts[] = {c->impl, c->shape,     c->tile,  c->layer,
+                           c->ptx,  c->arguments, c->fault, c->population_kind};
+    const uint64_t numbers[] = {c->seed,        c->first,        c->planned,         c->tensors,
+                                c->hang_factor, c->kernels_hash, c->population,      c->exposure,
+                                c->warp_insns,  c->thread_insns, c->workspace_bytes, c->dim[0],
+                                c->dim[1],      c->dim[2],       c->dim[3]};
     const struct {
         const float *data;
         size_t n;
-    } tensors[] = {{c->input, c->input_floats}, {c->filter, c->filter_floats},
-                   {c->golden, c->golden_floats}};
+    } tensors[] = {
+        {c->input, c->input_floats}, {c->filter, c->filter_floats}, {c->golden, c->golden_floats}};
     int at = 1;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         sql_bind_text(q, at++, texts[i]);
@@ -125,10 +128,11 @@ static bool sizes_agree(const struct store_campaign *c)
 static int read_campaign_row(struct store *s, sqlite3_stmt *q, struct diag *d)
 {
     struct store_campaign *c = s->campaign;
-    const char **texts[] = {&c->impl, &c->shape, &c->tile, &c->layer, &c->ptx, &c->arguments,
-                            &c->fault, &c->population_kind};
-    uint64_t *numbers[] = {&c->seed, &c->first, &c->planned, &c->tensors, NULL, &c->kernels_hash, &c->population,
-                           &c->exposure, &c->warp_insns, &c->thread_insns, &c->workspace_bytes};
+    const char **texts[] = {&c->impl, &c->shape,     &c->tile,  &c->layer,
+                            &c->ptx,  &c->arguments, &c->fault, &c->population_kind};
+    uint64_t *numbers[] = {&c->seed,       &c->first,        &c->planned,        &c->tensors,
+                           NULL,           &c->kernels_hash, &c->population,     &c->exposure,
+                           &c->warp_insns, &c->thread_insns, &c->workspace_bytes};
     int at = 1;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = sql_text(q, at++, &s->arena);
@@ -184,7 +188,8 @@ static int read_strata(struct store *s, struct diag *d)
     uint64_t n;
     int rc = sql_one_u64(s, "SELECT count(*) FROM stratum", &n, d);
     if (rc != OK ||
-        (rc = sql_prepare(s, &q, "SELECT launch, part, population FROM stratum ORDER BY id", d)) != OK)
+        (rc = sql_prepare(s, &q, "SELECT launch, part, population FROM stratum ORDER BY id", d)) !=
+            OK)
         return rc;
     struct store_stratum *strata = arena_array(&s->arena, n, sizeof *strata);
     c->strata = strata;
@@ -288,8 +293,9 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
                              numbers[i].what, (unsigned long long)numbers[i].mine,
                              (unsigned long long)numbers[i].theirs);
     if (m->tensors != c->tensors)
-        return diag_fail(d, ERR_INPUT, at,
-                         "holds another campaign: it keeps the tensors of another number of SDCs (--tensors)");
+        return diag_fail(
+            d, ERR_INPUT, at,
+            "holds another campaign: it keeps the tensors of another number of SDCs (--tensors)");
     if (memcmp(m->epsilons, c->epsilons, m->n_epsilons * sizeof(double)) != 0)
         return diag_fail(d, ERR_INPUT, at, "holds another campaign: its epsilons differ");
     if (strcmp(m->ptx, none_if_null(c->ptx)) != 0)
@@ -297,7 +303,8 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
     if (!same_floats(m->input, m->input_floats, c->input, c->input_floats) ||
         !same_floats(m->filter, m->filter_floats, c->filter, c->filter_floats))
         return diag_fail(d, ERR_INPUT, at, "holds another campaign: its input or filter differs");
-    if (!same_launches(m, c) || !same_floats(m->golden, m->golden_floats, c->golden, c->golden_floats))
+    if (!same_launches(m, c) ||
+        !same_floats(m->golden, m->golden_floats, c->golden, c->golden_floats))
         return diag_fail(d, ERR_INPUT, at,
                          "holds another campaign: its launches or golden output differ");
     return OK;

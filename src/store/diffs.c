@@ -74,8 +74,8 @@ static size_t lay_out(uint8_t *out, const struct store_diff *diffs, size_t n, co
     return (size_t)(p - out);
 }
 
-int diff_encode(struct diff_codec *c, const struct store_diff *diffs, size_t n,
-                const float *golden, const uint8_t **bytes, size_t *len, struct diag *d)
+int diff_encode(struct diff_codec *c, const struct store_diff *diffs, size_t n, const float *golden,
+                const uint8_t **bytes, size_t *len, struct diag *d)
 {
     if (!reserve(&c->plain, &c->plain_room, 1 + 9 * n))
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory for %zu differences", n);
@@ -88,7 +88,8 @@ int diff_encode(struct diff_codec *c, const struct store_diff *diffs, size_t n,
     size_t bound = ZSTD_compressBound(plain);
     if (!reserve(&c->packed, &c->packed_room, 1 + bound))
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory for %zu differences", n);
-    size_t packed = ZSTD_compressCCtx(c->compress, c->packed + 1, bound, c->plain + 1, plain, LEVEL);
+    size_t packed =
+        ZSTD_compressCCtx(c->compress, c->packed + 1, bound, c->plain + 1, plain, LEVEL);
     if (ZSTD_isError(packed) || packed >= plain)
         return OK;
     c->packed[0] = ZSTD;

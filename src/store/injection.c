@@ -8,8 +8,15 @@
 
 enum { LANES = 32 };
 /* Columns of the table injection, from 1. */
-enum { COLUMN_CELL = 13, COLUMN_STRATUM, COLUMN_OUTCOME, COLUMN_FATE, COLUMN_LAST, COLUMN_TRAP = COLUMN_LAST + 3,
-       COLUMN_DIFFS = COLUMN_TRAP + 5 };
+enum {
+    COLUMN_CELL = 13,
+    COLUMN_STRATUM,
+    COLUMN_OUTCOME,
+    COLUMN_FATE,
+    COLUMN_LAST,
+    COLUMN_TRAP = COLUMN_LAST + 3,
+    COLUMN_DIFFS = COLUMN_TRAP + 5
+};
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -103,13 +110,16 @@ static int bind_diffs(struct store *s, const struct store_injection *i, struct d
 
 static int add_row(struct store *s, const struct store_injection *i, struct diag *d)
 {
-    int rc = s->insert ? OK : sql_prepare(s, &s->insert,
-                                          "INSERT INTO injection VALUES (?,?,?,?,?,?,?,?,?,?,?,?,"
-                                          "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", d);
+    int rc = s->insert ? OK
+                       : sql_prepare(s, &s->insert,
+                                     "INSERT INTO injection VALUES (?,?,?,?,?,?,?,?,?,?,?,?,"
+                                     "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                                     d);
     if (rc != OK)
         return rc;
-    const uint64_t columns[] = {i->number, i->launch, i->insn, i->cta, i->nth, i->warp, i->lane,
-                                i->lanes, i->reg, (uint64_t)i->bits, i->before, i->after};
+    const uint64_t columns[] = {i->number, i->launch,         i->insn,   i->cta,
+                                i->nth,    i->warp,           i->lane,   i->lanes,
+                                i->reg,    (uint64_t)i->bits, i->before, i->after};
     sqlite3_clear_bindings(s->insert);
     for (int k = 0; k < (int)(sizeof columns / sizeof columns[0]); k++)
         sql_bind_u64(s->insert, k + 1, columns[k]);
@@ -141,7 +151,8 @@ int domains_load(struct store *s, struct diag *d)
     return rc < 0 ? rc : OK;
 }
 
-static int insert_domain(struct store *s, sqlite3_stmt *q, int id, const char *classes, struct diag *d)
+static int insert_domain(struct store *s, sqlite3_stmt *q, int id, const char *classes,
+                         struct diag *d)
 {
     sqlite3_bind_int(q, 1, id);
     sql_bind_text(q, 2, classes);
@@ -181,8 +192,9 @@ static int add_label(struct store *s, uint64_t number, size_t epsilon, const str
                      struct diag *d)
 {
     size_t domain = 0;
-    int rc = s->insert_label ? OK : sql_prepare(s, &s->insert_label,
-                                                "INSERT INTO label VALUES (?,?,?,?,?,?)", d);
+    int rc = s->insert_label
+                 ? OK
+                 : sql_prepare(s, &s->insert_label, "INSERT INTO label VALUES (?,?,?,?,?,?)", d);
     if (rc == OK && l->corrupted)
         rc = domain_id(s, l->domain, &domain, d);
     if (rc != OK)
@@ -222,8 +234,16 @@ int store_add(struct store *s, const struct store_injection *i, struct diag *d)
     "mnemonic, name FROM injection i JOIN instruction p "                                          \
     "ON p.launch = i.launch AND p.insn = i.insn "                                                  \
     "LEFT JOIN register r ON r.launch = i.launch AND r.cell = i.cell "
-enum { COL_N_DIFFS = 18, COL_DIFFS = 22, COL_CELL, COL_STRATUM, COL_FATE, COL_LAST, COL_MNEMONIC = COL_LAST + 3,
-       COL_NAME };
+enum {
+    COL_N_DIFFS = 18,
+    COL_DIFFS = 22,
+    COL_CELL,
+    COL_STRATUM,
+    COL_FATE,
+    COL_LAST,
+    COL_MNEMONIC = COL_LAST + 3,
+    COL_NAME
+};
 
 /* A walk over rows and, in step, over their labels. */
 struct cursor {
@@ -281,8 +301,8 @@ static int read_row(const struct store *s, sqlite3_stmt *q, struct store_injecti
     };
     if ((unsigned)i->outcome >= N_OUTCOMES || (unsigned)i->trap >= N_TRAPS || i->lane >= LANES ||
         (unsigned)i->fate >= N_FATES || !i->mnemonic || i->last_launch >= s->campaign->n_launches ||
-        (s->campaign->n_strata && i->stratum >= s->campaign->n_strata) ||
-        i->bits < 1 || i->bits > 64 || i->launch >= s->campaign->n_launches ||
+        (s->campaign->n_strata && i->stratum >= s->campaign->n_strata) || i->bits < 1 ||
+        i->bits > 64 || i->launch >= s->campaign->n_launches ||
         i->n_diffs > s->campaign->golden_floats || (i->outcome == OUTCOME_SDC) != (i->n_diffs > 0))
         return sql_damaged(s, d, "an injection has impossible values");
     return OK;
@@ -315,10 +335,12 @@ static int read_labels(const struct store *s, struct cursor *c, struct store_inj
     for (size_t e = 0; e < s->campaign->n_epsilons; e++) {
         uint64_t domain = sql_u64(c->labels, 5);
         if (c->label_state != 1 || sql_u64(c->labels, 0) != i->number || sql_u64(c->labels, 1) != e)
-            return c->label_state < 0 ? c->label_state : sql_damaged(s, d, "an SDC lacks its labels");
+            return c->label_state < 0 ? c->label_state
+                                      : sql_damaged(s, d, "an SDC lacks its labels");
         c->label[e] = (struct store_label){.corrupted = sql_u64(c->labels, 2),
                                            .channels = sql_u64(c->labels, 3),
-                                           .pattern = -1, .domain = ""};
+                                           .pattern = -1,
+                                           .domain = ""};
         if (c->label[e].corrupted) {
             c->label[e].pattern = sqlite3_column_int(c->labels, 4);
             if ((unsigned)c->label[e].pattern >= N_PATTERNS || domain >= s->n_domains)
@@ -370,7 +392,8 @@ static int cursor_next(struct cursor *c, struct store *s, bool with_diffs,
 }
 
 static int each_of(struct store *s, const char *rows, const char *labels, bool with_diffs,
-                   int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
+                   int (*each)(void *ctx, const struct store_injection *i), void *ctx,
+                   struct diag *d)
 {
     struct cursor c;
     struct store_injection i;
@@ -390,17 +413,20 @@ int store_each(struct store *s, bool with_diffs,
 }
 
 int store_each_sdc(struct store *s, bool with_diffs,
-                   int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d)
+                   int (*each)(void *ctx, const struct store_injection *i), void *ctx,
+                   struct diag *d)
 {
-    return each_of(s, SELECT_ROWS "WHERE outcome = 1 ORDER BY number", all_labels, with_diffs, each, ctx, d);
+    return each_of(s, SELECT_ROWS "WHERE outcome = 1 ORDER BY number", all_labels, with_diffs, each,
+                   ctx, d);
 }
 
-int store_each_tensor(struct store *s, int (*each)(void *ctx, const struct store_injection *i), void *ctx,
-                      struct diag *d)
+int store_each_tensor(struct store *s, int (*each)(void *ctx, const struct store_injection *i),
+                      void *ctx, struct diag *d)
 {
     return each_of(s, SELECT_ROWS "WHERE diffs IS NOT NULL ORDER BY number",
                    "SELECT l.* FROM injection i CROSS JOIN label l USING (number) "
-                   "WHERE diffs IS NOT NULL ORDER BY l.number, epsilon", true, each, ctx, d);
+                   "WHERE diffs IS NOT NULL ORDER BY l.number, epsilon",
+                   true, each, ctx, d);
 }
 
 int store_get(struct store *s, uint64_t number, struct store_injection *out, struct arena *a,

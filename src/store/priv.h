@@ -17,7 +17,7 @@ struct sample {
     size_t n, room;
     struct ranked {
         uint64_t rank, number;
-    } *heap;
+    } * heap;
 };
 
 struct store {
@@ -26,7 +26,7 @@ struct store {
     const char *path;
     bool writable;
     struct timespec last_commit;
-    uint64_t count;     /* injections or trials, kept by the writer */
+    uint64_t count; /* injections or trials, kept by the writer */
     size_t n_pending, pending_room;
     struct store_span *pending; /* rows since the last commit, not yet in the summaries */
     struct sample sample;
@@ -51,7 +51,8 @@ int sql_step(const struct store *s, sqlite3_stmt *q, struct diag *d);
 /* Step an insertion or update to its end and reset it. */
 int sql_run(const struct store *s, sqlite3_stmt *q, const char *doing, struct diag *d);
 void sql_bind_u64(sqlite3_stmt *q, int at, uint64_t v);
-void sql_bind_text(sqlite3_stmt *q, int at, const char *text); /* static until stepped; NULL is "" */
+void sql_bind_text(sqlite3_stmt *q, int at,
+                   const char *text); /* static until stepped; NULL is "" */
 uint64_t sql_u64(sqlite3_stmt *q, int col);
 char *sql_text(sqlite3_stmt *q, int col, struct arena *a);
 int sql_one_u64(const struct store *s, const char *sql, uint64_t *out, struct diag *d);
@@ -82,7 +83,8 @@ int store_begin(struct store *s, struct diag *d);
 int row_added(struct store *s, struct diag *d);
 /* Make the store at path, which must be a store, readable as schema `name`. Not in a transaction, whose
  * beginning would wait for another writer of it if it were writable. */
-int store_attach(struct store *s, const char *path, const char *name, bool writable, struct diag *d);
+int store_attach(struct store *s, const char *path, const char *name, bool writable,
+                 struct diag *d);
 
 /* ---- migrate.c ---- */
 /* Turn the store at path, of an older version, into one of this version: all or nothing. */
@@ -104,8 +106,8 @@ int sample_trim(struct store *s, struct diag *d);
 struct diff_codec *diff_codec_new(void);
 void diff_codec_free(struct diff_codec *c);
 /* The bytes are the codec's until its next use. */
-int diff_encode(struct diff_codec *c, const struct store_diff *diffs, size_t n,
-                const float *golden, const uint8_t **bytes, size_t *len, struct diag *d);
+int diff_encode(struct diff_codec *c, const struct store_diff *diffs, size_t n, const float *golden,
+                const uint8_t **bytes, size_t *len, struct diag *d);
 /* out has room for n. false: not what diff_encode makes for a tensor of n_golden elements. */
 bool diff_decode(struct diff_codec *c, struct store_diff *out, size_t n, const uint8_t *bytes,
                  size_t len, const float *golden, size_t n_golden);

@@ -23,7 +23,8 @@ int sql_fail(const struct store *s, struct diag *d, const char *doing)
     case SQLITE_LOCKED:
         return diag_fail(d, ERR_IO, place(s), "another process is writing to this store");
     case SQLITE_CONSTRAINT:
-        return diag_fail(d, ERR_INPUT, place(s), "a row that breaks its rules: %s", sqlite3_errmsg(s->db));
+        return diag_fail(d, ERR_INPUT, place(s), "a row that breaks its rules: %s",
+                         sqlite3_errmsg(s->db));
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
@@ -59,9 +60,12 @@ int sql_prepare(const struct store *s, sqlite3_stmt **out, const char *sql, stru
 int sql_step(const struct store *s, sqlite3_stmt *q, struct diag *d)
 {
     switch (sqlite3_step(q)) {
-    case SQLITE_ROW: return 1;
-    case SQLITE_DONE: return 0;
-    default: return sql_fail(s, d, "cannot read");
+    case SQLITE_ROW:
+        return 1;
+    case SQLITE_DONE:
+        return 0;
+    default:
+        return sql_fail(s, d, "cannot read");
     }
 }
 

@@ -12,7 +12,8 @@
 #include "store/priv.h"
 
 enum { CHECK_BYTES = 64 << 20, WAIT_MS = 2000 };
-static const double COMMIT_SECONDS = 0.9; /* with what follows, a commit is at most a second apart */
+static const double COMMIT_SECONDS =
+    0.9; /* with what follows, a commit is at most a second apart */
 
 static const char OLDER_OR_FOREIGN[] = "not a Sievert store; it was left as it is";
 
@@ -21,11 +22,8 @@ static const struct {
     const char *name;
     const struct vocab *words;
 } vocabularies[] = {
-    {"outcome", &vocab_outcomes},
-    {"fate", &vocab_fates},
-    {"trap", &vocab_traps},
-    {"pattern", &vocab_patterns},
-    {"effect", &vocab_effects},
+    {"outcome", &vocab_outcomes}, {"fate", &vocab_fates},     {"trap", &vocab_traps},
+    {"pattern", &vocab_patterns}, {"effect", &vocab_effects},
 };
 enum { N_VOCABULARIES = sizeof vocabularies / sizeof vocabularies[0] };
 
@@ -71,9 +69,11 @@ static int open_db(struct store **out, const char *path, int flags, struct diag 
     }
     s->path = arena_strdup(&s->arena, path);
     s->writable = !(flags & SQLITE_OPEN_READONLY);
-    const char *mode = flags & SQLITE_OPEN_CREATE ? "?mode=rwc" : s->writable ? "?mode=rw" : "?mode=ro";
-    if (sqlite3_open_v2(uri(&s->arena, path, mode), &s->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
-                        NULL) != SQLITE_OK) {
+    const char *mode = flags & SQLITE_OPEN_CREATE ? "?mode=rwc"
+                       : s->writable              ? "?mode=rw"
+                                                  : "?mode=ro";
+    if (sqlite3_open_v2(uri(&s->arena, path, mode), &s->db,
+                        flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL) != SQLITE_OK) {
         int rc = sql_fail(s, d, "cannot open");
         store_free(s);
         return rc;
@@ -167,7 +167,8 @@ out:
 int store_attach(struct store *s, const char *path, const char *name, bool writable, struct diag *d)
 {
     struct arena a = {0};
-    char *sql = sqlite3_mprintf("ATTACH %Q AS %s", uri(&a, path, writable ? "?mode=rw" : "?mode=ro"), name);
+    char *sql =
+        sqlite3_mprintf("ATTACH %Q AS %s", uri(&a, path, writable ? "?mode=rw" : "?mode=ro"), name);
     int rc = sql ? sql_exec(s, sql, "cannot read", d)
                  : diag_fail(d, ERR_NOMEM, file_loc(s->path), "out of memory");
     sqlite3_free(sql);
@@ -211,8 +212,8 @@ static int create(struct store **out, const char *path,
         return diag_fail(d, ERR_INPUT, file_loc(path), "exists already");
     unlink(tmp); /* of a killed process that had our number */
     int rc = store_make(tmp, NULL, fill, what, d);
-    if (rc == OK && (sync_path(tmp) != 0 ||
-                     renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) != 0))
+    if (rc == OK &&
+        (sync_path(tmp) != 0 || renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) != 0))
         rc = diag_fail(d, ERR_IO, file_loc(path), "cannot create: %s", strerror(errno));
     if (rc != OK) {
         unlink(tmp);
@@ -269,15 +270,17 @@ static int check_header(const char *path, off_t *size, uint32_t *of_version, str
     uint32_t version = big_endian(h + 60), page = (uint32_t)h[16] << 8 | h[17];
     *of_version = version;
     if (version < 1 || version > VERSION)
-        return diag_fail(d, ERR_INPUT, at,
-                         "store version %u, but this program knows version %d; it was left as it is",
-                         version, VERSION);
+        return diag_fail(
+            d, ERR_INPUT, at,
+            "store version %u, but this program knows version %d; it was left as it is", version,
+            VERSION);
     page = page == 1 ? 65536 : page;
     /* with a log beside it the file may lag behind its header: SQLite mends that */
     if (page < 512 ||
         (!has_log(path) && (uint64_t)st.st_size < (uint64_t)page * big_endian(h + 28)))
-        return diag_fail(d, ERR_INPUT, at, "damaged: the file is shorter than its header says; "
-                                           "it was left as it is");
+        return diag_fail(d, ERR_INPUT, at,
+                         "damaged: the file is shorter than its header says; "
+                         "it was left as it is");
     *size = st.st_size;
     return OK;
 }
@@ -292,7 +295,8 @@ static int check_pages(const struct store *s, struct diag *d)
     if (rc == 1) {
         const char *said = (const char *)sqlite3_column_text(q, 0);
         const char *line = said ? strrchr(said, '\n') : NULL; /* the last says what */
-        rc = said && strcmp(said, "ok") == 0 ? OK : sql_damaged(s, d, line ? line + 1 : "unreadable");
+        rc = said && strcmp(said, "ok") == 0 ? OK
+                                             : sql_damaged(s, d, line ? line + 1 : "unreadable");
     }
     sqlite3_finalize(q);
     return rc;
@@ -307,8 +311,9 @@ int store_begin(struct store *s, struct diag *d)
 /* The writer is always inside a transaction: that is what keeps a second writer out. */
 static int become_writer(struct store *s, struct diag *d)
 {
-    int rc = sql_exec(s, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
-                         "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;",
+    int rc = sql_exec(s,
+                      "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
+                      "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;",
                       "cannot write", d);
     return rc == OK ? store_begin(s, d) : rc;
 }
@@ -331,8 +336,8 @@ static int load(struct store *s, struct diag *d)
     return rc == OK && s->writable ? sample_trim(s, d) : rc; /* killed while absorbing: too many */
 }
 
-static int open_once(struct store **out, const char *path, bool writable, bool checked, bool *locked_out,
-                     struct diag *d)
+static int open_once(struct store **out, const char *path, bool writable, bool checked,
+                     bool *locked_out, struct diag *d)
 {
     struct store *s;
     int rc = open_db(&s, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, d);
@@ -465,17 +470,18 @@ static int rewrite(struct store *s, struct diag *d)
 static bool leave_log(struct store *s)
 {
     sqlite3_stmt *q = NULL;
-    bool left = sqlite3_prepare_v2(s->db, "PRAGMA journal_mode = DELETE", -1, &q, NULL) == SQLITE_OK &&
-                sqlite3_step(q) == SQLITE_ROW &&
-                strcmp((const char *)sqlite3_column_text(q, 0), "delete") == 0;
+    bool left =
+        sqlite3_prepare_v2(s->db, "PRAGMA journal_mode = DELETE", -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW &&
+        strcmp((const char *)sqlite3_column_text(q, 0), "delete") == 0;
     sqlite3_finalize(q);
     return left;
 }
 
 static void finalize_inserts(struct store *s)
 {
-    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction, &s->insert_register,
-                            &s->drop_diffs};
+    sqlite3_stmt **all[] = {&s->insert, &s->insert_label, &s->insert_instruction,
+                            &s->insert_register, &s->drop_diffs};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         sqlite3_finalize(*all[i]);
         *all[i] = NULL;

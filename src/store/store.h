@@ -37,16 +37,16 @@ struct store_campaign {
     const char *fault;               /* "gp:single-bit:thread" */
     const char *population_kind;     /* "machine" or "ptx" */
     uint64_t seed;
-    uint64_t first, planned;         /* injections first to planned - 1 are wanted in this store */
-    uint64_t tensors;                /* SDCs whose differences are kept; STORE_ALL_TENSORS */
+    uint64_t first, planned; /* injections first to planned - 1 are wanted in this store */
+    uint64_t tensors;        /* SDCs whose differences are kept; STORE_ALL_TENSORS */
     uint32_t hang_factor;
     uint64_t kernels_hash;
     uint64_t population, exposure, warp_insns, thread_insns, workspace_bytes;
-    size_t n_strata;                 /* 0: the population is sampled as a whole */
+    size_t n_strata; /* 0: the population is sampled as a whole */
     const struct store_stratum *strata;
     size_t n_epsilons;
     const double *epsilons;
-    size_t dim[4];                   /* output N, K, P, Q */
+    size_t dim[4]; /* output N, K, P, Q */
     size_t n_launches;
     const struct store_launch *launches;
     size_t input_floats, filter_floats, golden_floats;
@@ -58,8 +58,8 @@ struct store_diff { /* one corrupted element of the output */
 };
 struct store_label { /* characterisation at one epsilon */
     uint64_t corrupted, channels;
-    int pattern;         /* enum pattern, or -1 if nothing is corrupted at this epsilon */
-    const char *domain;  /* "in_range" or "in_range+out_of_range" or "random" */
+    int pattern;        /* enum pattern, or -1 if nothing is corrupted at this epsilon */
+    const char *domain; /* "in_range" or "in_range+out_of_range" or "random" */
 };
 struct store_injection {
     uint64_t number;
@@ -75,15 +75,15 @@ struct store_injection {
     const char *mnemonic;
     enum outcome outcome;
     enum fate fate;
-    bool has_last;        /* where the error last made a difference */
+    bool has_last; /* where the error last made a difference */
     uint32_t last_launch, last_insn;
     uint64_t last_cta;
     enum trap_kind trap;
     uint32_t trap_launch, trap_insn;
     uint64_t trap_cta, trap_address;
-    double max_abs_error;            /* of an SDC, INFINITY if not finite */
+    double max_abs_error; /* of an SDC, INFINITY if not finite */
     size_t n_diffs;
-    const struct store_diff *diffs;  /* all elements whose bits differ, ascending; read: NULL if the
+    const struct store_diff *diffs; /* all elements whose bits differ, ascending; read: NULL if the
                                         campaign's tensors did not include it */
     const struct store_label *labels; /* n_epsilons of them for an SDC, NULL otherwise */
 };
@@ -127,9 +127,10 @@ int store_each(struct store *s, bool with_diffs,
                int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d);
 /* The same for the SDCs alone, or for those alone whose differences are kept. */
 int store_each_sdc(struct store *s, bool with_diffs,
-                   int (*each)(void *ctx, const struct store_injection *i), void *ctx, struct diag *d);
-int store_each_tensor(struct store *s, int (*each)(void *ctx, const struct store_injection *i), void *ctx,
-                      struct diag *d);
+                   int (*each)(void *ctx, const struct store_injection *i), void *ctx,
+                   struct diag *d);
+int store_each_tensor(struct store *s, int (*each)(void *ctx, const struct store_injection *i),
+                      void *ctx, struct diag *d);
 
 /* ---- Summaries: kept up to date by every commit, so that they cost the same at any size ---------- */
 struct store_tally { /* injections alike in all but n */
@@ -141,8 +142,8 @@ struct store_tally { /* injections alike in all but n */
     enum trap_kind trap;
     uint64_t n;
 };
-int store_each_tally(struct store *s, int (*each)(void *ctx, const struct store_tally *t), void *ctx,
-                     struct diag *d);
+int store_each_tally(struct store *s, int (*each)(void *ctx, const struct store_tally *t),
+                     void *ctx, struct diag *d);
 struct store_look { /* SDCs alike at an epsilon, something corrupted; ordered by epsilon, pattern */
     size_t epsilon;
     int pattern;
@@ -168,14 +169,16 @@ int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
 struct store_live {
     const char *host; /* in a */
     uint64_t pid, ranks, jobs;
-    double seconds;             /* since it was started or continued */
-    uint64_t began, done, wanted; /* of the injections wanted: done at that time, by now (in shards too) */
+    double seconds; /* since it was started or continued */
+    uint64_t began, done,
+        wanted; /* of the injections wanted: done at that time, by now (in shards too) */
     uint64_t outcome[N_OUTCOMES]; /* of all that are in the store and in shards */
 };
 /* Written with the next commit. host and pid are this process's. */
 int store_set_live(struct store *s, const struct store_live *live, struct diag *d);
 /* *known: false if none was written since the campaign was complete. */
-int store_get_live(struct store *s, struct arena *a, struct store_live *out, bool *known, struct diag *d);
+int store_get_live(struct store *s, struct arena *a, struct store_live *out, bool *known,
+                   struct diag *d);
 /* Whether a process on this machine has the store at path open for writing. Call it while this process
  * has the store not open. */
 bool store_is_being_written(const char *path);
@@ -205,9 +208,9 @@ struct store_trial {
     int answer_golden, answer_faulty, label;
     double score_change; /* largest |faulty - golden| over the outputs */
     double magnitude;    /* and over the elements struck; INFINITY if one is not finite now */
-    double measure;      /* classification: by how much the answer's probability fell; segmentation: mean
+    double measure; /* classification: by how much the answer's probability fell; segmentation: mean
                           * IoU; detection: F1 of the boxes' matching; regression: as score_change */
-    bool top5, finite;   /* the fault-free answer is among the five largest; all outputs are finite */
+    bool top5, finite; /* the fault-free answer is among the five largest; all outputs are finite */
 };
 int store_sim_create(struct store **out, const char *path, const struct store_simulation *s,
                      struct diag *d);

@@ -38,8 +38,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_FLOAT_PTR("epsilon", OPTIONAL_POINTER, struct written, epsilon),
     CYAML_FIELD_SEQUENCE("layers", OPTIONAL_POINTER, struct written, c.layers, &name_schema, 1,
                          1000),
-    CYAML_FIELD_SEQUENCE("implementations", CYAML_FLAG_POINTER, struct written,
-                         c.implementations, &name_schema, 1, 100),
+    CYAML_FIELD_SEQUENCE("implementations", CYAML_FLAG_POINTER, struct written, c.implementations,
+                         &name_schema, 1, 100),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -123,10 +123,9 @@ static void complete(struct study_config *out, struct arena *a, const struct wri
     const struct study_config *in = &w->c;
     char *folder = dirname(arena_strdup(a, path));
     *out = *in;
-    out->network = in->network[0] == '/' ? arena_strdup(a, in->network)
-                   : strcmp(folder, ".") == 0
-                       ? arena_strdup(a, in->network)
-                       : arena_printf(a, "%s/%s", folder, in->network);
+    out->network = in->network[0] == '/'      ? arena_strdup(a, in->network)
+                   : strcmp(folder, ".") == 0 ? arena_strdup(a, in->network)
+                                              : arena_printf(a, "%s/%s", folder, in->network);
     out->title = copy_or(a, in->title, in->network);
     out->dataset = copy_or(a, in->dataset, "fashion-mnist");
     out->fault = copy_or(a, in->fault, "gp:single-bit:thread");
@@ -146,8 +145,8 @@ static int check_names(const char *what, char *const *names, unsigned n, const c
     for (unsigned i = 1; i < n; i++)
         for (unsigned k = 0; k < i; k++)
             if (strcmp(names[i], names[k]) == 0)
-                return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "%s: '%s' is there twice",
-                                 what, names[i]);
+                return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                                 "%s: '%s' is there twice", what, names[i]);
     return OK;
 }
 
@@ -159,8 +158,9 @@ static int check(const struct study_config *c, const char *path, struct diag *d)
     } counts[] = {{"injections", c->injections}, {"errors", c->errors}, {"images", c->images}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (counts[i].n > MOST)
-            return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "%s: %llu is more than 10^15",
-                             counts[i].name, (unsigned long long)counts[i].n);
+            return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                             "%s: %llu is more than 10^15", counts[i].name,
+                             (unsigned long long)counts[i].n);
     if (!(c->epsilon >= 0 && c->epsilon <= 1e30))
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                          "epsilon: %g is not an absolute difference, 0 or more", c->epsilon);
@@ -214,12 +214,13 @@ static json_t *names_json(char *const *names, unsigned n)
 
 json_t *config_json(const struct study_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "title",
-                     c->title, "network", c->network, "dataset", c->dataset, "fault", c->fault,
-                     "layout", c->layout, "image", (json_int_t)c->image, "images_per_class", (json_int_t)c->images_per_class, "injections", (json_int_t)c->injections,
-                     "errors", (json_int_t)c->errors, "images", (json_int_t)c->images, "seed",
-                     (json_int_t)c->seed, "epsilon", c->epsilon, "layers",
-                     names_json(c->layers, c->layers_count), "implementations",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}",
+                     "title", c->title, "network", c->network, "dataset", c->dataset, "fault",
+                     c->fault, "layout", c->layout, "image", (json_int_t)c->image,
+                     "images_per_class", (json_int_t)c->images_per_class, "injections",
+                     (json_int_t)c->injections, "errors", (json_int_t)c->errors, "images",
+                     (json_int_t)c->images, "seed", (json_int_t)c->seed, "epsilon", c->epsilon,
+                     "layers", names_json(c->layers, c->layers_count), "implementations",
                      names_json(c->implementations, c->implementations_count));
 }
 
@@ -237,17 +238,19 @@ static char **names_from_json(unsigned *n, struct arena *a, const json_t *j)
 int config_from_json(struct study_config *out, struct arena *a, const json_t *j, const char *path,
                      struct diag *d)
 {
-    const char *title, *network, *dataset, *fault, *layout = vocab_word(&vocab_layouts, LAYOUT_NCHW);
+    const char *title, *network, *dataset, *fault,
+        *layout = vocab_word(&vocab_layouts, LAYOUT_NCHW);
     json_int_t image, per_class = 0, injections, errors, images, seed;
     json_t *layers, *impls;
     json_error_t error;
     *out = (struct study_config){0};
     if (json_unpack_ex((json_t *)j, &error, 0,
-                       "{s:s, s:s, s:s, s:s, s?s, s:I, s?I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}", "title",
-                       &title, "network", &network, "dataset", &dataset, "fault", &fault, "layout",
-                       &layout, "image", &image, "images_per_class", &per_class, "injections", &injections, "errors", &errors, "images", &images,
-                       "seed", &seed, "epsilon", &out->epsilon, "layers", &layers,
-                       "implementations", &impls) != 0)
+                       "{s:s, s:s, s:s, s:s, s?s, s:I, s?I, s:I, s:I, s:I, s:I, s:F, s:o, s:o}",
+                       "title", &title, "network", &network, "dataset", &dataset, "fault", &fault,
+                       "layout", &layout, "image", &image, "images_per_class", &per_class,
+                       "injections", &injections, "errors", &errors, "images", &images, "seed",
+                       &seed, "epsilon", &out->epsilon, "layers", &layers, "implementations",
+                       &impls) != 0)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "not a study's manifest: %s",
                          error.text);
     out->title = arena_strdup(a, title);

@@ -11,14 +11,14 @@
 
 struct study_config {
     char *title, *network, *dataset, *fault;
-    char *layout; /* of the layers' tensors in the GPU's memory */
-    uint64_t image;      /* whose activations the layers get, unless: */
+    char *layout;              /* of the layers' tensors in the GPU's memory */
+    uint64_t image;            /* whose activations the layers get, unless: */
     uint64_t images_per_class; /* 0, or so many of each class are taken, in turn */
-    uint64_t injections; /* per layer x implementation */
-    uint64_t errors;     /* simulated per layer x implementation, direct and again by model */
-    uint64_t images;     /* that errors are simulated on: the first so many */
+    uint64_t injections;       /* per layer x implementation */
+    uint64_t errors;           /* simulated per layer x implementation, direct and again by model */
+    uint64_t images;           /* that errors are simulated on: the first so many */
     uint64_t seed;
-    double epsilon; /* of the characterisation behind the models */
+    double epsilon;                   /* of the characterisation behind the models */
     char **layers, **implementations; /* no layers: all convolutions */
     unsigned layers_count, implementations_count;
 };

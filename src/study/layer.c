@@ -7,11 +7,22 @@
 static struct conv_problem problem_of(const struct nn_conv *c)
 {
     return (struct conv_problem){
-        .n = c->n, .c = c->c, .h = c->h, .w = c->w, .k = c->k, .r = c->r, .s = c->s,
-        .pad_top = c->pad_top, .pad_bottom = c->pad_bottom,
-        .pad_left = c->pad_left, .pad_right = c->pad_right,
-        .stride_h = c->stride_h, .stride_w = c->stride_w,
-        .dilation_h = c->dilation_h, .dilation_w = c->dilation_w, .groups = c->groups,
+        .n = c->n,
+        .c = c->c,
+        .h = c->h,
+        .w = c->w,
+        .k = c->k,
+        .r = c->r,
+        .s = c->s,
+        .pad_top = c->pad_top,
+        .pad_bottom = c->pad_bottom,
+        .pad_left = c->pad_left,
+        .pad_right = c->pad_right,
+        .stride_h = c->stride_h,
+        .stride_w = c->stride_w,
+        .dilation_h = c->dilation_h,
+        .dilation_w = c->dilation_w,
+        .groups = c->groups,
     };
 }
 

@@ -8,7 +8,7 @@
 struct collector {
     struct model_builder *builder;
     const struct store_campaign *campaign;
-    size_t n_images, elems; /* of one image */
+    size_t n_images, elems;    /* of one image */
     struct value_range *range; /* by image */
     struct char_options options;
     struct difference *diffs; /* room for a whole tensor */
@@ -18,7 +18,8 @@ struct collector {
 
 static size_t stratum_of(const struct collector *c, const struct store_injection *i)
 {
-    const char *launch = i->launch < c->campaign->n_launches ? c->campaign->launches[i->launch].label : "";
+    const char *launch =
+        i->launch < c->campaign->n_launches ? c->campaign->launches[i->launch].label : "";
     return c->strata.by_instruction ? study_stratum(&c->strata, launch, i->source_line, i->mnemonic)
                                     : study_stratum(&c->strata, launch, 0, "");
 }

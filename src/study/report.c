@@ -68,7 +68,8 @@ static const char *decimal(struct arena *a, double x)
 static const char *const *cell_commands(struct arena *a, const struct study_config *c)
 {
     const char **list = arena_array(a, 5, sizeof *list);
-    const char *network = report_shell_word(a, c->network), *data = report_shell_word(a, c->dataset);
+    const char *network = report_shell_word(a, c->network),
+               *data = report_shell_word(a, c->dataset);
     const char *epsilon = decimal(a, c->epsilon);
     double epsilons[3];
     config_epsilons(epsilons, c);
@@ -80,8 +81,8 @@ static const char *const *cell_commands(struct arena *a, const struct study_conf
         a,
         "sievert inject --impl {impl} --onnx %s --data %s --layer {layer} --image %llu --fault %s "
         "--eps 0,1e-6,%s -n %llu --seed %llu -o {store}",
-        network, data, (unsigned long long)c->image, report_shell_word(a, c->fault), decimal(a, epsilons[2]),
-        (unsigned long long)c->injections, (unsigned long long)c->seed);
+        network, data, (unsigned long long)c->image, report_shell_word(a, c->fault),
+        decimal(a, epsilons[2]), (unsigned long long)c->injections, (unsigned long long)c->seed);
     list[1] = arena_printf(a, "sievert model build {store} --eps %s -o {model}", epsilon);
     list[2] = arena_printf(a, "%s --campaign {store} -o {sim_direct}", simulate);
     list[3] = arena_printf(a, "%s --model {model} -o {sim_model}", simulate);

@@ -84,8 +84,8 @@ static void on_simulation(void *ctx, const struct sim_progress *p)
 static bool exists(const char *path) { return access(path, F_OK) == 0; }
 
 /* Injections first to end - 1 on one image's activations. */
-static int inject_image(struct study *s, const struct cell *c, uint64_t image, uint64_t first, uint64_t end,
-                        const char *path, struct diag *d)
+static int inject_image(struct study *s, const struct cell *c, uint64_t image, uint64_t first,
+                        uint64_t end, const char *path, struct diag *d)
 {
     struct arena a = {0};
     struct study_layer layer;
@@ -107,7 +107,8 @@ static int inject_image(struct study *s, const struct cell *c, uint64_t image, u
     step_begin(s, c, "injections", INJECTION_COST * (double)(end - first));
     int rc = fault_kind_parse(&o.kind, s->config.fault, d);
     if (rc == OK)
-        rc = study_layer(&layer, &a, s->config.network, s->config.dataset, c->layer->name, image, d);
+        rc =
+            study_layer(&layer, &a, s->config.network, s->config.dataset, c->layer->name, image, d);
     if (rc == OK)
         rc = conv_prepare(&p, &a, &c->layer->problem, c->impl, NULL, layer.input, layer.filter, d);
     if (rc == OK) {
@@ -132,7 +133,8 @@ static int inject_cell(struct study *s, const struct cell *c, struct diag *d)
     const char *whole = arena_printf(&s->arena, "%s.part", c->campaign);
     int rc = OK;
     for (size_t k = 0; rc == OK && k < n; k++) {
-        parts[k] = arena_printf(&s->arena, "%.*s.%zu.db", (int)strlen(c->campaign) - 3, c->campaign, k);
+        parts[k] =
+            arena_printf(&s->arena, "%.*s.%zu.db", (int)strlen(c->campaign) - 3, c->campaign, k);
         rc = inject_image(s, c, s->images[k], all * k / n, all * (k + 1) / n, parts[k], d);
     }
     if (rc == OK && unlink(whole) != 0 && errno != ENOENT)
@@ -244,12 +246,14 @@ static const char *cell_file(struct study *s, const struct cell *c, const char *
     return arena_printf(&s->arena, "%s/%s", s->options->out_dir, name + (*name == '.'));
 }
 
-static void plan_cell(struct study *s, const struct study_layer *layer, const struct conv_impl *impl)
+static void plan_cell(struct study *s, const struct study_layer *layer,
+                      const struct conv_impl *impl)
 {
     struct diag why = {0};
     if (conv_supports(impl, &layer->problem, &why) != OK) {
-        json_array_append_new(s->skipped, json_pack("{s:s, s:s, s:s}", "layer", layer->name,
-                                                    "implementation", impl->name, "reason", why.msg));
+        json_array_append_new(s->skipped,
+                              json_pack("{s:s, s:s, s:s}", "layer", layer->name, "implementation",
+                                        impl->name, "reason", why.msg));
         return;
     }
     struct cell *c = &s->cells[s->n_cells++];
@@ -300,7 +304,8 @@ static int all_layers(struct study_config *c, struct arena *a, struct diag *d)
     for (unsigned k = 0; k < c->layers_count; k++)
         c->layers[k] = arena_strdup(a, nn_conv(net, k)->name);
     if (c->layers_count == 0)
-        rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = c->network}, "the network has no convolution");
+        rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = c->network},
+                       "the network has no convolution");
     nn_free(net);
     return rc;
 }
@@ -333,12 +338,13 @@ static int plan(struct study *s, struct diag *d)
             return rc;
     }
     if (s->n_cells == 0)
-        return diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = s->options->config},
-                         "none of the implementations computes any of the layers: 'sievert conv list "
-                         "--shape %s' shows what does",
-                         conv_shape(&s->arena, &layers[0].problem));
-    s->work_total = (double)s->n_cells *
-                    (INJECTION_COST * (double)c->injections + 2 * (double)c->errors);
+        return diag_fail(
+            d, ERR_UNSUPPORTED, (struct loc){.file = s->options->config},
+            "none of the implementations computes any of the layers: 'sievert conv list "
+            "--shape %s' shows what does",
+            conv_shape(&s->arena, &layers[0].problem));
+    s->work_total =
+        (double)s->n_cells * (INJECTION_COST * (double)c->injections + 2 * (double)c->errors);
     return OK;
 }
 
@@ -377,17 +383,16 @@ static int write_manifest(struct study *s, struct diag *d)
     json_t *cells = json_array();
     for (size_t i = 0; i < s->n_cells; i++) {
         const struct cell *c = &s->cells[i];
-        json_t *j = json_pack("{s:s, s:s}", "layer", c->layer->name, "implementation",
-                              c->impl->name);
+        json_t *j =
+            json_pack("{s:s, s:s}", "layer", c->layer->name, "implementation", c->impl->name);
         set_path(j, "campaign", c->campaign, prefix);
         set_path(j, "model", c->model, prefix);
         set_path(j, "direct", c->direct, prefix);
         set_path(j, "by_model", c->by_model, prefix);
         json_array_append_new(cells, j);
     }
-    json_t *doc = json_pack("{s:s, s:o, s:o, s:O}", "config_file", s->options->config,
-                            "config", config_json(&s->config), "cells", cells, "skipped",
-                            s->skipped);
+    json_t *doc = json_pack("{s:s, s:o, s:o, s:O}", "config_file", s->options->config, "config",
+                            config_json(&s->config), "cells", cells, "skipped", s->skipped);
     char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     int rc = file_write(manifest_path(&s->arena, s->options->out_dir), text, strlen(text), d);
     free(text);

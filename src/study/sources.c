@@ -34,7 +34,8 @@ static void make_plan(struct sources *s, const struct store_campaign *c)
     struct conv_problem problem;
     struct conv_program program;
     const struct conv_impl *impl;
-    *s = (struct sources){.a = s->a, .impl = arena_strdup(s->a, c->impl),
+    *s = (struct sources){.a = s->a,
+                          .impl = arena_strdup(s->a, c->impl),
                           .shape = arena_strdup(s->a, c->shape),
                           .tile = arena_strdup(s->a, c->tile)};
     if (conv_parse_shape(&problem, c->shape, NULL) != OK || !tensors_fit(&problem, c) ||

@@ -18,7 +18,8 @@ static int copy(void *ctx, const struct store_injection *i)
     if (i->diffs) {
         struct store_diff *diffs = arena_array(&s->scratch, i->n_diffs, sizeof *diffs);
         for (size_t k = 0; k < i->n_diffs; k++)
-            diffs[k] = (struct store_diff){i->diffs[k].index + (uint32_t)s->offset, i->diffs[k].faulty_bits};
+            diffs[k] = (struct store_diff){i->diffs[k].index + (uint32_t)s->offset,
+                                           i->diffs[k].faulty_bits};
         moved.diffs = diffs;
     }
     int rc = store_add(s->to, &moved, s->diag);
@@ -27,7 +28,8 @@ static int copy(void *ctx, const struct store_injection *i)
 }
 
 /* The campaign of all, with every part's input and output. */
-static int describe(struct store_campaign *out, struct arena *a, size_t n, const char *const *parts, struct diag *d)
+static int describe(struct store_campaign *out, struct arena *a, size_t n, const char *const *parts,
+                    struct diag *d)
 {
     float *input = NULL, *golden = NULL;
     size_t in = 0, elems = 0;
@@ -46,7 +48,8 @@ static int describe(struct store_campaign *out, struct arena *a, size_t n, const
             golden = arena_array(a, n * elems, sizeof *golden);
         }
         if (!c || c->input_floats != in || c->golden_floats != elems)
-            rc = diag_fail(d, ERR_INPUT, (struct loc){.file = parts[k]}, "not a part of this campaign");
+            rc = diag_fail(d, ERR_INPUT, (struct loc){.file = parts[k]},
+                           "not a part of this campaign");
         if (rc == OK) {
             memcpy(input + k * in, c->input, in * sizeof *input);
             memcpy(golden + k * elems, c->golden, elems * sizeof *golden);
@@ -78,7 +81,8 @@ int stack_campaigns(const char *path, size_t n, const char *const *parts, struct
         all.impl = c->impl, all.shape = c->shape, all.tile = c->tile, all.layer = c->layer;
         all.ptx = c->ptx, all.arguments = c->arguments, all.fault = c->fault;
         all.population_kind = c->population_kind;
-        all.strata = c->strata, all.epsilons = c->epsilons, all.launches = c->launches, all.filter = c->filter;
+        all.strata = c->strata, all.epsilons = c->epsilons, all.launches = c->launches,
+        all.filter = c->filter;
         rc = store_create(&s.to, path, &all, d);
     }
     for (size_t k = 0; rc == OK && k < n; k++) {

@@ -17,7 +17,8 @@ static bool count_step(void *ctx, const struct simt_step *s)
     return true;
 }
 
-size_t study_stratum(const struct study_strata *s, const char *launch, int line, const char *mnemonic)
+size_t study_stratum(const struct study_strata *s, const char *launch, int line,
+                     const char *mnemonic)
 {
     for (size_t i = 0; i < s->n; i++)
         if (s->list[i].line == line && strcmp(s->list[i].launch, launch) == 0 &&
@@ -26,8 +27,8 @@ size_t study_stratum(const struct study_strata *s, const char *launch, int line,
     return MODEL_NO_STRATUM;
 }
 
-static struct model_stratum *stratum_for(struct study_strata *s, struct arena *a, const char *launch, int line,
-                                         const char *mnemonic)
+static struct model_stratum *stratum_for(struct study_strata *s, struct arena *a,
+                                         const char *launch, int line, const char *mnemonic)
 {
     size_t i = study_stratum(s, launch, line, mnemonic);
     if (i != MODEL_NO_STRATUM)
@@ -39,14 +40,15 @@ static struct model_stratum *stratum_for(struct study_strata *s, struct arena *a
             memcpy(grown, s->list, s->n * sizeof *grown);
         s->list = grown;
     }
-    s->list[s->n] = (struct model_stratum){.launch = launch, .mnemonic = mnemonic, .line = line,
-                                           .shared = conv_launch_shared(launch)};
+    s->list[s->n] = (struct model_stratum){
+        .launch = launch, .mnemonic = mnemonic, .line = line, .shared = conv_launch_shared(launch)};
     return &s->list[s->n++];
 }
 
 /* Results and addresses: every instruction by itself. */
-static int count_instructions(struct study_strata *out, struct arena *a, const struct simt_program *p,
-                              const struct fault_kind *kind, struct diag *d)
+static int count_instructions(struct study_strata *out, struct arena *a,
+                              const struct simt_program *p, const struct fault_kind *kind,
+                              struct diag *d)
 {
     struct simt *s = simt_new();
     struct simt_mem *mem = simt_mem_clone(p->mem);
@@ -63,14 +65,15 @@ static int count_instructions(struct study_strata *out, struct arena *a, const s
         inject_space_init(&space, &scratch, p, l, kind);
         simt_run(s, mem, launch, 0, simt_n_ctas(launch), &options, &r);
         if (r.trap.kind != TRAP_NONE)
-            rc = diag_fail(d, ERR_INPUT, r.trap.at, "launch %s stops without any fault: %s", launch->label,
-                           vocab_word(&vocab_traps, (int)r.trap.kind));
+            rc = diag_fail(d, ERR_INPUT, r.trap.at, "launch %s stops without any fault: %s",
+                           launch->label, vocab_word(&vocab_traps, (int)r.trap.kind));
         for (size_t i = 0; i < n; i++) {
             if (c.executed[i] == 0 || space.targets[i] == 0)
                 continue;
             const struct ptx_insn_info info = ptx_insn_info(launch->kernel, i);
             stratum_for(out, a, arena_strdup(a, launch->label), info.source_line,
-                        arena_strdup(a, info.mnemonic))->population += c.executed[i] * space.targets[i];
+                        arena_strdup(a, info.mnemonic))
+                ->population += c.executed[i] * space.targets[i];
         }
         arena_fini(&scratch);
     }
@@ -94,7 +97,8 @@ static int count_launches(struct study_strata *out, struct arena *a, const struc
     return OK;
 }
 
-int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c, struct diag *d)
+int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c,
+                 struct diag *d)
 {
     struct conv_problem problem;
     const struct conv_impl *impl;
@@ -122,7 +126,8 @@ int study_strata(struct study_strata *out, struct arena *a, const struct store_c
     return rc;
 }
 
-int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile, struct diag *d)
+int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile,
+                 struct diag *d)
 {
     struct arena a = {0};
     struct conv_problem p;
@@ -133,9 +138,10 @@ int study_tiling(struct tiling *out, const char *impl, const char *shape, const 
     if (rc == OK)
         rc = conv_find(&i, impl, d);
     if (rc == OK) {
-        const float *input = arena_array(&a, (size_t)p.n * (size_t)p.c * (size_t)(p.h * p.w), sizeof *input);
-        const float *filter =
-            arena_array(&a, (size_t)p.k * (size_t)(p.c / p.groups) * (size_t)(p.r * p.s), sizeof *filter);
+        const float *input =
+            arena_array(&a, (size_t)p.n * (size_t)p.c * (size_t)(p.h * p.w), sizeof *input);
+        const float *filter = arena_array(
+            &a, (size_t)p.k * (size_t)(p.c / p.groups) * (size_t)(p.r * p.s), sizeof *filter);
         rc = conv_prepare(&program, &a, &p, i, tile, input, filter, d);
     }
     if (rc == OK) {

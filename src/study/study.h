@@ -46,7 +46,8 @@ struct study_cell {
 int study_validate_cells(json_t **out, const struct sim_options *base, size_t n,
                          const struct study_cell *cells, struct diag *d);
 /* All cells of a study's folder, whose network and data set are taken. */
-int study_validate(json_t **out, const char *folder, const struct sim_options *options, struct diag *d);
+int study_validate(json_t **out, const char *folder, const struct sim_options *options,
+                   struct diag *d);
 
 /* How a report finds the kernels of campaigns, and their sources. Its memory is in a. */
 struct report_sources study_sources(struct arena *a);
@@ -68,14 +69,18 @@ struct study_strata {
     size_t n, room;
     struct model_stratum *list;
 };
-int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c, struct diag *d);
+int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c,
+                 struct diag *d);
 /* The coordinates in which an implementation computes the convolution `shape`; tile NULL: its own choice. */
-int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile, struct diag *d);
+int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile,
+                 struct diag *d);
 /* Which stratum, or MODEL_NO_STRATUM. */
-size_t study_stratum(const struct study_strata *s, const char *launch, int line, const char *mnemonic);
+size_t study_stratum(const struct study_strata *s, const char *launch, int line,
+                     const char *mnemonic);
 
 /* Make m draw for the tensor, implementation and faults of another campaign. What it needs is in a. */
-int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c, struct diag *d);
+int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c,
+                   struct diag *d);
 
 /* The error model of a campaign's SDCs, characterised at epsilon. In a. */
 int study_model(struct model **out, struct arena *a, const char *path, double epsilon, bool compat,

@@ -28,8 +28,8 @@ static int classes_form(const char **out, struct job *j, const char *model, stru
     json_error_t error;
     json_t *root = json_load_file(model, 0, &error);
     if (!root)
-        return diag_fail(d, ERR_INPUT, (struct loc){model, error.line > 0 ? error.line : 0, 0}, "%s",
-                         error.text);
+        return diag_fail(d, ERR_INPUT, (struct loc){model, error.line > 0 ? error.line : 0, 0},
+                         "%s", error.text);
     json_object_del(root, "_sievert");
     char *text = json_dumps(root, JSON_REAL_PRECISION(17));
     *out = arena_printf(j->arena, "%s.classes.tmp", model);
@@ -44,8 +44,8 @@ static json_t *interval_json(struct interval i) { return json_pack("[ff]", i.lo,
 static void add_row(struct job *j, const char *layer, const char *impl, const char *source,
                     const struct effect_shares *s, const struct agreement *a)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:I}", "layer", layer, "implementation", impl, "source",
-                            source, "errors", (json_int_t)s->n);
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I}", "layer", layer, "implementation", impl,
+                            "source", source, "errors", (json_int_t)s->n);
     for (int e = 0; e < N_EFFECTS; e++) {
         json_t *what = json_pack("{s:f, s:o}", "share", s->share[e], "interval",
                                  interval_json(s->interval[e]));
@@ -69,8 +69,8 @@ static void add_row(struct job *j, const char *layer, const char *impl, const ch
 }
 
 /* One source of errors, compared with the truth if there is one already. */
-static int one_source(struct job *j, const struct sim_options *o, const char *impl, const char *source,
-                      struct effect_shares *truth, struct diag *d)
+static int one_source(struct job *j, const struct sim_options *o, const char *impl,
+                      const char *source, struct effect_shares *truth, struct diag *d)
 {
     struct effect_shares s;
     int rc = validate_shares(&s, o, d);
@@ -141,7 +141,8 @@ static const char *path_in(struct arena *a, const char *folder, const json_t *ro
     return name ? arena_printf(a, "%s/%s", folder, name) : NULL;
 }
 
-int study_validate(json_t **out, const char *folder, const struct sim_options *options, struct diag *d)
+int study_validate(json_t **out, const char *folder, const struct sim_options *options,
+                   struct diag *d)
 {
     struct arena a = {0};
     struct study_config config;

@@ -6,7 +6,10 @@
 
 #include "user/priv.h"
 
-static json_t *triple(const uint32_t v[3]) { return json_pack("[I, I, I]", (json_int_t)v[0], (json_int_t)v[1], (json_int_t)v[2]); }
+static json_t *triple(const uint32_t v[3])
+{
+    return json_pack("[I, I, I]", (json_int_t)v[0], (json_int_t)v[1], (json_int_t)v[2]);
+}
 
 static json_t *argument(const char *text, const struct user_buffer *b)
 {
@@ -34,11 +37,12 @@ const char *user_save(struct arena *a, const char *file, const struct user_args 
     json_t *list = json_array();
     size_t next = 0;
     for (size_t i = 0; i < args->n; i++)
-        json_array_append_new(list, argument(args->arg[i],
-                                             is_number(args->arg[i]) ? NULL : &p->buffers[next++]));
-    json_t *doc = json_pack("{s:s, s:s, s:o, s:o, s:I, s:o}", "file", file, "kernel",
-                            ptx_kernel_name(p->kernel), "grid", triple(args->grid), "block",
-                            triple(args->block), "shared", (json_int_t)args->shared, "arguments", list);
+        json_array_append_new(
+            list, argument(args->arg[i], is_number(args->arg[i]) ? NULL : &p->buffers[next++]));
+    json_t *doc =
+        json_pack("{s:s, s:s, s:o, s:o, s:I, s:o}", "file", file, "kernel",
+                  ptx_kernel_name(p->kernel), "grid", triple(args->grid), "block",
+                  triple(args->block), "shared", (json_int_t)args->shared, "arguments", list);
     if (args->lazy)
         json_object_set_new(doc, "lazy", json_true());
     char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
@@ -59,7 +63,8 @@ static bool read_triple(const json_t *from, uint32_t v[3])
     return json_array_size(from) == 3;
 }
 
-static bool read_argument(const json_t *from, struct arena *a, const char **text, struct user_dims *dims)
+static bool read_argument(const json_t *from, struct arena *a, const char **text,
+                          struct user_dims *dims)
 {
     const json_t *dim = json_object_get(from, "dim");
     const char *s = json_string_value(json_is_string(from) ? from : json_object_get(from, "text"));
@@ -84,7 +89,8 @@ int user_load(struct user_args *out, struct user_saved *saved, const char **file
     const char *name = json_string_value(json_object_get(doc, "file"));
     const char *kernel = json_string_value(json_object_get(doc, "kernel"));
     json_int_t shared = json_integer_value(json_object_get(doc, "shared"));
-    *out = (struct user_args){.n = json_array_size(list), .shared = (uint32_t)shared,
+    *out = (struct user_args){.n = json_array_size(list),
+                              .shared = (uint32_t)shared,
                               .lazy = json_is_true(json_object_get(doc, "lazy"))};
     bool good = name && kernel && shared >= 0 && shared <= UINT32_MAX &&
                 read_triple(json_object_get(doc, "grid"), out->grid) &&
@@ -99,6 +105,7 @@ int user_load(struct user_args *out, struct user_saved *saved, const char **file
         *file = arena_strdup(a, name);
     }
     json_decref(doc);
-    return good ? OK : diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
-                                 "damaged store: the arguments of its kernel cannot be read");
+    return good ? OK
+                : diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                            "damaged store: the arguments of its kernel cannot be read");
 }

@@ -29,8 +29,9 @@ static int put(struct job *j, size_t index, const char *text, const void *bytes,
 {
     struct ptx_param p = ptx_param_at(j->p->kernel, index);
     if (p.bytes != n)
-        return diag_fail(j->d, ERR_INPUT, DIAG_NOWHERE, "argument '%s' has %zu bytes, parameter '%s' wants %u",
-                         text, n, p.name, p.bytes);
+        return diag_fail(j->d, ERR_INPUT, DIAG_NOWHERE,
+                         "argument '%s' has %zu bytes, parameter '%s' wants %u", text, n, p.name,
+                         p.bytes);
     memcpy(j->params + p.offset, bytes, n);
     return OK;
 }
@@ -90,7 +91,8 @@ static int read_file(struct job *j, size_t index, struct user_buffer *b)
     if (raw)
         return read_others(j, b, b->name + 4);
     char kind = npy_kind(b->name);
-    return kind && kind != 'f' ? read_others(j, b, b->name) : npy_read(&b->tensor, j->a, b->name, j->d);
+    return kind && kind != 'f' ? read_others(j, b, b->name)
+                               : npy_read(&b->tensor, j->a, b->name, j->d);
 }
 
 /* One element of a type, from its text; false if that is no such number. */
@@ -117,9 +119,9 @@ static bool element_of(const char *text, const char *type, uint64_t *out)
 /* zeros:N[:TYPE] fill:N:X[:TYPE] */
 static int make_buffer(struct job *j, struct user_buffer *b)
 {
-    static const char *const words[][2] = {{"i8", "i1"},  {"u8", "u1"},  {"i16", "i2"}, {"u16", "u2"},
-                                           {"i32", "i4"}, {"u32", "u4"}, {"i64", "i8"}, {"u64", "u8"},
-                                           {"f16", "f2"}, {"f32", "f4"}, {"f64", "f8"}};
+    static const char *const words[][2] = {
+        {"i8", "i1"},  {"u8", "u1"},  {"i16", "i2"}, {"u16", "u2"}, {"i32", "i4"}, {"u32", "u4"},
+        {"i64", "i8"}, {"u64", "u8"}, {"f16", "f2"}, {"f32", "f4"}, {"f64", "f8"}};
     bool fill = b->name[0] == 'f';
     char *end, *part[3] = {0}, *rest = arena_strdup(j->a, strchr(b->name, ':') + 1);
     int n_parts = 0;
@@ -137,12 +139,12 @@ static int make_buffer(struct job *j, struct user_buffer *b)
     unsigned long long n = strtoull(part[0], &end, 0);
     uint64_t v = 0;
     bool good = n > 0 && n <= 1ull << 32 && !*end && end != part[0] && n_parts >= 1 + fill &&
-                known && n_parts <= 2 + fill &&
-                (!fill || element_of(part[1], type, &v));
+                known && n_parts <= 2 + fill && (!fill || element_of(part[1], type, &v));
     struct npy_words *w = ARENA_NEW(j->a, struct npy_words);
     if (!good || !npy_new_words(w, j->a, type, (size_t)n))
-        return bad_argument(j, b->name,
-                            "expected zeros:N or fill:N:X with N from 1 to 2^32, and perhaps :TYPE like :i32");
+        return bad_argument(
+            j, b->name,
+            "expected zeros:N or fill:N:X with N from 1 to 2^32, and perhaps :TYPE like :i32");
     size_t bytes = (size_t)(type[1] - '0');
     for (size_t i = 0; v && i < n; i++)
         memcpy((char *)w->words.data + i * bytes, &v, bytes);
@@ -161,7 +163,8 @@ static int put_buffer(struct job *j, size_t index, const char *text)
 {
     struct user_buffer *b = &j->p->buffers[j->p->n_buffers++];
     const char *equals = strchr(text, '=');
-    b->name = equals ? arena_strndup(j->a, text, (size_t)(equals - text)) : arena_strdup(j->a, text);
+    b->name =
+        equals ? arena_strndup(j->a, text, (size_t)(equals - text)) : arena_strdup(j->a, text);
     b->output = equals ? equals + 1 : NULL;
     int rc = read_buffer(j, index, b);
     if (rc != OK)
@@ -214,8 +217,10 @@ static void describe_buffers(struct job *j)
     for (size_t i = 0; i < p->n_buffers; i++) {
         const struct user_buffer *b = &p->buffers[i];
         bool output = marked ? b->output != NULL : !b->from_file;
-        buffers[i] = (struct simt_buffer){.name = b->name, .role = output ? ROLE_OUTPUT : ROLE_INPUT,
-                                          .compared = marked ? output : true, .address = b->address,
+        buffers[i] = (struct simt_buffer){.name = b->name,
+                                          .role = output ? ROLE_OUTPUT : ROLE_INPUT,
+                                          .compared = marked ? output : true,
+                                          .address = b->address,
                                           .bytes = tensor_elems(&b->tensor) * sizeof(float)};
         if (buffers[i].compared) {
             total += tensor_elems(&b->tensor);
@@ -268,8 +273,10 @@ static int make_launch(struct job *j)
 {
     struct simt_launch *l = ARENA_NEW(j->a, struct simt_launch);
     const char *name = ptx_kernel_name(j->p->kernel);
-    *l = (struct simt_launch){.kernel = j->p->kernel, .dynamic_shared = j->args->shared,
-                              .params = j->params, .label = name};
+    *l = (struct simt_launch){.kernel = j->p->kernel,
+                              .dynamic_shared = j->args->shared,
+                              .params = j->params,
+                              .label = name};
     memcpy(l->grid, j->args->grid, sizeof l->grid);
     memcpy(l->block, j->args->block, sizeof l->block);
     j->p->sim.n_launches = 1;
@@ -286,8 +293,8 @@ static uint64_t fnv(const char *text, size_t n)
     return hash;
 }
 
-static int prepare(struct user_program *out, struct arena *a, struct text ptx, const struct user_args *args,
-                   const struct user_saved *saved, struct diag *d)
+static int prepare(struct user_program *out, struct arena *a, struct text ptx,
+                   const struct user_args *args, const struct user_saved *saved, struct diag *d)
 {
     struct job j = {.p = out, .a = a, .d = d, .args = args, .saved = saved};
     *out = (struct user_program){.ptx = ptx.ptr, .hash = fnv(ptx.ptr, ptx.len)};
@@ -307,8 +314,8 @@ static int prepare(struct user_program *out, struct arena *a, struct text ptx, c
     return OK;
 }
 
-int user_prepare(struct user_program *out, struct arena *a, struct text ptx, const struct user_args *args,
-                 struct diag *d)
+int user_prepare(struct user_program *out, struct arena *a, struct text ptx,
+                 const struct user_args *args, struct diag *d)
 {
     return prepare(out, a, ptx, args, NULL, d);
 }

@@ -149,8 +149,9 @@ struct vocab {
 };
 
 extern const struct vocab vocab_groups, vocab_roles, vocab_wheres, vocab_moments, vocab_flips,
-    vocab_scopes, vocab_outcomes, vocab_fates, vocab_events, vocab_traps, vocab_patterns, vocab_values,
-    vocab_effects, vocab_engines, vocab_layouts, vocab_tasks, vocab_parts, vocab_shares;
+    vocab_scopes, vocab_outcomes, vocab_fates, vocab_events, vocab_traps, vocab_patterns,
+    vocab_values, vocab_effects, vocab_engines, vocab_layouts, vocab_tasks, vocab_parts,
+    vocab_shares;
 
 /* The word for value i. */
 const char *vocab_word(const struct vocab *v, int i);

@@ -15,9 +15,9 @@ static const char *source(void *ctx, const char *name)
     size_t used = 0;
     (void)ctx, (void)name;
     for (int i = 1; i < 130; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used,
-                                 i % 4 ? "    sum = fma(a[%d], b[%d], sum);\n" : "/* <%d> & %d */\n", i,
-                                 i);
+        used += (size_t)snprintf(
+            text + used, sizeof text - used,
+            i % 4 ? "    sum = fma(a[%d], b[%d], sum);\n" : "/* <%d> & %d */\n", i, i);
     return text;
 }
 static char *make_ptx(void)
@@ -73,8 +73,7 @@ int main(int argc, char **argv)
         fix_campaign(path[i][0], layer[l], impl, row, N, impls[k].insns * (l + 1) / 2,
                      impls[k].insns * (l + 1), impls[k].workspace);
         fix_random_trials(path[i][1], path[i][2], layer[l], impl, row, N, i, impls[k].critical);
-        cells[i] =
-            (struct report_cell){layer[l], impl, path[i][0], NULL, path[i][1], path[i][2]};
+        cells[i] = (struct report_cell){layer[l], impl, path[i][0], NULL, path[i][1], path[i][2]};
     }
     static const char *const commands[] = {"sievert study examples/lenet5.yaml -o out", NULL};
     static const char *const each[] = {
@@ -84,10 +83,15 @@ int main(int argc, char **argv)
         "sievert simulate --layer {layer} --model {model} -o {sim_model}", NULL};
     const struct report_sources sources = {.ctx = make_ptx(), .ptx = ptx, .file = source};
     struct report_input in = {
-        .sources = &sources, .cell_commands = each,
+        .sources = &sources,
+        .cell_commands = each,
         .title = "</script><script>console.error('broken out')</script><b>Synthetic</b> & 'study'",
-        .network = "lenet5.onnx", .dataset = "fashion-mnist", .golden_accuracy = 0.8934,
-        .commands = commands, .n_cells = n_cells, .cells = cells};
+        .network = "lenet5.onnx",
+        .dataset = "fashion-mnist",
+        .golden_accuracy = 0.8934,
+        .commands = commands,
+        .n_cells = n_cells,
+        .cells = cells};
     json_t *doc = NULL;
     static char out[2][400];
     snprintf(out[0], 400, "%s/report.html", dir);

@@ -68,7 +68,8 @@ static cl_program build(struct native *n, const struct kernel_file *file)
     const char *text = source;
     cl_int e;
     snprintf(source, sizeof source, "#include \"%s\"\n", file->source);
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -I%s/kernels %s", TEST_SOURCE_DIR, file->options);
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -I%s/kernels %s", TEST_SOURCE_DIR,
+             file->options);
     cl_program p = clCreateProgramWithSource(n->context, 1, &text, NULL, &e);
     if (!fine(e, "program"))
         return NULL;
@@ -135,8 +136,8 @@ static bool make_buffers(struct native *n, const struct conv_plan *plan, cl_mem 
         cl_int e;
         buffer[i] = clCreateBuffer(n->context, CL_MEM_READ_WRITE, bytes, NULL, &e);
         if (e == CL_SUCCESS)
-            e = clEnqueueFillBuffer(n->queue, buffer[i], &nan_bits, sizeof nan_bits, 0, bytes, 0, NULL,
-                                    NULL);
+            e = clEnqueueFillBuffer(n->queue, buffer[i], &nan_bits, sizeof nan_bits, 0, bytes, 0,
+                                    NULL, NULL);
         if (!fine(e, "buffer"))
             return false;
     }
@@ -165,7 +166,8 @@ bool native_run(struct native *n, const struct conv_plan *plan, const struct con
     for (int i = 0; i < plan->n_launches && ok; i++)
         ok = launch(n, &plan->launch[i], buffer);
     ok = ok && fine(clEnqueueReadBuffer(n->queue, buffer[BUFFER_OUTPUT], CL_TRUE, 0,
-                                        elems[BUFFER_OUTPUT] * 4, raw, 0, NULL, NULL), "output");
+                                        elems[BUFFER_OUTPUT] * 4, raw, 0, NULL, NULL),
+                    "output");
     for (int i = 0; i < plan->n_buffers; i++)
         if (buffer[i])
             clReleaseMemObject(buffer[i]);

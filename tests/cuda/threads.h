@@ -7,18 +7,19 @@
 #define CONSTANT __attribute__((constant))
 #define NOINLINE __attribute__((noinline, device))
 #define KERNEL(name) extern "C" __attribute__((global)) void name(int *all_out, const int *all_in)
-#define THREAD                                                                                        \
-    int t = __nvvm_read_ptx_sreg_tid_x() + __nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x(); \
-    int *out = all_out + 64 * t;                                                                      \
+#define THREAD                                                                                     \
+    int t = __nvvm_read_ptx_sreg_tid_x() +                                                         \
+            __nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x();                        \
+    int *out = all_out + 64 * t;                                                                   \
     const int *in = all_in + 64 * t;
 #elif defined __CUDACC__
 #define DEVICE __device__
 #define CONSTANT __constant__
 #define NOINLINE __noinline__ __device__
 #define KERNEL(name) extern "C" __global__ void name(int *all_out, const int *all_in)
-#define THREAD                                                                                        \
-    int t = threadIdx.x + blockIdx.x * blockDim.x;                                                    \
-    int *out = all_out + 64 * t;                                                                      \
+#define THREAD                                                                                     \
+    int t = threadIdx.x + blockIdx.x * blockDim.x;                                                 \
+    int *out = all_out + 64 * t;                                                                   \
     const int *in = all_in + 64 * t;
 #else
 #define DEVICE
@@ -44,7 +45,8 @@ KERNEL(variables)
     THREAD
     for (int i = 0; i < 8; i++) {
         u32 k = (u32)in[i];
-        out[i] = table[k % 5] + *into_table[k % 3] + narrow[k % 7] + letters[k % 5] + bytes[k % 3][k / 3 % 4];
+        out[i] = table[k % 5] + *into_table[k % 3] + narrow[k % 7] + letters[k % 5] +
+                 bytes[k % 3][k / 3 % 4];
         out[8 + i] = (int)(wide[k % 3] * (int)(k % 100));
     }
 }
@@ -130,7 +132,8 @@ static NOINLINE double pass_many(char a, short b, int c, s64 d, float e, double 
 KERNEL(structures)
 {
     THREAD
-    struct mixed m = {(char)in[0], {(short)in[1], (short)in[2], (short)in[3]}, (double)in[4], in[5], in[6]};
+    struct mixed m = {
+        (char)in[0], {(short)in[1], (short)in[2], (short)in[3]}, (double)in[4], in[5], in[6]};
     for (int i = 0; i < 3; i++)
         m = change(m, (int)((u32)in[7 + i] & 255), in + 10);
     out[0] = m.c;
@@ -140,8 +143,8 @@ KERNEL(structures)
     out[4] = (int)(m.d / 1024);
     out[5] = (int)m.l;
     out[6] = (int)(m.l >> 32);
-    out[7] = (int)(pass_many((char)in[20], (short)in[21], in[22] >> 8, in[23], (float)(in[24] >> 16),
-                             (double)in[25], (unsigned char)in[26]) /
+    out[7] = (int)(pass_many((char)in[20], (short)in[21], in[22] >> 8, in[23],
+                             (float)(in[24] >> 16), (double)in[25], (unsigned char)in[26]) /
                    64);
 }
 
@@ -149,7 +152,10 @@ typedef int function(int, int);
 static NOINLINE int plus(int a, int b) { return (int)((u32)a + (u32)b); }
 static NOINLINE int minus(int a, int b) { return (int)((u32)a - (u32)b); }
 static NOINLINE int less(int a, int b) { return a < b; }
-static NOINLINE int deeper(int a, int b) { return a & 1 ? plus(b, 7) : less(b, a) ? minus(a, 1) : 5; }
+static NOINLINE int deeper(int a, int b)
+{
+    return a & 1 ? plus(b, 7) : less(b, a) ? minus(a, 1) : 5;
+}
 static DEVICE function *const operations[4] = {plus, minus, less, deeper};
 
 static NOINLINE int twice(function *f, int a, int b) { return f(f(a, b), b); }
@@ -174,12 +180,23 @@ KERNEL(jumps)
     for (int i = 0; i < 40; i++) {
         u32 w = (u32)in[1 + i % 20];
         switch ((v ^ w) % 13) {
-        case 0: v += 5; break;
-        case 1: v *= 3; break;
-        case 2: v -= (u32)i; continue;
-        case 3: v ^= 0x55; /* and on */
-        case 4: v <<= 1; break;
-        case 5: v = w; break;
+        case 0:
+            v += 5;
+            break;
+        case 1:
+            v *= 3;
+            break;
+        case 2:
+            v -= (u32)i;
+            continue;
+        case 3:
+            v ^= 0x55; /* and on */
+        case 4:
+            v <<= 1;
+            break;
+        case 5:
+            v = w;
+            break;
         case 6:
             for (u32 k = 0; k < (w & 7); k++) {
                 if (k == 3 && v & 1)
@@ -192,11 +209,16 @@ KERNEL(jumps)
                 goto done;
             v += 100;
             break;
-        case 9: v >>= 1; break;
-        case 11: v = ~v; break;
-        default: v += 11;
+        case 9:
+            v >>= 1;
+            break;
+        case 11:
+            v = ~v;
+            break;
+        default:
+            v += 11;
         }
-next:
+    next:
         out[i] = (int)v;
     }
 done:
@@ -204,7 +226,10 @@ done:
 }
 
 /* ---- Integers ------------------------------------------------------------------------------------------------ */
-static DEVICE u32 swap_bytes(u32 v) { return v << 24 | (v & 0xff00) << 8 | (v >> 8 & 0xff00) | v >> 24; }
+static DEVICE u32 swap_bytes(u32 v)
+{
+    return v << 24 | (v & 0xff00) << 8 | (v >> 8 & 0xff00) | v >> 24;
+}
 
 KERNEL(integers)
 {
@@ -248,11 +273,12 @@ KERNEL(floats)
         __builtin_memcpy(&b, in + 4 * i + 1, 4);
         __builtin_memcpy(&d, in + 4 * i, 8);
         __builtin_memcpy(&e, in + 4 * i + 2, 8);
-        o[0] = (a < b) + 2 * (a <= b) + 4 * (a == b) + 8 * (a != b) + 16 * !(a > b) + 32 * !(a >= b) +
-               64 * (d < e) + 128 * (d != e) + 256 * !(d >= e) + 512 * (d == d);
+        o[0] = (a < b) + 2 * (a <= b) + 4 * (a == b) + 8 * (a != b) + 16 * !(a > b) +
+               32 * !(a >= b) + 64 * (d < e) + 128 * (d != e) + 256 * !(d >= e) + 512 * (d == d);
         float f = (float)l + (float)(in[i] >> 3) + (float)(u64)l + (float)(u32)in[i];
         __builtin_memcpy(o + 1, &f, 4);
-        double g = (double)l - (double)(u64)l * 0.5 + (double)(u32)in[i] + (double)(float)(short)in[i];
+        double g =
+            (double)l - (double)(u64)l * 0.5 + (double)(u32)in[i] + (double)(float)(short)in[i];
         __builtin_memcpy(o + 2, &g, 8);
         float h = (float)((double)(in[i] >> 8) * 1.0000001);
         o[4] = (int)(h * 0.25f) + (short)(int)(in[i] * 0.0001f);
@@ -264,4 +290,5 @@ KERNEL(floats)
     }
 }
 
-#define EACH_KERNEL(X) X(variables) X(recursion) X(sorting) X(structures) X(pointers) X(jumps) X(integers) X(floats)
+#define EACH_KERNEL(X)                                                                             \
+    X(variables) X(recursion) X(sorting) X(structures) X(pointers) X(jumps) X(integers) X(floats)

@@ -26,8 +26,8 @@ static void load_folder(struct corpus *c, const char *folder)
     while (dir && (e = readdir(dir)) && c->n < 256) {
         struct diag d = {0};
         if (e->d_name[0] != '.' &&
-            file_read(&c->text[c->n], &c->a, arena_printf(&c->a, "%s/%s", folder, e->d_name), 1 << 20,
-                      &d) == OK)
+            file_read(&c->text[c->n], &c->a, arena_printf(&c->a, "%s/%s", folder, e->d_name),
+                      1 << 20, &d) == OK)
             c->n++;
     }
     if (dir)
@@ -45,7 +45,9 @@ static size_t mutate(char *out, const struct corpus *c, struct rng *r)
         size_t from = rng_below(r, other->len), piece = rng_below(r, 30);
         piece = piece < other->len - from ? piece : other->len - from;
         switch (rng_below(r, 4)) {
-        case 0: out[at] = (char)(rng_below(r, 4) ? rng_u32(r) % 96 + 32 : rng_u32(r)); break;
+        case 0:
+            out[at] = (char)(rng_below(r, 4) ? rng_u32(r) % 96 + 32 : rng_u32(r));
+            break;
         case 1:
             memmove(out + at, out + at + len, n - at - len);
             n -= len;
@@ -55,7 +57,8 @@ static size_t mutate(char *out, const struct corpus *c, struct rng *r)
             memcpy(out + at, other->ptr + from, piece);
             n += piece;
             break;
-        default: memcpy(out + at, other->ptr + from, piece < n - at ? piece : n - at);
+        default:
+            memcpy(out + at, other->ptr + from, piece < n - at ? piece : n - at);
         }
     }
     return n;

@@ -16,7 +16,8 @@ enum { MAX_BYTES = 1 << 16 };
 
 static void run(const struct ptx_kernel *k, struct simt_mem *m, uint64_t buffer)
 {
-    struct simt_launch l = {.kernel = k, .grid = {2, 1, 1}, .block = {33, 1, 1}, .dynamic_shared = 64};
+    struct simt_launch l = {
+        .kernel = k, .grid = {2, 1, 1}, .block = {33, 1, 1}, .dynamic_shared = 64};
     struct simt_run_options o = {.limit = 3000};
     struct simt_result r;
     uint8_t *params = calloc(ptx_params_bytes(k) + 8, 1);

@@ -9,10 +9,10 @@
 static const char *type_name(enum ptx_type t)
 {
     static const char *const names[] = {
-        [PTX_T_no] = "",     [PTX_T_p] = "pred",  [PTX_T_u8] = "u8",   [PTX_T_s8] = "s8",   [PTX_T_h] = "f16",
-        [PTX_T_h2] = "f16x2", [PTX_T_bf] = "bf16", [PTX_T_bf2] = "bf16x2",
-        [PTX_T_u16] = "u16", [PTX_T_s16] = "s16", [PTX_T_u32] = "u32", [PTX_T_s32] = "s32", [PTX_T_u64] = "u64",
-        [PTX_T_s64] = "s64", [PTX_T_f32] = "f32", [PTX_T_f64] = "f64",
+        [PTX_T_no] = "",     [PTX_T_p] = "pred",   [PTX_T_u8] = "u8",   [PTX_T_s8] = "s8",
+        [PTX_T_h] = "f16",   [PTX_T_h2] = "f16x2", [PTX_T_bf] = "bf16", [PTX_T_bf2] = "bf16x2",
+        [PTX_T_u16] = "u16", [PTX_T_s16] = "s16",  [PTX_T_u32] = "u32", [PTX_T_s32] = "s32",
+        [PTX_T_u64] = "u64", [PTX_T_s64] = "s64",  [PTX_T_f32] = "f32", [PTX_T_f64] = "f64",
     };
     return names[t];
 }
@@ -40,10 +40,14 @@ static const char *group_name(const struct ptx_row *row)
 
 static void print_doc(FILE *f)
 {
-    fputs("# Instructions\n\nMade from `src/ptx/isa.def` by `tests/isa/test_doc.c --write`; a test holds the two equal.\n"
-          "`a` `b` `c` are the operands of a lane, `W` the width of `a` in bits, `A` and `O` the types of `a` and of\n"
-          "the result. What is not here is refused when a module is loaded, by instruction, file, line and column.\n\n"
-          "## One value per lane\n\n| instruction | result | operands | group | folded | modifiers | meaning |\n"
+    fputs("# Instructions\n\nMade from `src/ptx/isa.def` by `tests/isa/test_doc.c --write`; a test "
+          "holds the two equal.\n"
+          "`a` `b` `c` are the operands of a lane, `W` the width of `a` in bits, `A` and `O` the "
+          "types of `a` and of\n"
+          "the result. What is not here is refused when a module is loaded, by instruction, file, "
+          "line and column.\n\n"
+          "## One value per lane\n\n| instruction | result | operands | group | folded | modifiers "
+          "| meaning |\n"
           "| --- | --- | --- | --- | --- | --- | --- |\n",
           f);
     for (int i = 0; i < PTX_N_OPS; i++) {
@@ -59,7 +63,9 @@ static void print_doc(FILE *f)
         print_cell(f, row->meaning);
         fputs("` |\n", f);
     }
-    fputs("\n## Memory, control, other lanes\n\n| instruction | group | folded | meaning |\n| --- | --- | --- | --- |\n", f);
+    fputs("\n## Memory, control, other lanes\n\n| instruction | group | folded | meaning |\n| --- "
+          "| --- | --- | --- |\n",
+          f);
     for (int i = 0; i < PTX_N_OPS; i++)
         if (ptx_rows[i].shape != PTX_SHAPE_LANES)
             fprintf(f, "| `%s` | %s | %s | %s |\n", ptx_rows[i].key, group_name(&ptx_rows[i]),
@@ -94,7 +100,8 @@ int main(int argc, char **argv)
         rc = file_write(path, text, len, &d) != OK;
     } else if (file_read(&have, &a, path, 1 << 24, &d) != OK || have.len != len ||
                memcmp(have.ptr, text, len) != 0) {
-        fprintf(stderr, "docs/ISA.md is not what src/ptx/isa.def says; run this program with --write\n");
+        fprintf(stderr,
+                "docs/ISA.md is not what src/ptx/isa.def says; run this program with --write\n");
         rc = 1;
     }
     arena_fini(&a);

@@ -19,28 +19,28 @@
 #include "simt/lanes/types.h"
 
 /* ---- The reference: one lane, operands and result as 64 bits -------------------------------------------- */
-#define TAKE(type, bits)                                                                              \
-    ({                                                                                                \
-        uint64_t word = (bits);                                                                       \
-        type value;                                                                                   \
-        memcpy(&value, &word, sizeof value);                                                          \
-        value;                                                                                        \
+#define TAKE(type, bits)                                                                           \
+    ({                                                                                             \
+        uint64_t word = (bits);                                                                    \
+        type value;                                                                                \
+        memcpy(&value, &word, sizeof value);                                                       \
+        value;                                                                                     \
     })
 #define CANONICAL_p(v) (v)
 #define CANONICAL_no(v) (v)
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
-    static uint64_t reference_##id(uint64_t a_bits, uint64_t b_bits, uint64_t c_bits)                 \
-    {                                                                                                 \
-        typedef ta A __attribute__((unused));                                                         \
-        enum { W = 8 * sizeof(A) };                                                                   \
-        ta a = TAKE(ta, a_bits);                                                                      \
-        tb b = TAKE(tb, b_bits);                                                                      \
-        tc c = TAKE(tc, c_bits);                                                                      \
-        (void)a, (void)b, (void)c, (void)W;                                                           \
-        out v = CANONICAL_##out((out)(expr));                                                         \
-        uint64_t word = 0;                                                                            \
-        memcpy(&word, &v, sizeof v);                                                                  \
-        return word;                                                                                  \
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                    \
+    static uint64_t reference_##id(uint64_t a_bits, uint64_t b_bits, uint64_t c_bits)              \
+    {                                                                                              \
+        typedef ta A __attribute__((unused));                                                      \
+        enum { W = 8 * sizeof(A) };                                                                \
+        ta a = TAKE(ta, a_bits);                                                                   \
+        tb b = TAKE(tb, b_bits);                                                                   \
+        tc c = TAKE(tc, c_bits);                                                                   \
+        (void)a, (void)b, (void)c, (void)W;                                                        \
+        out v = CANONICAL_##out((out)(expr));                                                      \
+        uint64_t word = 0;                                                                         \
+        memcpy(&word, &v, sizeof v);                                                               \
+        return word;                                                                               \
     }
 #define SP(id, key, shape, group, folded, doc)
 #include "ptx/isa.def"
@@ -76,19 +76,23 @@ static const struct ptx_kernel *kernel_for(struct arena *a, int op)
     const struct ptx_row *row = &ptx_rows[op];
     char text[4096];
     int n = 0, n_in = 0;
-    n += sprintf(text + n, "mov.u32 %%r1, %%tid.x; mad.wide.u32 %%rd3, %%r1, 24, %%rd1;\n"
-                           "mad.wide.u32 %%rd4, %%r1, 8, %%rd2; mov.u64 %%rd14, 0; mov.u32 %%r14, 0;\n"
-                           "mov.u16 %%h4, 0; setp.ne.u32 %%p4, 0, 0; ld.global.u64 %%rd5, [%%rd1+768];\n"
-                           "cvt.u32.u64 %%r2, %%rd5; shr.u32 %%r2, %%r2, %%r1; and.b32 %%r2, %%r2, 1;\n"
-                           "setp.eq.u32 %%p10, %%r2, 0;\n");
+    n += sprintf(text + n,
+                 "mov.u32 %%r1, %%tid.x; mad.wide.u32 %%rd3, %%r1, 24, %%rd1;\n"
+                 "mad.wide.u32 %%rd4, %%r1, 8, %%rd2; mov.u64 %%rd14, 0; mov.u32 %%r14, 0;\n"
+                 "mov.u16 %%h4, 0; setp.ne.u32 %%p4, 0, 0; ld.global.u64 %%rd5, [%%rd1+768];\n"
+                 "cvt.u32.u64 %%r2, %%rd5; shr.u32 %%r2, %%r2, %%r1; and.b32 %%r2, %%r2, 1;\n"
+                 "setp.eq.u32 %%p10, %%r2, 0;\n");
     for (; n_in < 3 && row->in[n_in] != PTX_T_no; n_in++) {
         enum ptx_type t = row->in[n_in];
         int bits = ptx_type_bits(t);
         if (bits == 1)
-            n += sprintf(text + n, "ld.global.u32 %%r3, [%%rd3+%d]; and.b32 %%r3, %%r3, 1;"
-                                   "setp.ne.u32 %s, %%r3, 0;\n", 8 * n_in, reg_of(t, n_in));
+            n += sprintf(text + n,
+                         "ld.global.u32 %%r3, [%%rd3+%d]; and.b32 %%r3, %%r3, 1;"
+                         "setp.ne.u32 %s, %%r3, 0;\n",
+                         8 * n_in, reg_of(t, n_in));
         else
-            n += sprintf(text + n, "ld.global.b%d %s, [%%rd3+%d];\n", bits, reg_of(t, n_in), 8 * n_in);
+            n += sprintf(text + n, "ld.global.b%d %s, [%%rd3+%d];\n", bits, reg_of(t, n_in),
+                         8 * n_in);
     }
     n += sprintf(text + n, "@%%p10 bra SKIP;\n%s %s", row->key, reg_of(row->out, 3));
     for (int i = 0; i < n_in; i++)
@@ -107,28 +111,44 @@ static uint64_t integer_value(struct rng *r, int bits)
 {
     uint64_t top = 1ull << (bits - 1);
     switch (rng_below(r, 8)) {
-    case 0: return rng_below(r, 5);
-    case 1: return 0 - rng_below(r, 5);
-    case 2: return top + rng_below(r, 5) - 2;
-    case 3: return rng_below(r, 70);
-    case 4: return 1ull << rng_below(r, (uint64_t)bits);
-    case 5: return rng_u64(r) >> rng_below(r, 64);
-    default: return rng_u64(r);
+    case 0:
+        return rng_below(r, 5);
+    case 1:
+        return 0 - rng_below(r, 5);
+    case 2:
+        return top + rng_below(r, 5) - 2;
+    case 3:
+        return rng_below(r, 70);
+    case 4:
+        return 1ull << rng_below(r, (uint64_t)bits);
+    case 5:
+        return rng_u64(r) >> rng_below(r, 64);
+    default:
+        return rng_u64(r);
     }
 }
 
 static uint64_t float_value(struct rng *r, int bits)
 {
-    static const double special[] = {0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, 3.4028234e38, 1e-40, 1e-310,
-                                     2147483648.0, -2147483648.0, 4294967296.0, 9.3e18, 1.9e19, 255.5, -129};
+    static const double special[] = {0.0,          -0.0,          1.0,          -1.0,   0.5,
+                                     1.5,          2.5,           3.4028234e38, 1e-40,  1e-310,
+                                     2147483648.0, -2147483648.0, 4294967296.0, 9.3e18, 1.9e19,
+                                     255.5,        -129};
     uint64_t nan = rng_u32(r), word = 0;
     double v = special[rng_below(r, sizeof special / sizeof *special)];
     switch (rng_below(r, 6)) {
-    case 0: return bits == 32 ? 0x7f800000u | (nan & 0x807fffffu) : 0x7ff0000000000000u | nan << 32;
-    case 1: v = v * 0; break;
-    case 2: v = (rng_unit(r) - 0.5) * 100; break;
-    case 3: return rng_u64(r);
-    default: break;
+    case 0:
+        return bits == 32 ? 0x7f800000u | (nan & 0x807fffffu) : 0x7ff0000000000000u | nan << 32;
+    case 1:
+        v = v * 0;
+        break;
+    case 2:
+        v = (rng_unit(r) - 0.5) * 100;
+        break;
+    case 3:
+        return rng_u64(r);
+    default:
+        break;
     }
     if (bits == 64) {
         memcpy(&word, &v, 8);
@@ -160,7 +180,8 @@ static void try_round(struct trial *t, const struct ptx_kernel *k, int op, struc
     const struct ptx_row *row = &ptx_rows[op];
     uint64_t in[3 * N_LANES + 1], out[N_LANES] = {0};
     static const uint32_t masks[] = {0xffffffffu, 0x0000ffffu, 0x80000001u, 0};
-    uint32_t mask = rng_below(r, 2) ? 0xffffffffu : masks[rng_below(r, 4)] ^ (rng_below(r, 2) ? rng_u32(r) : 0);
+    uint32_t mask =
+        rng_below(r, 2) ? 0xffffffffu : masks[rng_below(r, 4)] ^ (rng_below(r, 2) ? rng_u32(r) : 0);
     for (int i = 0; i < 3 * N_LANES; i++)
         in[i] = value(r, row->in[i % 3]);
     in[3 * N_LANES] = mask;
@@ -170,12 +191,13 @@ static void try_round(struct trial *t, const struct ptx_kernel *k, int op, struc
     assert_int_equal(result.trap.kind, TRAP_NONE);
     simt_mem_read(t->m, t->buffers[1], out, sizeof out);
     for (int l = 0; l < N_LANES; l++) {
-        uint64_t expected = mask >> l & 1 ? references[op](in[3 * l], in[3 * l + 1], in[3 * l + 2]) : 0;
+        uint64_t expected =
+            mask >> l & 1 ? references[op](in[3 * l], in[3 * l + 1], in[3 * l + 2]) : 0;
         if (row->out == PTX_T_p)
             expected &= 1;
         if (out[l] != expected)
-            fail_msg("%s lane %d mask %08x: %llx %llx %llx gave %llx, expected %llx", row->key, l, mask,
-                     (unsigned long long)in[3 * l], (unsigned long long)in[3 * l + 1],
+            fail_msg("%s lane %d mask %08x: %llx %llx %llx gave %llx, expected %llx", row->key, l,
+                     mask, (unsigned long long)in[3 * l], (unsigned long long)in[3 * l + 1],
                      (unsigned long long)in[3 * l + 2], (unsigned long long)out[l],
                      (unsigned long long)expected);
     }

@@ -81,7 +81,8 @@ static bool build(struct compute *c, const char *source, const char *options)
 }
 
 bool compute_run(struct compute *c, const char *source, const char *options, const char *name,
-                 const size_t global[3], const size_t local[3], struct compute_buffer *buffers, int n)
+                 const size_t global[3], const size_t local[3], struct compute_buffer *buffers,
+                 int n)
 {
     cl_mem mem[8] = {0};
     cl_int e;
@@ -95,7 +96,8 @@ bool compute_run(struct compute *c, const char *source, const char *options, con
             e = clSetKernelArg(kernel, (cl_uint)i, buffers[i].n, NULL);
             continue;
         }
-        mem[i] = clCreateBuffer(c->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, buffers[i].n, buffers[i].bytes, &e);
+        mem[i] = clCreateBuffer(c->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, buffers[i].n,
+                                buffers[i].bytes, &e);
         if (e == CL_SUCCESS)
             e = clSetKernelArg(kernel, (cl_uint)i, sizeof mem[i], &mem[i]);
     }
@@ -103,7 +105,8 @@ bool compute_run(struct compute *c, const char *source, const char *options, con
         e = clEnqueueNDRangeKernel(c->queue, kernel, 3, NULL, global, local, 0, NULL, NULL);
     for (int i = 0; i < n && e == CL_SUCCESS; i++)
         if (mem[i])
-            e = clEnqueueReadBuffer(c->queue, mem[i], CL_TRUE, 0, buffers[i].n, buffers[i].bytes, 0, NULL, NULL);
+            e = clEnqueueReadBuffer(c->queue, mem[i], CL_TRUE, 0, buffers[i].n, buffers[i].bytes, 0,
+                                    NULL, NULL);
     for (int i = 0; i < n; i++)
         if (mem[i])
             clReleaseMemObject(mem[i]);

@@ -15,6 +15,7 @@ struct compute_buffer {
 };
 /* Builds the source file and runs one kernel of it; all buffers are written and read back. */
 bool compute_run(struct compute *c, const char *source, const char *options, const char *kernel,
-                 const size_t global[3], const size_t local[3], struct compute_buffer *buffers, int n);
+                 const size_t global[3], const size_t local[3], struct compute_buffer *buffers,
+                 int n);
 
 #endif

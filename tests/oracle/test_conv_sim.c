@@ -18,7 +18,7 @@ struct trial {
     struct conv_data *data;
     const struct conv_impl *impl;
     const char *shape;
-    float *reference; /* oneDNN */
+    float *reference;   /* oneDNN */
     const char *chosen; /* the planner's tile */
     int n;
     bool all;
@@ -39,8 +39,8 @@ static void try_tile(const char *tile, void *ctx)
     const double bound = conv_tolerance(t->impl), naive = conv_data_error(t->data);
     const double reference = conv_error(t->data->out, t->reference, t->data->n_out);
     if (!(naive <= bound && reference <= bound))
-        fail_msg("%s %s %s: relative error %g, from oneDNN %g", t->impl->name, tile, t->shape, naive,
-                 reference);
+        fail_msg("%s %s %s: relative error %g, from oneDNN %g", t->impl->name, tile, t->shape,
+                 naive, reference);
     if (*tile)
         assert_string_equal(program.tile, tile);
     else

@@ -67,7 +67,8 @@ static int read_tensors(struct test *t, const char *what, struct onnx_tensor *to
     return MAX_IO;
 }
 
-static bool same(const struct nn_value *have, const struct onnx_tensor *want, char *why, size_t room)
+static bool same(const struct nn_value *have, const struct onnx_tensor *want, char *why,
+                 size_t room)
 {
     bool shape = have->rank == want->rank && have->type == want->type;
     for (int k = 0; shape && k < want->rank; k++)
@@ -101,7 +102,8 @@ static int attempt(struct test *t, const bool *open, bool *good, struct diag *d)
     for (size_t k = 0; k < t->n_in; k++)
         if (!open[k])
             t->bound[n++] = (struct nn_bound){t->graph.inputs[k].name, &t->in[k]};
-    int rc = graph_load(&net, t->model, &(struct graph_options){.n_bound = n, .bound = t->bound}, d);
+    int rc =
+        graph_load(&net, t->model, &(struct graph_options){.n_bound = n, .bound = t->bound}, d);
     if (rc != OK)
         return rc;
     size_t v = 0;
@@ -145,13 +147,15 @@ static enum verdict judge(struct test *t, const char *name)
             snprintf(t->why, sizeof t->why, "operator %s", t->graph.nodes[k].op);
             return NOT_APPLICABLE;
         }
-    int n_in = read_tensors(t, "input", t->in), n_out = n_in < 0 ? -1 : read_tensors(t, "output", t->out);
+    int n_in = read_tensors(t, "input", t->in),
+        n_out = n_in < 0 ? -1 : read_tensors(t, "output", t->out);
     if (n_in < 0 || n_out < 0)
         return NOT_APPLICABLE; /* a type that nn does not hold */
     t->n_in = (size_t)n_in;
     t->n_out = (size_t)n_out;
     if (t->n_in > t->graph.n_inputs) {
-        snprintf(t->why, sizeof t->why, "%zu inputs for a graph of %zu", t->n_in, t->graph.n_inputs);
+        snprintf(t->why, sizeof t->why, "%zu inputs for a graph of %zu", t->n_in,
+                 t->graph.n_inputs);
         return FAILED;
     }
 

@@ -23,7 +23,8 @@ struct test {
     float *expected, *got; /* without the bias */
 };
 
-static bool read_one(struct onnx_tensor *t, struct arena *a, const char *dir, const char *what, int i)
+static bool read_one(struct onnx_tensor *t, struct arena *a, const char *dir, const char *what,
+                     int i)
 {
     char path[700];
     struct stat st;
@@ -60,8 +61,9 @@ static void prepare(struct test *t)
 {
     const struct nn_conv *c = nn_conv(t->net, 0);
     t->problem = (struct conv_problem){
-        c->n, c->c, c->h, c->w, c->k, c->r, c->s, c->pad_top, c->pad_bottom, c->pad_left,
-        c->pad_right, c->stride_h, c->stride_w, c->dilation_h, c->dilation_w, c->groups, LAYOUT_NCHW};
+        c->n,        c->c,          c->h,          c->w,        c->k,         c->r,
+        c->s,        c->pad_top,    c->pad_bottom, c->pad_left, c->pad_right, c->stride_h,
+        c->stride_w, c->dilation_h, c->dilation_w, c->groups,   LAYOUT_NCHW};
     t->filter = c->filter;
     t->expected = arena_array(&t->arena, t->out.n, sizeof(float));
     t->got = arena_array(&t->arena, t->out.n, sizeof(float));

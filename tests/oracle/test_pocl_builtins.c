@@ -21,12 +21,14 @@
 
 enum { N_ITEMS = 768, LOCAL = 96, MAX_ROWS = 160 };
 /* Instead of a number of ULP: */
-enum { Z = -1,      /* the same but for the sign of zero */
-       FINITE = -2, /* the same for finite operands that are not 0 */
-       LOOSE = -3,  /* implementation-defined: sums of products may be fused */
-       NANBITS = -4,   /* the same, or both NaN */
-       NUMBERS = -5,   /* Z, and undefined if an operand is NaN */
-       NORMALS = -6 /* the same bits; denormal operands may be flushed */ };
+enum {
+    Z = -1,       /* the same but for the sign of zero */
+    FINITE = -2,  /* the same for finite operands that are not 0 */
+    LOOSE = -3,   /* implementation-defined: sums of products may be fused */
+    NANBITS = -4, /* the same, or both NaN */
+    NUMBERS = -5, /* Z, and undefined if an operand is NaN */
+    NORMALS = -6  /* the same bits; denormal operands may be flushed */
+};
 
 struct row {
     const char *name;
@@ -56,27 +58,62 @@ struct type {
     bool is_float;
 };
 static const struct type types[] = {
-    {"float", "int", "uint", 4, true},        {"double", "long", "ulong", 8, true},
-    {"char", "char", "uchar", 1, false},      {"uchar", "char", "uchar", 1, false},
-    {"short", "short", "ushort", 2, false},   {"ushort", "short", "ushort", 2, false},
-    {"int", "int", "uint", 4, false},         {"uint", "int", "uint", 4, false},
-    {"long", "long", "ulong", 8, false},      {"ulong", "long", "ulong", 8, false},
+    {"float", "int", "uint", 4, true},      {"double", "long", "ulong", 8, true},
+    {"char", "char", "uchar", 1, false},    {"uchar", "char", "uchar", 1, false},
+    {"short", "short", "ushort", 2, false}, {"ushort", "short", "ushort", 2, false},
+    {"int", "int", "uint", 4, false},       {"uint", "int", "uint", 4, false},
+    {"long", "long", "ulong", 8, false},    {"ulong", "long", "ulong", 8, false},
 };
 
 /* ---- Inputs ------------------------------------------------------------------------------------------------- */
 /* No NaN for double: libclc's cosh takes it for an index into a table, which traps, as it must. */
 static double special_value(struct rng *r, int bytes)
 {
-    static const double special[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 2, 3, 1.5, 2.5, -2.5, 100, -100, 1e-3, 3.14159265358979,
-                                     1e10, -1e10, 1e30, 1e-30, 0.99999994, 1.0000001, 88, -88, 127.5, 2147483647, 2147483648.0,
-                                     -2147483648.0, 4294967296.0, 9.2e18, 1e-40, -1e-41, 1e-310};
+    static const double special[] = {0.0,
+                                     -0.0,
+                                     1,
+                                     -1,
+                                     0.5,
+                                     -0.5,
+                                     2,
+                                     3,
+                                     1.5,
+                                     2.5,
+                                     -2.5,
+                                     100,
+                                     -100,
+                                     1e-3,
+                                     3.14159265358979,
+                                     1e10,
+                                     -1e10,
+                                     1e30,
+                                     1e-30,
+                                     0.99999994,
+                                     1.0000001,
+                                     88,
+                                     -88,
+                                     127.5,
+                                     2147483647,
+                                     2147483648.0,
+                                     -2147483648.0,
+                                     4294967296.0,
+                                     9.2e18,
+                                     1e-40,
+                                     -1e-41,
+                                     1e-310};
     switch (rng_below(r, 12)) {
-    case 0: return INFINITY;
-    case 1: return -INFINITY;
-    case 2: return bytes == 8 ? 1e300 : NAN;
-    case 3: return FLT_MAX;
-    case 4: return FLT_MIN;
-    default: return special[rng_below(r, sizeof special / sizeof *special)];
+    case 0:
+        return INFINITY;
+    case 1:
+        return -INFINITY;
+    case 2:
+        return bytes == 8 ? 1e300 : NAN;
+    case 3:
+        return FLT_MAX;
+    case 4:
+        return FLT_MIN;
+    default:
+        return special[rng_below(r, sizeof special / sizeof *special)];
     }
 }
 
@@ -89,8 +126,21 @@ static void fill(void *out, const struct type *t, size_t n, struct rng *r)
                                         : ldexp(rng_unit(r) - 0.5, (int)rng_below(r, 40) - 20);
         float f = (float)v;
         if (!t->is_float && rng_below(r, 2)) {
-            static const uint64_t edges[] = {0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000u, 0xffffffffu,
-                                             0x7fffffffffffffffu, 0x8000000000000000u, ~0ull};
+            static const uint64_t edges[] = {0,
+                                             1,
+                                             2,
+                                             0x7f,
+                                             0x80,
+                                             0xff,
+                                             0x7fff,
+                                             0x8000,
+                                             0xffff,
+                                             0x7fffffff,
+                                             0x80000000u,
+                                             0xffffffffu,
+                                             0x7fffffffffffffffu,
+                                             0x8000000000000000u,
+                                             ~0ull};
             bits = edges[rng_below(r, 15)];
         }
         if (t->is_float && t->bytes == 8)
@@ -122,8 +172,8 @@ static void load(struct trial *t, const char *name)
 }
 
 /* Runs a kernel of the module on copies of the buffers, which are replaced by the results. */
-static void simulate(struct trial *t, const char *kernel, const size_t global[3], const size_t local[3],
-                     struct compute_buffer *b, int n)
+static void simulate(struct trial *t, const char *kernel, const size_t global[3],
+                     const size_t local[3], struct compute_buffer *b, int n)
 {
     struct diag d = {0};
     uint64_t params[8] = {0};
@@ -153,7 +203,8 @@ static void simulate(struct trial *t, const char *kernel, const size_t global[3]
         fail_msg("%s: %s", kernel, d.msg);
     simt_run(t->s, mem, &l, 0, simt_n_ctas(&l), NULL, &r);
     if (r.trap.kind != TRAP_NONE)
-        fail_msg("%s: %s at line %d", kernel, vocab_word(&vocab_traps, (int)r.trap.kind), r.trap.at.line);
+        fail_msg("%s: %s at line %d", kernel, vocab_word(&vocab_traps, (int)r.trap.kind),
+                 r.trap.at.line);
     for (int i = 0; i < n; i++)
         if (b[i].bytes)
             simt_mem_read(mem, params[i], b[i].bytes, b[i].n);
@@ -170,8 +221,9 @@ static struct compute_buffer copy_of(struct trial *t, const struct compute_buffe
 }
 
 /* Both run it; b become PoCL's results, mine the simulator's. */
-static void run_both(struct trial *t, const char *source, const char *options, const char *kernel, const size_t global[3],
-                     const size_t local[3], struct compute_buffer *b, struct compute_buffer *mine, int n)
+static void run_both(struct trial *t, const char *source, const char *options, const char *kernel,
+                     const size_t global[3], const size_t local[3], struct compute_buffer *b,
+                     struct compute_buffer *mine, int n)
 {
     for (int i = 0; i < n; i++)
         mine[i] = copy_of(t, &b[i]);
@@ -191,7 +243,8 @@ static double distance(double x, double y, int bytes)
         return 0;
     if (isnan(x) || isnan(y))
         return INFINITY;
-    if (x == y || (fabs(x) < least && fabs(y) < least) || (big == least && fmin(fabs(x), fabs(y)) == 0))
+    if (x == y || (fabs(x) < least && fabs(y) < least) ||
+        (big == least && fmin(fabs(x), fabs(y)) == 0))
         return 0;
     if (isinf(x) || isinf(y)) {
         double most = bytes == 4 ? FLT_MAX : DBL_MAX, other = isinf(x) ? y : x;
@@ -238,7 +291,8 @@ struct operands {
     double scale; /* of sums of their products */
 };
 
-static bool agree(const struct type *t, const struct row *row, const void *mine, const void *theirs, struct operands in)
+static bool agree(const struct type *t, const struct row *row, const void *mine, const void *theirs,
+                  struct operands in)
 {
     if (memcmp(mine, theirs, (size_t)t->bytes) == 0)
         return true;
@@ -246,27 +300,36 @@ static bool agree(const struct type *t, const struct row *row, const void *mine,
         return false;
     double x = as_double(mine, t->bytes), y = as_double(theirs, t->bytes);
     switch (row->ulp) {
-    case 0: return isnan(x) && isnan(y);
-    case NANBITS: return isnan(x) && isnan(y);
-    case Z: return x == y || (isnan(x) && isnan(y));
-    case FINITE: return !in.finite || x == y;
-    case NUMBERS: return in.nan || x == y;
-    case NORMALS: return in.denormal || distance(x, y, t->bytes) == 0;
-    case LOOSE: return !isfinite(x) || !isfinite(y) || !(fabs(x - y) > 1e-5 * in.scale);
-    default: return distance(x, y, t->bytes) <= 2.0 * row->ulp;
+    case 0:
+        return isnan(x) && isnan(y);
+    case NANBITS:
+        return isnan(x) && isnan(y);
+    case Z:
+        return x == y || (isnan(x) && isnan(y));
+    case FINITE:
+        return !in.finite || x == y;
+    case NUMBERS:
+        return in.nan || x == y;
+    case NORMALS:
+        return in.denormal || distance(x, y, t->bytes) == 0;
+    case LOOSE:
+        return !isfinite(x) || !isfinite(y) || !(fabs(x - y) > 1e-5 * in.scale);
+    default:
+        return distance(x, y, t->bytes) <= 2.0 * row->ulp;
     }
 }
 
-static int report(const struct type *t, const struct row *row, const char *kernel, const char *mine, const char *theirs,
-                  size_t i, const char *in, size_t n_in, int lanes)
+static int report(const struct type *t, const struct row *row, const char *kernel, const char *mine,
+                  const char *theirs, size_t i, const char *in, size_t n_in, int lanes)
 {
     char text[512];
     int used = snprintf(text, sizeof text, "%s %s(%s)", t->name, row->name, kernel);
     for (size_t k = 0; k < n_in && lanes == 1; k++) {
         uint64_t bits = 0;
         memcpy(&bits, in + (n_in * i + k) * (size_t)t->bytes, (size_t)t->bytes);
-        used += snprintf(text + used, sizeof text - (size_t)used, t->is_float ? " %llx (%g)" : " %llx",
-                         (unsigned long long)bits, t->is_float ? as_double(&bits, t->bytes) : 0);
+        used +=
+            snprintf(text + used, sizeof text - (size_t)used, t->is_float ? " %llx (%g)" : " %llx",
+                     (unsigned long long)bits, t->is_float ? as_double(&bits, t->bytes) : 0);
     }
     uint64_t a = 0, b = 0;
     memcpy(&a, mine, (size_t)t->bytes);
@@ -292,8 +355,9 @@ static struct operands operands_of(const struct type *t, const char *in, size_t 
     return o;
 }
 
-static int compare(const struct type *t, const struct row *rows, size_t n_rows, const char *kernel, int lanes,
-                   const char *mine, const char *theirs, const char *in, const char *scalars)
+static int compare(const struct type *t, const struct row *rows, size_t n_rows, const char *kernel,
+                   int lanes, const char *mine, const char *theirs, const char *in,
+                   const char *scalars)
 {
     int bad = 0;
     size_t k = 0;
@@ -309,9 +373,12 @@ static int compare(const struct type *t, const struct row *rows, size_t n_rows, 
             if (agree(t, &rows[r], mine + at, theirs + at, operands_of(t, in, item)))
                 continue;
             /* PoCL may have other functions for vectors; libclc does not */
-            if (scalars && memcmp(mine + at, scalars + (r * N_ITEMS + item) * (size_t)t->bytes, (size_t)t->bytes) == 0)
+            if (scalars && memcmp(mine + at, scalars + (r * N_ITEMS + item) * (size_t)t->bytes,
+                                  (size_t)t->bytes) == 0)
                 continue;
-            double d = t->is_float ? distance(as_double(mine + at, t->bytes), as_double(theirs + at, t->bytes), t->bytes) : 1;
+            double d = t->is_float ? distance(as_double(mine + at, t->bytes),
+                                              as_double(theirs + at, t->bytes), t->bytes)
+                                   : 1;
             if (d > worst) {
                 worst = d;
                 worst_at = i;
@@ -329,7 +396,8 @@ static int compare(const struct type *t, const struct row *rows, size_t n_rows, 
 static int try_type(struct trial *t, const struct type *type, uint64_t seed)
 {
     const struct row *rows = type->is_float ? float_rows : int_rows;
-    size_t n_rows = type->is_float ? sizeof float_rows / sizeof *float_rows : sizeof int_rows / sizeof *int_rows;
+    size_t n_rows = type->is_float ? sizeof float_rows / sizeof *float_rows
+                                   : sizeof int_rows / sizeof *int_rows;
     static char in[3 * N_ITEMS * 8], ints[2 * N_ITEMS * 4], out[MAX_ROWS * 4 * N_ITEMS * 8];
     static const size_t global[3] = {N_ITEMS, 1, 1}, local[3] = {LOCAL, 1, 1};
     char options[256];
@@ -344,12 +412,15 @@ static int try_type(struct trial *t, const struct type *type, uint64_t seed)
         memcpy(ints + 4 * i, &v, 4);
     }
     load(t, type->name);
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -I%s/tests/opencl -DT=%s -DS=%s -DU=%s%s", TEST_SOURCE_DIR, type->name,
-             type->half_name, type->unsigned_name, type->is_float ? " -DFLOATING" : "");
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -I%s/tests/opencl -DT=%s -DS=%s -DU=%s%s",
+             TEST_SOURCE_DIR, type->name, type->half_name, type->unsigned_name,
+             type->is_float ? " -DFLOATING" : "");
     for (int lanes = 1; lanes <= 4; lanes += 3) {
         memset(out, 0, sizeof out);
         struct compute_buffer b[3] = {{out, n_rows * N_ITEMS * (size_t)(lanes * type->bytes)},
-                                      {in, 3 * N_ITEMS * (size_t)type->bytes}, {ints, sizeof ints}}, mine[3];
+                                      {in, 3 * N_ITEMS * (size_t)type->bytes},
+                                      {ints, sizeof ints}},
+                              mine[3];
         const char *kernel = lanes == 1 ? "scalars" : "vectors";
         run_both(t, "builtins.cl", options, kernel, global, local, b, mine, lanes == 1 ? 3 : 2);
         bad += compare(type, rows, n_rows, kernel, lanes, mine[0].bytes, out, in, mine_scalars);
@@ -371,9 +442,11 @@ static void test_builtins(void **state)
 static void test_control(void **state)
 {
     struct trial *t = *state;
-    static const char *const kernels[] = {"ranges", "divergence", "tree", "waves", "private_arrays", "atomics",
-                                          "memory_vectors", "copies", "geometry"};
-    static const size_t globals[][3] = {{96, 1, 1}, {48, 6, 1}, {20, 6, 4}}, locals[][3] = {{32, 1, 1}, {24, 3, 1}, {5, 3, 2}};
+    static const char *const kernels[] = {"ranges",         "divergence",     "tree",
+                                          "waves",          "private_arrays", "atomics",
+                                          "memory_vectors", "copies",         "geometry"};
+    static const size_t globals[][3] = {{96, 1, 1}, {48, 6, 1}, {20, 6, 4}},
+                        locals[][3] = {{32, 1, 1}, {24, 3, 1}, {5, 3, 2}};
     static int32_t in[1024], out[640];
     struct rng r;
     load(t, "control");
@@ -386,15 +459,16 @@ static void test_control(void **state)
                 in[i] = (int32_t)(rng_below(&r, 2) ? rng_below(&r, 100) : rng_u32(&r));
             memset(out, 0, sizeof out);
             struct compute_buffer b[3] = {{out, n * 4}, {in, sizeof in}, {NULL, 4 * 128}}, mine[3];
-            run_both(t, "control.cl", "-cl-std=CL1.2", kernels[k], globals[g], locals[g], b, mine, box ? 3 : 2);
+            run_both(t, "control.cl", "-cl-std=CL1.2", kernels[k], globals[g], locals[g], b, mine,
+                     box ? 3 : 2);
             for (size_t i = 0; i < n; i++) {
                 int32_t v = ((int32_t *)mine[0].bytes)[i];
                 float x, y;
                 memcpy(&x, &v, 4);
                 memcpy(&y, &out[i], 4);
                 if (real ? !(fabsf(x - y) <= 1e-4f * fabsf(y) + 1e-3f) : v != out[i])
-                    fail_msg("%s, range %zu: item %zu: %08x (%g), PoCL %08x (%g)", kernels[k], g, i, (unsigned)v, (double)x,
-                             (unsigned)out[i], (double)y);
+                    fail_msg("%s, range %zu: item %zu: %08x (%g), PoCL %08x (%g)", kernels[k], g, i,
+                             (unsigned)v, (double)x, (unsigned)out[i], (double)y);
             }
             t->n++;
         }
@@ -409,7 +483,8 @@ int main(void)
         return 77;
     }
     t.s = simt_new();
-    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_control, &t), cmocka_unit_test_prestate(test_builtins, &t)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_control, &t),
+                                       cmocka_unit_test_prestate(test_builtins, &t)};
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%d kernels compared\n", t.n);
     simt_free(t.s);

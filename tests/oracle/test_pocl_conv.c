@@ -38,14 +38,16 @@ static void try_tile(const char *tile, void *ctx)
     struct diag d = {0};
     if (conv_make_plan(&plan, &t->data->arena, &t->data->problem, t->impl, tile, &d) != OK)
         fail_msg("%s %s: %s", t->impl->name, t->shape, d.msg);
-    assert_true(native_run(t->native, &plan, &t->data->problem, t->data->in, t->data->filter, t->data->out));
+    assert_true(native_run(t->native, &plan, &t->data->problem, t->data->in, t->data->filter,
+                           t->data->out));
     const double error = conv_data_error(t->data);
     if (!(error <= conv_tolerance(t->impl)))
         fail_msg("%s %s %s: relative error %g", t->impl->name, tile, t->shape, error);
     float *simulated = arena_array(&t->data->arena, t->data->n_out, sizeof *simulated);
     struct conv_program program;
-    assert_int_equal(conv_prepare(&program, &t->data->arena, &t->data->problem, t->impl, tile, t->data->in,
-                                  t->data->filter, &d), OK);
+    assert_int_equal(conv_prepare(&program, &t->data->arena, &t->data->problem, t->impl, tile,
+                                  t->data->in, t->data->filter, &d),
+                     OK);
     conv_simulate(t->simt, &program, simulated);
     conv_program_fini(&program);
     const bool same = memcmp(simulated, t->data->out, t->data->n_out * sizeof *simulated) == 0;
@@ -84,7 +86,8 @@ int main(int argc, char **argv)
         printf("SKIP: no OpenCL CPU device (Debian: pocl-opencl-icd)\n");
         return 77;
     }
-    struct trial t = {.native = native, .simt = simt_new(), .all = argc > 1 && strcmp(argv[1], "all") == 0};
+    struct trial t = {
+        .native = native, .simt = simt_new(), .all = argc > 1 && strcmp(argv[1], "all") == 0};
     const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_grid, &t)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     simt_free(t.simt);

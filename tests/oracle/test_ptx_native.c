@@ -48,8 +48,8 @@ static void fill(int32_t *in, struct rng *r)
         in[i] = (int32_t)(rng_below(r, 4) ? rng_u32(r) : rng_below(r, 64));
 }
 
-static void try_kernel(struct simt *s, const struct ptx_kernel *k, const struct host_kernel *host, uint64_t seed,
-                       const char *file)
+static void try_kernel(struct simt *s, const struct ptx_kernel *k, const struct host_kernel *host,
+                       uint64_t seed, const char *file)
 {
     static int32_t in[THREADS * WORDS], expected[THREADS * WORDS], out[THREADS * WORDS];
     struct rng r;
@@ -64,7 +64,9 @@ static void try_kernel(struct simt *s, const struct ptx_kernel *k, const struct 
     buffers[0] = rig_buffer(m, sizeof out);
     buffers[1] = rig_buffer(m, sizeof in);
     simt_mem_write(m, buffers[1], in, sizeof in);
-    struct simt_launch l = {.kernel = k, .grid = {THREADS / BLOCK, 1, 1}, .block = {BLOCK, 1, 1},
+    struct simt_launch l = {.kernel = k,
+                            .grid = {THREADS / BLOCK, 1, 1},
+                            .block = {BLOCK, 1, 1},
                             .params = (const uint8_t *)buffers};
     if (simt_load_globals(m, k, &l.globals, &d) != OK || simt_check_launch(&l, &d) != OK)
         fail_msg("%s %s: %s", file, host->name, d.msg);
@@ -77,13 +79,14 @@ static void try_kernel(struct simt *s, const struct ptx_kernel *k, const struct 
         simt_run(s, m, &l, 0, simt_n_ctas(&l), &o, &result);
         if (result.trap.kind != TRAP_NONE)
             fail_msg("%s %s: %s at line %d, lane %u", file, host->name,
-                     vocab_word(&vocab_traps, (int)result.trap.kind), result.trap.at.line, result.trap.lane);
+                     vocab_word(&vocab_traps, (int)result.trap.kind), result.trap.at.line,
+                     result.trap.lane);
         simt_mem_read(m, buffers[0], out, sizeof out);
         for (int i = 0; i < THREADS * WORDS; i++)
             if (out[i] != expected[i])
-                fail_msg("%s %s, seed %llu: thread %d word %d is %d (%08x), expected %d (%08x)", file, host->name,
-                         (unsigned long long)seed, i / WORDS, i % WORDS, out[i], (unsigned)out[i], expected[i],
-                         (unsigned)expected[i]);
+                fail_msg("%s %s, seed %llu: thread %d word %d is %d (%08x), expected %d (%08x)",
+                         file, host->name, (unsigned long long)seed, i / WORDS, i % WORDS, out[i],
+                         (unsigned)out[i], expected[i], (unsigned)expected[i]);
     }
     assert_true(steps > 0);
     simt_mem_free(m);

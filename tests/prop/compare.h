@@ -25,13 +25,13 @@ static void describe(const struct fault *f, const char *impl, const char *shape,
 static void assert_same(const struct experiment_result *a, const struct experiment_result *b,
                         const char *what)
 {
-    bool same_strike =
-        a->strike.landed && b->strike.landed && a->strike.insn == b->strike.insn &&
-        a->strike.warp == b->strike.warp && a->strike.lane == b->strike.lane &&
-        a->strike.reg == b->strike.reg && a->strike.lanes == b->strike.lanes &&
-        a->strike.has_cell == b->strike.has_cell && a->strike.cell == b->strike.cell &&
-        a->strike.bits == b->strike.bits && a->strike.before == b->strike.before &&
-        a->strike.after == b->strike.after && a->strike.issued == b->strike.issued;
+    bool same_strike = a->strike.landed && b->strike.landed && a->strike.insn == b->strike.insn &&
+                       a->strike.warp == b->strike.warp && a->strike.lane == b->strike.lane &&
+                       a->strike.reg == b->strike.reg && a->strike.lanes == b->strike.lanes &&
+                       a->strike.has_cell == b->strike.has_cell &&
+                       a->strike.cell == b->strike.cell && a->strike.bits == b->strike.bits &&
+                       a->strike.before == b->strike.before && a->strike.after == b->strike.after &&
+                       a->strike.issued == b->strike.issued;
     if (!same_strike)
         fail_msg("strike differs (insn %u %u, warp %u %u, lane %u %u, before %llx %llx, after %llx "
                  "%llx, issued %llu %llu): %s",
@@ -57,7 +57,8 @@ static void assert_same(const struct experiment_result *a, const struct experime
     for (size_t i = 0; i < a->n_diffs; i++)
         if (a->diffs[i].index != b->diffs[i].index ||
             a->diffs[i].faulty_bits != b->diffs[i].faulty_bits)
-            fail_msg("difference %zu differs (element %u: %08x, element %u: %08x; struck warp %u lane %u insn "
+            fail_msg("difference %zu differs (element %u: %08x, element %u: %08x; struck warp %u "
+                     "lane %u insn "
                      "%u): %s",
                      i, a->diffs[i].index, a->diffs[i].faulty_bits, b->diffs[i].index,
                      b->diffs[i].faulty_bits, a->strike.warp, a->strike.lane, a->strike.insn, what);
@@ -86,25 +87,29 @@ static void check_one(void *ctx, size_t i, const struct experiment_result *r)
     x->seen++;
 }
 
-static void check_fate(const struct life *life, const struct fault *f, const struct experiment_result *r, const char *what)
+static void check_fate(const struct life *life, const struct fault *f,
+                       const struct experiment_result *r, const char *what)
 {
     bool masked = life->fate == FATE_UNCHANGED || life->fate == FATE_NEVER_READ ||
-                  life->fate == FATE_OVERWRITTEN || life->fate == FATE_LOGICAL || life->fate == FATE_CONVERGED;
-    if (r->outcome == OUTCOME_MASKED ? !masked
-                                     : life->fate != (r->outcome == OUTCOME_SDC ? FATE_OUTPUT : FATE_TRAP))
+                  life->fate == FATE_OVERWRITTEN || life->fate == FATE_LOGICAL ||
+                  life->fate == FATE_CONVERGED;
+    if (r->outcome == OUTCOME_MASKED
+            ? !masked
+            : life->fate != (r->outcome == OUTCOME_SDC ? FATE_OUTPUT : FATE_TRAP))
         fail_msg("fate %s: %s", vocab_word(&vocab_fates, (int)life->fate), what);
     if (life->n_events == 0 || life->events[0].event != EVENT_STRUCK)
         fail_msg("a life begins with the strike: %s", what);
     if (r->outcome == OUTCOME_DUE && life->events[life->n_events - 1].event != EVENT_TRAPPED)
         fail_msg("a DUE ends with the trap: %s", what);
-    if ((life->fate == FATE_UNCHANGED || life->fate == FATE_NEVER_READ || life->fate == FATE_OVERWRITTEN) &&
+    if ((life->fate == FATE_UNCHANGED || life->fate == FATE_NEVER_READ ||
+         life->fate == FATE_OVERWRITTEN) &&
         life->has_last && !kind_is_stuck(&f->kind))
         fail_msg("nothing read it, yet it last differed somewhere: %s", what);
 }
 
 /* What nothing read could have been any other value: of registers; stores may overwrite a part of a word. */
-static void check_unread(const struct simt_program *p, const struct golden *g, const struct fault *f,
-                         const struct life *life, const char *what)
+static void check_unread(const struct simt_program *p, const struct golden *g,
+                         const struct fault *f, const struct life *life, const char *what)
 {
     if ((life->fate != FATE_NEVER_READ && life->fate != FATE_OVERWRITTEN) || f->kind.has_arg ||
         kind_is_stuck(&f->kind) || f->kind.scope != SCOPE_THREAD || f->kind.where >= WHERE_SHARED)
@@ -115,13 +120,14 @@ static void check_unread(const struct simt_program *p, const struct golden *g, c
     other.kind.flip = FLIP_RANDOM_VALUE;
     experiment_run(e, &other, &r);
     if (r.outcome != OUTCOME_MASKED)
-        fail_msg("%s, but another value matters: %s", vocab_word(&vocab_fates, (int)life->fate), what);
+        fail_msg("%s, but another value matters: %s", vocab_word(&vocab_fates, (int)life->fate),
+                 what);
     experiment_free(e);
 }
 
-static void compare_tracer(const struct simt_program *p, const struct golden *g, const struct fault *faults,
-                           const struct experiment_result *results, const char *name, const char *shape,
-                           unsigned n, struct tally *t)
+static void compare_tracer(const struct simt_program *p, const struct golden *g,
+                           const struct fault *faults, const struct experiment_result *results,
+                           const char *name, const char *shape, unsigned n, struct tally *t)
 {
     struct tracer *tracer = tracer_new(p, g, 10);
     for (unsigned i = 0; i < n; i++) {
@@ -209,7 +215,8 @@ static void compare_every_kind(const struct simt_program *p, const char *name, c
         for (int flip = 0; flip < N_FLIPS; flip++) {
             struct fault_kind kind = draw_kind((enum where)where, (enum flip)flip, t);
             struct golden *g;
-            if ((!thorough && is_skipped(where, flip, t)) || fault_kind_check(&kind, &(struct diag){0}) != OK ||
+            if ((!thorough && is_skipped(where, flip, t)) ||
+                fault_kind_check(&kind, &(struct diag){0}) != OK ||
                 golden_run(&g, p, &kind, &(struct diag){0}) != OK)
                 continue; /* makes no sense, or there is none: fp64, shared memory */
             compare_engines(p, g, name, shape, faults_each, t);

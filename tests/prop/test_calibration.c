@@ -96,9 +96,13 @@ static void judge(struct design *d)
     print_message("  (%.0f injections)\n", (double)d->n / (double)campaigns);
 }
 
-static struct interval of_mean(struct cluster_mean m) { return stats_wilson(m.mean * m.n_effective, m.n_effective, 0.95); }
+static struct interval of_mean(struct cluster_mean m)
+{
+    return stats_wilson(m.mean * m.n_effective, m.n_effective, 0.95);
+}
 
-static void plain(const struct truth *t, struct design *wilson, struct design *exact, struct design *together)
+static void plain(const struct truth *t, struct design *wilson, struct design *exact,
+                  struct design *together)
 {
     for (uint64_t seed = 1; seed <= campaigns; seed++) {
         uint64_t k[N_OUTCOMES] = {0};
@@ -162,7 +166,8 @@ static void clustered(const struct truth *t, struct design *d, struct design *na
         for (int o = 0; o < N_OUTCOMES; o++) {
             struct cluster_mean m = stats_clustered(sum[o], sum2[o], INJECTIONS / CLUSTER, CLUSTER);
             d->hits[o] += contains(of_mean(m), t->share[o]);
-            naive->hits[o] += contains(stats_wilson((double)total[o], INJECTIONS, 0.95), t->share[o]);
+            naive->hits[o] +=
+                contains(stats_wilson((double)total[o], INJECTIONS, 0.95), t->share[o]);
         }
     }
     d->n = naive->n = campaigns * INJECTIONS;
@@ -219,8 +224,9 @@ static void intervals_contain_the_truth(void **state)
     for (size_t i = 0; i < sample_n_parts(s); i++)
         find_truth(&in_strata[i], p, sample_part(s, i));
     print_message("%llu sites, %llu bits: masked %.3f %%, SDC %.3f %%, DUE %.3f %%\n",
-                  (unsigned long long)golden_population(whole), (unsigned long long)golden_exposure(whole),
-                  100 * t.share[OUTCOME_MASKED], 100 * t.share[OUTCOME_SDC], 100 * t.share[OUTCOME_DUE]);
+                  (unsigned long long)golden_population(whole),
+                  (unsigned long long)golden_exposure(whole), 100 * t.share[OUTCOME_MASKED],
+                  100 * t.share[OUTCOME_SDC], 100 * t.share[OUTCOME_DUE]);
     struct design designs[] = {
         {.name = "plain, Wilson", .least = 0.935, .most = 0.965},
         {.name = "plain, Clopper-Pearson", .least = 0.935, .most = 1},

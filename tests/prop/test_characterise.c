@@ -220,8 +220,10 @@ static bool alternated_blocks(struct slow *s, size_t ch)
     skips(flag, area(s) / 32 + 1, &min, &max);
     if (blocks < 2 || min < 2)
         return false;
-    out(s, "single_channel_alternated_blocks block_size=32 min_block_skip=%zu max_block_skip=%zu "
-           "max_feature_map_size>%zu", min, max, s->w > s->h ? s->w : s->h);
+    out(s,
+        "single_channel_alternated_blocks block_size=32 min_block_skip=%zu max_block_skip=%zu "
+        "max_feature_map_size>%zu",
+        min, max, s->w > s->h ? s->w : s->h);
     return true;
 }
 
@@ -406,10 +408,10 @@ static void fast_text(char *to, size_t size, const struct characterisation *c)
     size_t used = (size_t)snprintf(to, size, "%s", vocab_word(&vocab_patterns, (int)c->pattern));
     for (int i = 0; i < c->n_keys; i++) {
         const struct char_param *k = &c->keys[i];
-        used += (size_t)(k->is_range ? snprintf(to + used, size - used, " %s=[%g,%g]", k->name,
-                                                k->value[0], k->value[1])
-                                     : snprintf(to + used, size - used, " %s=%g", k->name,
-                                                k->value[0]));
+        used += (size_t)(k->is_range
+                             ? snprintf(to + used, size - used, " %s=[%g,%g]", k->name, k->value[0],
+                                        k->value[1])
+                             : snprintf(to + used, size - used, " %s=%g", k->name, k->value[0]));
     }
     for (int i = 0; i < c->n_stats; i++)
         used += (size_t)snprintf(to + used, size - used, " %s%c%g", c->stats[i].name,
@@ -434,7 +436,9 @@ static void draw_in_channel(struct slow *s, struct rng *r, size_t ch, int kind, 
     size_t a = area(s);
     double dense = kind == 0 ? 1 : 0.5 + 0.5 * rng_unit(r);
     switch (kind % 8) {
-    case 0: hit(s, ch, place); break;
+    case 0:
+        hit(s, ch, place);
+        break;
     case 1:
         for (size_t i = 0; i < size; i++)
             hit(s, ch, place + 4 * i);
@@ -474,9 +478,9 @@ static void draw_in_channel(struct slow *s, struct rng *r, size_t ch, int kind, 
 
 static void draw(struct slow *s, struct rng *r)
 {
-    static const size_t shapes[][4] = {{1, 6, 14, 14}, {1, 16, 10, 10}, {1, 64, 7, 7}, {1, 3, 32, 32},
-                                       {1, 1, 20, 31}, {1, 128, 4, 4},  {1, 200, 1, 1}, {2, 8, 9, 5},
-                                       {1, 4, 5, 40},  {1, 10, 1, 12}};
+    static const size_t shapes[][4] = {
+        {1, 6, 14, 14}, {1, 16, 10, 10}, {1, 64, 7, 7}, {1, 3, 32, 32}, {1, 1, 20, 31},
+        {1, 128, 4, 4}, {1, 200, 1, 1},  {2, 8, 9, 5},  {1, 4, 5, 40},  {1, 10, 1, 12}};
     const size_t *shape = shapes[below(r, sizeof shapes / sizeof *shapes)];
     memset(s->hit, 0, sizeof s->hit);
     s->n = shape[0], s->c = shape[1], s->h = shape[2], s->w = shape[3];
@@ -545,18 +549,25 @@ static float random_value(struct rng *r, float golden)
 {
     uint32_t u;
     switch (below(r, 8)) {
-    case 0: return 0;
-    case 1: return NAN;
-    case 2: return INFINITY;
-    case 3: return golden + 1e-4f * (float)rng_unit(r);
+    case 0:
+        return 0;
+    case 1:
+        return NAN;
+    case 2:
+        return INFINITY;
+    case 3:
+        return golden + 1e-4f * (float)rng_unit(r);
     case 4:
         memcpy(&u, &golden, 4);
         u ^= (uint32_t)1 << below(r, 32);
         memcpy(&golden, &u, 4);
         return golden;
-    case 5: return (float)(rng_unit(r) * 4 - 2);
-    case 6: return (float)(rng_unit(r) * 1e6);
-    default: return golden;
+    case 5:
+        return (float)(rng_unit(r) * 4 - 2);
+    case 6:
+        return (float)(rng_unit(r) * 1e6);
+    default:
+        return golden;
     }
 }
 
@@ -704,7 +715,10 @@ static void medians_of_equal_values_are_quick(void **state)
         struct characterisation c;
         struct char_options o = {0};
         for (uint32_t i = 0; i < N; i++)
-            d[i] = (struct difference){i, 1 + (float)(i % 7), kind == 0 || i % 3 < 2 ? 0 : kind == 1 ? 64 : -1 / 64.f};
+            d[i] = (struct difference){i, 1 + (float)(i % 7),
+                                       kind == 0 || i % 3 < 2 ? 0
+                                       : kind == 1            ? 64
+                                                              : -1 / 64.f};
         characterise(&c, d, N, dim, (struct value_range){1, 7}, &o);
         assert_true(c.corrupted == N && c.median_log2_rel == 0);
     }

@@ -62,7 +62,8 @@ static void check(struct rig *g, const char *property, const float *out, const f
 static void impulse(struct rig *g)
 {
     const struct conv_problem *p = &g->problem;
-    const int h = (int)rng_below(&g->rng, (uint64_t)p->h), w = (int)rng_below(&g->rng, (uint64_t)p->w);
+    const int h = (int)rng_below(&g->rng, (uint64_t)p->h),
+              w = (int)rng_below(&g->rng, (uint64_t)p->w);
     const int out_h = conv_out_h(p), out_w = conv_out_w(p), filters = p->k / p->groups;
     float *in = arena_array(&g->arena, g->n_in, sizeof *in);
     float *expected = arena_array(&g->arena, g->n_out, sizeof *expected);
@@ -132,10 +133,18 @@ static void for_random_problems(struct rig *g, void (*property)(struct rig *g))
             conv_random_problem(p, &g->rng);
             g->impl = &impls[i];
             if (strstr(g->impl->name, "1x1")) /* too rare to wait for */
-                *p = (struct conv_problem){.n = p->n, .c = p->c, .h = p->h, .w = p->w, .k = p->k,
-                                           .r = 1, .s = 1, .stride_h = p->stride_h,
-                                           .stride_w = p->stride_w, .dilation_h = 1,
-                                           .dilation_w = 1, .groups = p->groups};
+                *p = (struct conv_problem){.n = p->n,
+                                           .c = p->c,
+                                           .h = p->h,
+                                           .w = p->w,
+                                           .k = p->k,
+                                           .r = 1,
+                                           .s = 1,
+                                           .stride_h = p->stride_h,
+                                           .stride_w = p->stride_w,
+                                           .dilation_h = 1,
+                                           .dilation_w = 1,
+                                           .groups = p->groups};
             if (g->impl->supports.batch)
                 p->n = g->impl->supports.batch;
             if (strstr(g->impl->name, "depthwise"))

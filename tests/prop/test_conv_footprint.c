@@ -13,8 +13,9 @@
 
 static const struct {
     const char *impl, *tile, *shape;
-    int channels, others; /* the most that one element spoils: channels of a pixel; pixels of a channel */
-    bool images;          /* those "pixels" are one pixel of several images */
+    int channels,
+        others;  /* the most that one element spoils: channels of a pixel; pixels of a channel */
+    bool images; /* those "pixels" are one pixel of several images */
 } cases[] = {
     {"implicit-gemm", "128x128x8", "1x3x9x9:24x3x3:p1", 8, 8, false},
     {"implicit-gemm", "128x128x8-wide", "1x3x9x9:80x3x3:p1", 8, 8, false},
@@ -57,11 +58,11 @@ static void judge(const struct experiment_result *r, const struct conv_problem *
     }
     const size_t n = r->n_diffs;
     const bool of_pixel = one_image && one_pixel && n <= (size_t)cases[c].channels;
-    const bool of_filter = one_channel && n <= (size_t)cases[c].others &&
-                           (cases[c].images ? one_pixel : one_image);
+    const bool of_filter =
+        one_channel && n <= (size_t)cases[c].others && (cases[c].images ? one_pixel : one_image);
     if (!of_pixel && !of_filter)
-        fail_msg("%s %s %s: instruction %u of warp %u spoils %zu outputs", cases[c].impl, cases[c].tile,
-                 cases[c].shape, r->strike.insn, r->strike.warp, n);
+        fail_msg("%s %s %s: instruction %u of warp %u spoils %zu outputs", cases[c].impl,
+                 cases[c].tile, cases[c].shape, r->strike.insn, r->strike.warp, n);
     if (of_pixel && n > seen->channels)
         seen->channels = n;
     if (of_filter && n > seen->others)
@@ -95,9 +96,10 @@ static void one_thread_spoils_its_own(void **state)
             if (r.outcome == OUTCOME_SDC && strncmp(insn.mnemonic, "ld.shared", 9) == 0)
                 judge(&r, &x.program.problem, c, &seen);
         }
-        print_message("%-20s %-16s %-26s %3zu faults, up to %zu channels of a pixel, %zu %s of a channel\n",
-                      cases[c].impl, cases[c].tile, cases[c].shape, seen.faults, seen.channels, seen.others,
-                      cases[c].images ? "images" : "pixels");
+        print_message(
+            "%-20s %-16s %-26s %3zu faults, up to %zu channels of a pixel, %zu %s of a channel\n",
+            cases[c].impl, cases[c].tile, cases[c].shape, seen.faults, seen.channels, seen.others,
+            cases[c].images ? "images" : "pixels");
         assert_int_equal(seen.channels, cases[c].channels);
         assert_int_equal(seen.others, cases[c].others);
         experiment_free(e);

@@ -9,11 +9,10 @@
 
 #include "prop/compare.h"
 
-static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1", "1x5x7x6:5x3x3:p1:g5",
-                                     "2x3x6x5:9x3x3:p1:nhwc"};
+static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1",
+                                     "1x5x7x6:5x3x3:p1:g5", "2x3x6x5:9x3x3:p1:nhwc"};
 static const char batch_shape[] = "8x2x4x3:5x3x3"; /* for those that do only batches */
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
-
 
 static void every_kind(const struct conv_impl *impl, const char *shape, struct tally *t)
 {
@@ -36,8 +35,9 @@ static void engines_agree(void **state)
             every_kind(&impls[i], shapes[s], &t);
         if (impls[i].supports.batch)
             every_kind(&impls[i], batch_shape, &t);
-        print_message("%-28s %6llu faults: masked %llu, SDC %llu, DUE %llu; instructions", impls[i].name,
-                      (unsigned long long)t.n, (unsigned long long)t.outcomes[OUTCOME_MASKED],
+        print_message("%-28s %6llu faults: masked %llu, SDC %llu, DUE %llu; instructions",
+                      impls[i].name, (unsigned long long)t.n,
+                      (unsigned long long)t.outcomes[OUTCOME_MASKED],
                       (unsigned long long)t.outcomes[OUTCOME_SDC],
                       (unsigned long long)t.outcomes[OUTCOME_DUE]);
         for (int e = 0; e < N_ENGINES; e++)
@@ -115,7 +115,8 @@ static void all_bits_agree(void **state)
         assert_int_equal(conv_find(&impl, names[k % 3], &d), OK);
         assert_true(case_init(&c, impl, shapes[0]));
         assert_int_equal(golden_run(&g, &c.program.sim, &kind, &d), OK);
-        struct bits x = {experiment_new(&c.program.sim, g, ENGINE_FULL, 10), sites, {0}, names[k % 3]};
+        struct bits x = {
+            experiment_new(&c.program.sim, g, ENGINE_FULL, 10), sites, {0}, names[k % 3]};
         struct experiment *e = experiment_new(&c.program.sim, g, (enum engine)(k / 3), 10);
         for (size_t i = 0; i < 8; i++)
             sites[i] = campaign_fault(g, seed + 1, 8 * k + i);
@@ -175,7 +176,8 @@ int main(void)
     seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
     thorough = each != NULL;
     faults_each = each ? (unsigned)atoi(each) : faults_each;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_bits_agree), cmocka_unit_test(census_is_the_sum),
-                                       cmocka_unit_test(crowds_agree), cmocka_unit_test(engines_agree)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_bits_agree), cmocka_unit_test(census_is_the_sum),
+        cmocka_unit_test(crowds_agree), cmocka_unit_test(engines_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,8 +47,7 @@ static struct model *load_text(struct arena *a, const char *text)
 }
 
 /* What each pattern's category may look like: parameters in the style of published models. */
-#define CHANNELS                                                                                    \
-    "\"max_corrupted_channels\": 12, \"min_channel_skip\": 1, \"max_channel_skip\": 5"
+#define CHANNELS "\"max_corrupted_channels\": 12, \"min_channel_skip\": 1, \"max_channel_skip\": 5"
 #define SOME "\"affected_channels_pct\": {\"RANDOM\": [[0.0, 10.0], [20.0, 30.0], [90.0, 100.0]]}"
 static const struct {
     enum pattern pattern;
@@ -57,27 +56,34 @@ static const struct {
     {PATTERN_SINGLE, "", ""},
     {PATTERN_SKIP_4,
      "\"skip_amount\": 4, \"unique_channel_indexes\": {\"RANDOM\": [3, 4, 6]}, "
-     "\"indexes_corruption_pct\": [90.0, 100.0], " SOME, CHANNELS},
+     "\"indexes_corruption_pct\": [90.0, 100.0], " SOME,
+     CHANNELS},
     {PATTERN_SINGLE_BLOCK,
-     "\"block_size\": {\"RANDOM\": [16, 32]}, \"block_corruption_pct\": {\"RANDOM\": [[70.0, 80.0], "
-     "[90.0, 100.0]]}", ""},
+     "\"block_size\": {\"RANDOM\": [16, 32]}, \"block_corruption_pct\": {\"RANDOM\": [[70.0, "
+     "80.0], "
+     "[90.0, 100.0]]}",
+     ""},
     {PATTERN_ALTERNATED_BLOCKS, "\"block_size\": 32, \"min_block_skip\": 2, \"max_block_skip\": 3",
      "\"max_feature_map_size\": 64"},
-    {PATTERN_SAME_ROW, "\"row_corruption_pct\": {\"RANDOM\": [[70.0, 80.0], [90.0, 100.0], [30.0, 40.0]]}",
+    {PATTERN_SAME_ROW,
+     "\"row_corruption_pct\": {\"RANDOM\": [[70.0, 80.0], [90.0, 100.0], [30.0, 40.0]]}",
      "\"max_cardinality\": 9, \"min_value_skip\": 1, \"max_value_skip\": {\"RANDOM\": [3, 7]}"},
     {PATTERN_MULTI_CHANNEL_BLOCK,
      "\"block_size\": {\"RANDOM\": [16, 32]}, \"avg_block_corruption_pct\": [80.0, 90.0], " SOME,
      CHANNELS},
     {PATTERN_BULLET_WAKE, SOME, CHANNELS},
-    {PATTERN_FULL_CHANNELS, "\"avg_channel_corruption_pct\": {\"RANDOM\": [[50.0, 60.0], [90.0, 100.0]]}, " SOME,
+    {PATTERN_FULL_CHANNELS,
+     "\"avg_channel_corruption_pct\": {\"RANDOM\": [[50.0, 60.0], [90.0, 100.0]]}, " SOME,
      CHANNELS},
-    {PATTERN_RECTANGLES, "\"rectangle_width\": {\"RANDOM\": [2, 4, 29]}, \"rectangle_height\": 3, " SOME,
-     CHANNELS},
-    {PATTERN_SHATTERED_CHANNEL, "\"avg_span_corruption_pct\": {\"RANDOM\": [[20.0, 30.0], [40.0, 50.0]]}, " SOME,
+    {PATTERN_RECTANGLES,
+     "\"rectangle_width\": {\"RANDOM\": [2, 4, 29]}, \"rectangle_height\": 3, " SOME, CHANNELS},
+    {PATTERN_SHATTERED_CHANNEL,
+     "\"avg_span_corruption_pct\": {\"RANDOM\": [[20.0, 30.0], [40.0, 50.0]]}, " SOME,
      CHANNELS ", \"min_span_width\": 20, \"max_span_width\": 161"},
     {PATTERN_QUASI_SHATTERED_CHANNEL, "\"avg_span_corruption_pct\": [20.0, 30.0], " SOME,
      CHANNELS ", \"min_span_width\": 2, \"max_span_width\": 60"},
-    {PATTERN_SINGLE_CHANNEL_RANDOM, "\"channel_corruption_pct\": {\"RANDOM\": [[10.0, 20.0], [30.0, 40.0]]}",
+    {PATTERN_SINGLE_CHANNEL_RANDOM,
+     "\"channel_corruption_pct\": {\"RANDOM\": [[10.0, 20.0], [30.0, 40.0]]}",
      "\"max_cardinality\": 150, \"min_value_skip\": 1, \"max_value_skip\": 68"},
     {PATTERN_UNCATEGORIZED, "\"avg_channel_corruption_pct\": [0.0, 10.0], " SOME,
      "\"max_corrupted_channels\": 5, \"min_errors_per_channel\": 1, \"max_errors_per_channel\": 4, "
@@ -86,23 +92,27 @@ static const struct {
 enum { N_CATEGORIES = sizeof categories / sizeof *categories };
 _Static_assert((int)N_CATEGORIES == (int)N_PATTERNS, "a category for each pattern");
 
-#define DOMAIN                                                                                      \
-    "{\"in_range\": [100.0, 100.0], \"count\": 60, \"frequency\": 0.6},"                            \
-    "{\"out_of_range\": [75.0, 87.5], \"in_range\": [12.5, 100], \"count\": 20, \"frequency\": 0.2},"  \
-    "{\"random\": [100.0, 100.0], \"count\": 20, \"values\": {\"in_range\": 0.5, \"flip\": 0.2, "     \
+#define DOMAIN                                                                                     \
+    "{\"in_range\": [100.0, 100.0], \"count\": 60, \"frequency\": 0.6},"                           \
+    "{\"out_of_range\": [75.0, 87.5], \"in_range\": [12.5, 100], \"count\": 20, \"frequency\": "   \
+    "0.2},"                                                                                        \
+    "{\"random\": [100.0, 100.0], \"count\": 20, \"values\": {\"in_range\": 0.5, \"flip\": 0.2, "  \
     "\"nan\": 0.1, \"zero\": 0.1, \"out_of_range\": 0.1}, \"frequency\": 0.2}"
 
 static char *entry_text(struct arena *a, size_t i, int count)
 {
-    return arena_printf(a, "\"%s\": {\"count\": %d, \"domain_classes\": [" DOMAIN "], \"parameters\": "
-                           "[{\"keys\": {%s}, \"stats\": {%s}, \"count\": %d}]}",
+    return arena_printf(a,
+                        "\"%s\": {\"count\": %d, \"domain_classes\": [" DOMAIN "], \"parameters\": "
+                        "[{\"keys\": {%s}, \"stats\": {%s}, \"count\": %d}]}",
                         vocab_word(&vocab_patterns, (int)categories[i].pattern), count,
                         categories[i].keys, categories[i].stats, count);
 }
 
 static const char *rules_text(bool compat)
 {
-    return compat ? "" : "\"_sievert\": {\"format\": 1, \"rules\": \"documented\", \"epsilon\": 0.001}, ";
+    return compat
+               ? ""
+               : "\"_sievert\": {\"format\": 1, \"rules\": \"documented\", \"epsilon\": 0.001}, ";
 }
 
 /* Whether any error on a tensor of this shape can be of the pattern. */
@@ -110,18 +120,24 @@ static bool possible(enum pattern p, const size_t s[3])
 {
     size_t c = s[0], h = s[1], w = s[2];
     switch (p) {
-    case PATTERN_ALTERNATED_BLOCKS: return h * w > 64;
+    case PATTERN_ALTERNATED_BLOCKS:
+        return h * w > 64;
     case PATTERN_MULTI_CHANNEL_BLOCK:
     case PATTERN_BULLET_WAKE:
     case PATTERN_SHATTERED_CHANNEL:
-    case PATTERN_UNCATEGORIZED: return c >= 2;
-    case PATTERN_QUASI_SHATTERED_CHANNEL: return c >= 3;
-    case PATTERN_RECTANGLES: return h >= 3 && w >= 4;
-    default: return true;
+    case PATTERN_UNCATEGORIZED:
+        return c >= 2;
+    case PATTERN_QUASI_SHATTERED_CHANNEL:
+        return c >= 3;
+    case PATTERN_RECTANGLES:
+        return h >= 3 && w >= 4;
+    default:
+        return true;
     }
 }
 
-static void check_differences(const struct difference *d, size_t n, const float *golden, size_t elems)
+static void check_differences(const struct difference *d, size_t n, const float *golden,
+                              size_t elems)
 {
     assert_true(n >= 1 && n <= elems);
     for (size_t i = 0; i < n; i++) {
@@ -134,8 +150,9 @@ static void draws_are_of_the_pattern_asked_for(void **state)
 {
     (void)state;
     enum { DRAWS = 400 };
-    print_message("seed %d, %d draws each; share that keeps its pattern, documented/CLASSES rules\n%-34s",
-                  SEED, DRAWS, "");
+    print_message(
+        "seed %d, %d draws each; share that keeps its pattern, documented/CLASSES rules\n%-34s",
+        SEED, DRAWS, "");
     for (size_t k = 0; k < N_SHAPES; k++)
         print_message(" %5zux%zux%zu", shapes[k][0], shapes[k][1], shapes[k][2]);
     print_message("\n");
@@ -152,8 +169,8 @@ static void draws_are_of_the_pattern_asked_for(void **state)
                 float *golden = random_golden(&a, &r, elems);
                 struct value_range range = characterise_range(golden, elems);
                 struct difference *d = arena_array(&a, elems, sizeof *d);
-                struct model *m = load_text(&a, arena_printf(&a, "{%s%s}", rules_text(compat),
-                                                             entry_text(&a, i, 100)));
+                struct model *m = load_text(
+                    &a, arena_printf(&a, "{%s%s}", rules_text(compat), entry_text(&a, i, 100)));
                 struct char_options o = {.epsilon = 1e-3, .compat = compat};
                 for (int n = 0; n < DRAWS; n++) {
                     struct model_draw drawn = model_draw(m, &r, s, golden, range, d, elems);
@@ -254,8 +271,9 @@ static void native_models_give_back_what_was_measured(void **state)
             rng_init(&r, SEED, 40 + k);
             char *text = arena_printf(&a, "{%s", rules_text(compat));
             for (size_t i = 0; i < N_CATEGORIES; i++)
-                text = arena_printf(&a, "%s%s%s", text, i ? ", " : "",
-                                    entry_text(&a, i, 1 + (int)(300 * rng_unit(&r) * rng_unit(&r))));
+                text =
+                    arena_printf(&a, "%s%s%s", text, i ? ", " : "",
+                                 entry_text(&a, i, 1 + (int)(300 * rng_unit(&r) * rng_unit(&r))));
             struct model *source = load_text(&a, arena_printf(&a, "%s}", text)), *m;
             float *golden = random_golden(&a, &r, elems);
             struct value_range range = characterise_range(golden, elems);
@@ -294,10 +312,11 @@ static void native_models_give_back_what_was_measured(void **state)
                 tv += fabs(share[0][p] - share[1][p]) / 2;
             for (int v = 1; v < N_VALUES; v++)
                 tv_values += fabs(values[0][v] / corrupted[0] - values[1][v] / corrupted[1]) / 2;
-            print_message("%4zux%zux%zu %-10s keep their pattern %.4f, total variation of patterns %.4f, of value "
-                          "classes %.4f, mean size %.1f for %.1f\n", s[0], s[1], s[2],
-                          compat ? "classes" : "documented", kept, tv, tv_values, corrupted[1] / DRAWS,
-                          corrupted[0] / ERRORS);
+            print_message("%4zux%zux%zu %-10s keep their pattern %.4f, total variation of patterns "
+                          "%.4f, of value "
+                          "classes %.4f, mean size %.1f for %.1f\n",
+                          s[0], s[1], s[2], compat ? "classes" : "documented", kept, tv, tv_values,
+                          corrupted[1] / DRAWS, corrupted[0] / ERRORS);
             assert_true(kept >= 0.99 && tv <= 0.02 && tv_values < 0.05);
             arena_fini(&a);
         }
@@ -324,7 +343,8 @@ static void sizes_are_given_back(void **state)
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < (pass ? DRAWS : ERRORS); i++) {
             size_t n = 1;
-            if (pass == 0) { /* one error: a size of its own between 2^-9 and 2^10, mostly upwards */
+            if (pass ==
+                0) { /* one error: a size of its own between 2^-9 and 2^10, mostly upwards */
                 double size = exp2(rng_unit(&r) * 19 - 9);
                 uint32_t at = (uint32_t)rng_below(&r, ELEMS);
                 d[0] = (struct difference){at, golden[at], 0};
@@ -348,9 +368,10 @@ static void sizes_are_given_back(void **state)
     double tv = 0;
     for (int k = 0; k < CHAR_BINS; k++)
         tv += (fabs((double)in.bin[k] / ERRORS - (double)in2.bin[k] / DRAWS) +
-               fabs((double)out.bin[k] / ERRORS - (double)out2.bin[k] / DRAWS)) / 2;
-    print_message("seed %d: total variation of sizes, %d drawn against %d put in: %.3f\n", SEED, DRAWS,
-                  ERRORS, tv);
+               fabs((double)out.bin[k] / ERRORS - (double)out2.bin[k] / DRAWS)) /
+              2;
+    print_message("seed %d: total variation of sizes, %d drawn against %d put in: %.3f\n", SEED,
+                  DRAWS, ERRORS, tv);
     assert_true(tv < 0.05);
     assert_true(fabs((double)out.positive / ERRORS - (double)out2.positive / DRAWS) < 0.05);
     arena_fini(&a);
@@ -374,9 +395,11 @@ static void two_class_domains_are_given_back(void **state)
     static const double lo[] = {75, 75, 25, 75};
     for (size_t i = 0; i < 4; i++) {
         struct model *m = load_text(
-            &a, arena_printf(&a, "{\"full_channels\": {\"count\": 9, \"domain_classes\": [{%s, \"count\": 9}], "
-                                 "\"parameters\": [{\"keys\": {}, \"stats\": {}, \"count\": 9}]}}",
-                             ranges[i]));
+            &a, arena_printf(
+                    &a,
+                    "{\"full_channels\": {\"count\": 9, \"domain_classes\": [{%s, \"count\": 9}], "
+                    "\"parameters\": [{\"keys\": {}, \"stats\": {}, \"count\": 9}]}}",
+                    ranges[i]));
         for (int n = 0; n < 50; n++) {
             struct characterisation c;
             struct char_options o = {.epsilon = 1e-3};
@@ -393,7 +416,12 @@ static void bad_models_are_refused(void **state)
 {
     (void)state;
     static const char *bad[] = {
-        "", "[]", "{}", "{\"_tensor_count\": 3}", "nonsense", "{\"single\": 3}",
+        "",
+        "[]",
+        "{}",
+        "{\"_tensor_count\": 3}",
+        "nonsense",
+        "{\"single\": 3}",
         "{\"single\": {\"count\": 5}}",
         "{\"sinlge\": {\"count\": 5, \"domain_classes\": [], \"parameters\": []}}",
         "{\"single\": {\"count\": 5, \"domain_classes\": [], \"parameters\": []}}",
@@ -401,13 +429,16 @@ static void bad_models_are_refused(void **state)
         "{\"single\": {\"count\": 1e300, \"domain_classes\": [], \"parameters\": []}}",
         "{\"single\": {\"count\": 5, \"domain_classes\": [{\"count\": 5}], \"parameters\": "
         "[{\"keys\": {}, \"stats\": {}, \"count\": 5}]}}",
-        "{\"single\": {\"count\": 5, \"domain_classes\": [{\"in_range\": [100, 200], \"count\": 5}], "
+        "{\"single\": {\"count\": 5, \"domain_classes\": [{\"in_range\": [100, 200], \"count\": "
+        "5}], "
         "\"parameters\": [{\"keys\": {}, \"stats\": {}, \"count\": 5}]}}",
         "{\"single\": {\"count\": 5, \"domain_classes\": [{\"random\": [100, 100], \"count\": 5}], "
         "\"parameters\": [{\"keys\": {}, \"stats\": {}, \"count\": 5}]}}",
-        "{\"skip_4\": {\"count\": 5, \"domain_classes\": [{\"in_range\": [100, 100], \"count\": 5}], "
+        "{\"skip_4\": {\"count\": 5, \"domain_classes\": [{\"in_range\": [100, 100], \"count\": "
+        "5}], "
         "\"parameters\": [{\"keys\": {\"a\": {\"RANDOM\": []}}, \"stats\": {}, \"count\": 5}]}}",
-        "{\"skip_4\": {\"count\": 5, \"domain_classes\": [{\"in_range\": [100, 100], \"count\": 5}], "
+        "{\"skip_4\": {\"count\": 5, \"domain_classes\": [{\"in_range\": [100, 100], \"count\": "
+        "5}], "
         "\"parameters\": [{\"keys\": {\"a\": \"b\"}, \"stats\": {}, \"count\": 5}]}}",
     };
     struct arena a = {0};
@@ -478,14 +509,16 @@ static void damaged_models_do_no_harm(void **state)
             static const char alphabet[] = "0123456789[]{},:;*.-e\"";
             char *at = &copy[rng_below(&r, len)];
             bool digit = *at >= '0' && *at <= '9' && rng_below(&r, 4);
-            *at = digit ? (char)('0' + rng_below(&r, 10)) : alphabet[rng_below(&r, sizeof alphabet - 1)];
+            *at = digit ? (char)('0' + rng_below(&r, 10))
+                        : alphabet[rng_below(&r, sizeof alphabet - 1)];
         }
         write_file(copy, rng_below(&r, 20) ? len : rng_below(&r, len));
         if (model_load(&m, &scratch, PATH, &d) == OK) {
             loaded++;
             for (int n = 0; n < 10; n++) {
                 size_t got = model_draw(m, &r, (const size_t[]){4, 6, 6}, golden,
-                                        (struct value_range){-3, 2}, out, 144).n;
+                                        (struct value_range){-3, 2}, out, 144)
+                                 .n;
                 check_differences(out, got, golden, 144);
             }
         } else {

@@ -15,14 +15,16 @@
 
 enum { SEED = 17, C = 16, H = 32, W = 32, HW = H * W, ELEMS = C * HW };
 
-static struct model *model_of(struct arena *a, const char *pattern, const char *keys, const char *stats,
-                              const char *domain)
+static struct model *model_of(struct arena *a, const char *pattern, const char *keys,
+                              const char *stats, const char *domain)
 {
     struct model *m;
     struct diag d = {0};
-    const char *text = arena_printf(
-        a, "{\"%s\": {\"count\": 9, \"domain_classes\": [{%s, \"count\": 9}], "
-           "\"parameters\": [{\"keys\": {%s}, \"stats\": {%s}, \"count\": 9}]}}", pattern, domain, keys, stats);
+    const char *text =
+        arena_printf(a,
+                     "{\"%s\": {\"count\": 9, \"domain_classes\": [{%s, \"count\": 9}], "
+                     "\"parameters\": [{\"keys\": {%s}, \"stats\": {%s}, \"count\": 9}]}}",
+                     pattern, domain, keys, stats);
     if (model_parse(&m, a, (struct text){"model", text, strlen(text)}, &d) != OK)
         fail_msg("%s", d.msg);
     return m;
@@ -30,7 +32,8 @@ static struct model *model_of(struct arena *a, const char *pattern, const char *
 
 #define IN_RANGE "\"in_range\": [100.0, 100.0]"
 #define CHANNELS(n, lo, hi)                                                                        \
-    "\"max_corrupted_channels\": " #n ", \"min_channel_skip\": " #lo ", \"max_channel_skip\": " #hi
+    "\"max_corrupted_channels\": " #n ", \"min_channel_skip\": " #lo ", "                          \
+                                                                     "\"max_channel_skip\": " #hi
 
 struct draws {
     struct arena a;
@@ -42,7 +45,8 @@ struct draws {
     bool second_first;
 };
 
-static void begin(struct draws *x, const char *pattern, const char *keys, const char *stats, const char *domain)
+static void begin(struct draws *x, const char *pattern, const char *keys, const char *stats,
+                  const char *domain)
 {
     *x = (struct draws){.range = {-3, 4}};
     rng_init(&x->r, SEED, 0);
@@ -54,7 +58,8 @@ static void next(struct draws *x)
     const size_t s[3] = {C, H, W};
     struct model_draw drawn;
     struct diag d = {0};
-    assert_int_equal(model_draw_classes(&drawn, x->m, &x->r, s, NULL, x->range, x->second_first, x->d, &d), OK);
+    assert_int_equal(
+        model_draw_classes(&drawn, x->m, &x->r, s, NULL, x->range, x->second_first, x->d, &d), OK);
     x->n = drawn.n;
     for (size_t i = 0; i < x->n; i++)
         assert_true(x->d[i].index < ELEMS && (i == 0 || x->d[i].index > x->d[i - 1].index));
@@ -73,7 +78,8 @@ static void cells_are_drawn_with_replacement(void **state)
     (void)state;
     static struct draws x;
     double share = 0;
-    begin(&x, "full_channels", "\"avg_channel_corruption_pct\": [100, 100], \"affected_channels_pct\": [0, 10]",
+    begin(&x, "full_channels",
+          "\"avg_channel_corruption_pct\": [100, 100], \"affected_channels_pct\": [0, 10]",
           CHANNELS(1, 1, 1), IN_RANGE);
     for (int i = 0; i < 200; i++) {
         next(&x);
@@ -117,7 +123,8 @@ static void rectangles_are_runs_and_shattered_is_never_quasi(void **state)
 {
     (void)state;
     static struct draws x;
-    begin(&x, "rectangles", "\"rectangle_width\": 4, \"rectangle_height\": 5, \"affected_channels_pct\": [0, 10]",
+    begin(&x, "rectangles",
+          "\"rectangle_width\": 4, \"rectangle_height\": 5, \"affected_channels_pct\": [0, 10]",
           CHANNELS(1, 1, 1), IN_RANGE);
     for (int i = 0; i < 200; i++) {
         next(&x);
@@ -126,7 +133,8 @@ static void rectangles_are_runs_and_shattered_is_never_quasi(void **state)
         assert_true(is(&x) != PATTERN_RECTANGLES);
     }
     arena_fini(&x.a);
-    begin(&x, "quasi_shattered_channel", "\"avg_span_corruption_pct\": [10, 20], \"affected_channels_pct\": [10, 30]",
+    begin(&x, "quasi_shattered_channel",
+          "\"avg_span_corruption_pct\": [10, 20], \"affected_channels_pct\": [10, 30]",
           CHANNELS(5, 1, 3) ", \"min_span_width\": 70, \"max_span_width\": 300", IN_RANGE);
     for (int i = 0; i < 200; i++) {
         next(&x);
@@ -139,8 +147,11 @@ static void skip_4_starts_at_multiples_of_4(void **state)
 {
     (void)state;
     static struct draws x;
-    begin(&x, "skip_4", "\"skip_amount\": 4, \"unique_channel_indexes\": 7, \"indexes_corruption_pct\": [90, 100], "
-          "\"affected_channels_pct\": [0, 10]", CHANNELS(1, 1, 1), IN_RANGE);
+    begin(
+        &x, "skip_4",
+        "\"skip_amount\": 4, \"unique_channel_indexes\": 7, \"indexes_corruption_pct\": [90, 100], "
+        "\"affected_channels_pct\": [0, 10]",
+        CHANNELS(1, 1, 1), IN_RANGE);
     for (int i = 0; i < 500; i++) {
         next(&x);
         assert_int_equal(x.n, 7);
@@ -198,7 +209,8 @@ static void values_are_theirs(void **state)
     struct diag d = {0};
     struct model_draw drawn;
     assert_int_equal(model_draw_classes(&drawn, x.m, &x.r, (const size_t[]){C, H, W}, NULL,
-                                        (struct value_range){-6, -1}, false, x.d, &d), ERR_INPUT);
+                                        (struct value_range){-6, -1}, false, x.d, &d),
+                     ERR_INPUT);
     arena_fini(&x.a);
 }
 
@@ -209,7 +221,8 @@ static void which_class_is_first_matters(void **state)
     static struct draws x;
     double share[2] = {0};
     for (int second = 0; second < 2; second++) {
-        begin(&x, "full_channels", "\"avg_channel_corruption_pct\": [90, 100], \"affected_channels_pct\": [0, 10]",
+        begin(&x, "full_channels",
+              "\"avg_channel_corruption_pct\": [90, 100], \"affected_channels_pct\": [0, 10]",
               CHANNELS(1, 1, 1), "\"out_of_range\": [75.0, 87.5], \"in_range\": [12.5, 100]");
         x.second_first = second;
         for (int i = 0; i < 300; i++) {

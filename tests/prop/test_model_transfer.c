@@ -26,10 +26,12 @@ struct kernel {
 
 static struct tiling tiling_of(const struct kernel *k, const size_t s[3])
 {
-    struct tiling t = {.n_axes = k->flat ? 2 : 3, .unit_h = k->unit, .unit_w = k->unit, .h = s[1], .w = s[2]};
+    struct tiling t = {
+        .n_axes = k->flat ? 2 : 3, .unit_h = k->unit, .unit_w = k->unit, .h = s[1], .w = s[2]};
     const size_t h = (s[1] + k->unit - 1) / k->unit, w = (s[2] + k->unit - 1) / k->unit;
     t.axis[0] = (struct tiling_axis){"channel", s[0], 4, 4, 4, 32};
-    t.axis[1] = k->flat ? (struct tiling_axis){"pixel", h * w, 4, 4, 4, 32} : (struct tiling_axis){"row", h, 1, 1, 1, 4};
+    t.axis[1] = k->flat ? (struct tiling_axis){"pixel", h * w, 4, 4, 4, 32}
+                        : (struct tiling_axis){"row", h, 1, 1, 1, 4};
     t.axis[2] = (struct tiling_axis){"column", w, 4, 4, 4, 8};
     return t;
 }
@@ -39,14 +41,18 @@ static void range_of(size_t out[2], struct rng *r, const struct tiling_axis *x, 
 {
     const size_t tile = rng_below(r, (x->size + x->tile - 1) / x->tile) * x->tile;
     const size_t thread = tile + rng_below(r, x->tile / x->thread) * x->thread;
-    out[0] = level == 0 ? thread + rng_below(r, x->thread) : level == 1 ? thread : level == 2 ? tile : 0;
+    out[0] = level == 0   ? thread + rng_below(r, x->thread)
+             : level == 1 ? thread
+             : level == 2 ? tile
+                          : 0;
     out[1] = out[0] + (level == 0 ? 1 : level == 1 ? x->thread : level == 2 ? x->tile : x->size);
     out[0] = out[0] < x->size ? out[0] : x->size;
     out[1] = out[1] < x->size ? out[1] : x->size;
 }
 
 /* Accumulators, fragments, tiles in shared memory, transformed filters. */
-static const int mechanisms[][2] = {{0, 0}, {0, 0}, {0, 0}, {0, 1}, {1, 0}, {0, 2}, {2, 0}, {1, 1}, {2, 2}, {0, 3}};
+static const int mechanisms[][2] = {{0, 0}, {0, 0}, {0, 0}, {0, 1}, {1, 0},
+                                    {0, 2}, {2, 0}, {1, 1}, {2, 2}, {0, 3}};
 enum { N_MECHANISMS = sizeof mechanisms / sizeof *mechanisms };
 
 /* One fault; 0: masked. */
@@ -78,8 +84,8 @@ static size_t strike(uint32_t *index, struct rng *r, const struct tiling *t)
 }
 
 /* The shares of the patterns, and, if there is an a, a model of the errors. */
-static struct model *measured(struct arena *a, const struct tiling *t, const size_t s[3], struct rng *r,
-                              double share[static N_PATTERNS])
+static struct model *measured(struct arena *a, const struct tiling *t, const size_t s[3],
+                              struct rng *r, double share[static N_PATTERNS])
 {
     const size_t dim[4] = {1, s[0], s[1], s[2]};
     static uint32_t index[MOST];
@@ -103,7 +109,8 @@ static struct model *measured(struct arena *a, const struct tiling *t, const siz
     }
     if (!b)
         return NULL;
-    struct model_origin origin = {.impl = "made up", .shape = "", .tile = "", .fault = "", .tiling = *t};
+    struct model_origin origin = {
+        .impl = "made up", .shape = "", .tile = "", .fault = "", .tiling = *t};
     model_set_origin(b, &origin);
     assert_int_equal(model_build(&m, a, b, &diag), OK);
     model_builder_free(b);
@@ -127,8 +134,10 @@ static void errors_carry_over(void **state)
         for (size_t s = 0; s < sizeof to / sizeof *to; s++) {
             struct arena a = {0};
             struct rng r;
-            double there[N_PATTERNS] = {0}, drawn[N_PATTERNS] = {0}, here[N_PATTERNS] = {0}, tv = 0, kept = 0;
-            const struct tiling own = tiling_of(&kernels[k], from), other = tiling_of(&kernels[k], to[s]);
+            double there[N_PATTERNS] = {0}, drawn[N_PATTERNS] = {0}, here[N_PATTERNS] = {0}, tv = 0,
+                   kept = 0;
+            const struct tiling own = tiling_of(&kernels[k], from),
+                                other = tiling_of(&kernels[k], to[s]);
             rng_init(&r, SEED, 10 * k + s);
             struct model *m = measured(&a, &own, from, &r, here);
             (void)measured(NULL, &other, to[s], &r, there);
@@ -140,7 +149,8 @@ static void errors_carry_over(void **state)
             for (int i = 0; i < DRAWS; i++) {
                 struct characterisation c;
                 struct char_options o = {.epsilon = 1e-3};
-                struct model_draw x = model_draw(m, &r, to[s], golden, range, d, dim[1] * dim[2] * dim[3]);
+                struct model_draw x =
+                    model_draw(m, &r, to[s], golden, range, d, dim[1] * dim[2] * dim[3]);
                 characterise(&c, d, x.n, dim, range, &o);
                 drawn[c.pattern] += 1. / DRAWS;
                 kept += c.pattern == x.pattern && c.corrupted == x.n ? 1. / DRAWS : 0;
@@ -150,9 +160,10 @@ static void errors_carry_over(void **state)
             double without = 0;
             for (int p = 0; p < N_PATTERNS; p++)
                 without += fabs(here[p] - there[p]) / 2;
-            print_message("unit %zu, %s, for %zux%zux%zu: total variation %.3f (as measured on 32x28x28: %.3f), kept %.4f\n",
-                          kernels[k].unit, kernels[k].flat ? "flat" : "blocks", to[s][0], to[s][1], to[s][2], tv,
-                          without, kept);
+            print_message("unit %zu, %s, for %zux%zux%zu: total variation %.3f (as measured on "
+                          "32x28x28: %.3f), kept %.4f\n",
+                          kernels[k].unit, kernels[k].flat ? "flat" : "blocks", to[s][0], to[s][1],
+                          to[s][2], tv, without, kept);
             assert_true(kept >= 0.99 && tv <= 0.05);
             arena_fini(&a);
         }
@@ -187,6 +198,7 @@ static void levels_are_told_apart(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(levels_are_told_apart), cmocka_unit_test(errors_carry_over)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(levels_are_told_apart),
+                                       cmocka_unit_test(errors_carry_over)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

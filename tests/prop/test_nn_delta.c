@@ -29,10 +29,14 @@ static float any_float(struct rng *r)
     float f;
     memcpy(&f, &bits, sizeof f);
     switch (rng_below(r, 4)) {
-    case 0: return f;
-    case 1: return (float)(rng_unit(r) - 0.5);
-    case 2: return -(float)rng_unit(r) * 100;
-    default: return (float)rng_unit(r) * 100;
+    case 0:
+        return f;
+    case 1:
+        return (float)(rng_unit(r) - 0.5);
+    case 2:
+        return -(float)rng_unit(r) * 100;
+    default:
+        return (float)rng_unit(r) * 100;
     }
 }
 
@@ -43,10 +47,17 @@ static size_t any_error(struct rng *r, const float *golden, const size_t *dim, u
     size_t plane = dim[2] * dim[3], total = dim[1] * plane, n = 0;
     size_t start = rng_below(r, total), step = 1, count = 1;
     switch (rng_below(r, 6)) {
-    case 0: count = 1 + rng_below(r, 20); break;
-    case 1: start %= plane, step = plane, count = dim[1]; break;
-    case 2: count = total, start = 0, step = 1 + rng_below(r, 3); break;
-    default: break;
+    case 0:
+        count = 1 + rng_below(r, 20);
+        break;
+    case 1:
+        start %= plane, step = plane, count = dim[1];
+        break;
+    case 2:
+        count = total, start = 0, step = 1 + rng_below(r, 3);
+        break;
+    default:
+        break;
     }
     bool same = rng_below(r, 8) == 0;
     for (size_t i = start; i < total && n < count; i += step, n++) {

@@ -76,9 +76,15 @@ static void mutate(struct rng *r, char *bytes, size_t len)
     for (uint64_t n = 1 + rng_below(r, 4); n > 0; n--) {
         size_t at = rng_below(r, len);
         switch (rng_below(r, 3)) {
-        case 0: bytes[at] = (char)rng_u32(r); break;
-        case 1: bytes[at] ^= (char)(1 << rng_below(r, 8)); break;
-        default: bytes[at] = (char)(rng_below(r, 2) ? 0xff : 0); break;
+        case 0:
+            bytes[at] = (char)rng_u32(r);
+            break;
+        case 1:
+            bytes[at] ^= (char)(1 << rng_below(r, 8));
+            break;
+        default:
+            bytes[at] = (char)(rng_below(r, 2) ? 0xff : 0);
+            break;
         }
     }
 }
@@ -163,10 +169,25 @@ static void nested(void **state)
 
 /* ---- Data sets --------------------------------------------------------------------------------------- */
 
-static void put_idx(const char *path, uint32_t n, const void *bytes, size_t len, int rank, bool gzip)
+static void put_idx(const char *path, uint32_t n, const void *bytes, size_t len, int rank,
+                    bool gzip)
 {
-    unsigned char head[16] = {0, 0, 8, (unsigned char)rank, 0, 0, (unsigned char)(n >> 8),
-                              (unsigned char)n, 0, 0, 0, 2, 0, 0, 0, 3};
+    unsigned char head[16] = {0,
+                              0,
+                              8,
+                              (unsigned char)rank,
+                              0,
+                              0,
+                              (unsigned char)(n >> 8),
+                              (unsigned char)n,
+                              0,
+                              0,
+                              0,
+                              2,
+                              0,
+                              0,
+                              0,
+                              3};
     gzFile f = gzopen(path, gzip ? "wb" : "wbT");
     gzwrite(f, head, rank == 3 ? 16 : 8);
     gzwrite(f, bytes, (unsigned)len);

@@ -72,8 +72,8 @@ static void damaged_stores(void **state)
     fix_random_trials(DIR "direct.db", DIR "model.db", "conv", "direct", row, N, 3, 100);
     MUST(file_read(&campaign, &a, DIR "whole.db", 1 << 24, d));
     MUST(file_read(&trials, &a, DIR "direct.db", 1 << 24, d));
-    struct report_cell cell = {.campaign = DIR "whole.db", .sim_direct = DIR "direct.db",
-                               .sim_model = DIR "model.db"};
+    struct report_cell cell = {
+        .campaign = DIR "whole.db", .sim_direct = DIR "direct.db", .sim_model = DIR "model.db"};
     assert_int_equal(make_reports(&cell, &(struct diag){0}), OK);
     for (int i = 0; i < ROUNDS; i++) {
         bool which = rng_below(&r, 2) == 0;

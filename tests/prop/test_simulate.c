@@ -46,15 +46,37 @@ static void make_campaign(float *golden)
     rng_init(&r, SEED, 0);
     for (int k = 0; k < ELEMS; k++)
         golden[k] = (float)(rng_unit(&r) * 4 - 2);
-    struct store_launch launch = {.kernel = "k", .label = "", .grid = {1, 1, 1}, .block = {1, 1, 1}, .ctas = 1,
-                                  .warp_insns = 1, .thread_insns = 1, .population = 1};
-    struct store_campaign c = {
-        .impl = "implicit-gemm", .shape = "1x6x14x14:16x5x5", .tile = "", .layer = "conv2",
-        .fault = "gp:single-bit:thread", .population_kind = "machine", .planned = N_INJECTIONS, .tensors = STORE_ALL_TENSORS,
-        .hang_factor = 10, .population = 1, .warp_insns = 1, .thread_insns = 1,
-         .n_epsilons = 1, .epsilons = &epsilon, .dim = {1, K, P, P}, .n_launches = 1,
-        .launches = &launch, .input_floats = 6 * 14 * 14, .filter_floats = 6,
-        .golden_floats = ELEMS, .input = zeros, .filter = zeros, .golden = golden};
+    struct store_launch launch = {.kernel = "k",
+                                  .label = "",
+                                  .grid = {1, 1, 1},
+                                  .block = {1, 1, 1},
+                                  .ctas = 1,
+                                  .warp_insns = 1,
+                                  .thread_insns = 1,
+                                  .population = 1};
+    struct store_campaign c = {.impl = "implicit-gemm",
+                               .shape = "1x6x14x14:16x5x5",
+                               .tile = "",
+                               .layer = "conv2",
+                               .fault = "gp:single-bit:thread",
+                               .population_kind = "machine",
+                               .planned = N_INJECTIONS,
+                               .tensors = STORE_ALL_TENSORS,
+                               .hang_factor = 10,
+                               .population = 1,
+                               .warp_insns = 1,
+                               .thread_insns = 1,
+                               .n_epsilons = 1,
+                               .epsilons = &epsilon,
+                               .dim = {1, K, P, P},
+                               .n_launches = 1,
+                               .launches = &launch,
+                               .input_floats = 6 * 14 * 14,
+                               .filter_floats = 6,
+                               .golden_floats = ELEMS,
+                               .input = zeros,
+                               .filter = zeros,
+                               .golden = golden};
     unlink(CAMPAIGN);
     check(store_create(&s, CAMPAIGN, &c, &d), &d);
     for (uint64_t i = 0; i < N_INJECTIONS; i++) {
@@ -122,11 +144,12 @@ static int collect(void *ctx, const struct store_trial *t)
 static void same_trial(const struct store_trial *a, const struct store_trial *b)
 {
     assert_true(a->number == b->number && a->image == b->image && a->layer == b->layer &&
-                a->injection == b->injection && a->pattern == b->pattern && a->corrupted == b->corrupted &&
-                a->effect == b->effect && a->answer_golden == b->answer_golden &&
-                a->answer_faulty == b->answer_faulty && a->label == b->label &&
-                a->score_change == b->score_change && a->magnitude == b->magnitude && a->measure == b->measure &&
-                a->top5 == b->top5 && a->finite == b->finite);
+                a->injection == b->injection && a->pattern == b->pattern &&
+                a->corrupted == b->corrupted && a->effect == b->effect &&
+                a->answer_golden == b->answer_golden && a->answer_faulty == b->answer_faulty &&
+                a->label == b->label && a->score_change == b->score_change &&
+                a->magnitude == b->magnitude && a->measure == b->measure && a->top5 == b->top5 &&
+                a->finite == b->finite);
 }
 
 static struct trials *simulate(const char *model, int jobs)
@@ -250,16 +273,20 @@ static void equals_plain(void **state)
         memcpy(layer, nn_layer_output(net, nn_conv_layer(net, conv)), sizeof layer);
         for (size_t k = 0; k < row.n_diffs; k++) {
             uint32_t at = row.diffs[k].index, now_bits, was_bits;
-            float was = golden[at], bare = layer[at] - nn_conv(net, conv)->bias[at / (ELEMS / 16)], faulty;
+            float was = golden[at], bare = layer[at] - nn_conv(net, conv)->bias[at / (ELEMS / 16)],
+                  faulty;
             memcpy(&faulty, &row.diffs[k].faulty_bits, sizeof faulty);
             memcpy(&was_bits, &was, sizeof was_bits);
             memcpy(&now_bits, &bare, sizeof now_bits);
             now_bits ^= was_bits ^ row.diffs[k].faulty_bits;
-            if (isfinite(faulty) && faulty != 0 && __builtin_popcount(was_bits ^ row.diffs[k].faulty_bits) == 1)
+            if (isfinite(faulty) && faulty != 0 &&
+                __builtin_popcount(was_bits ^ row.diffs[k].faulty_bits) == 1)
                 memcpy(&faulty, &now_bits, sizeof faulty); /* one bit: the same one */
             else if (isfinite(faulty) && faulty != 0)
                 faulty = (float)((double)bare + ((double)faulty - (double)was));
-            layer[at] = isfinite(faulty) ? (float)((double)layer[at] + ((double)faulty - (double)bare)) : faulty;
+            layer[at] = isfinite(faulty)
+                            ? (float)((double)layer[at] + ((double)faulty - (double)bare))
+                            : faulty;
         }
         check(nn_run_from(net, nn_conv_layer(net, conv), layer, part, &d), &d);
         int best[2] = {0, 0};
@@ -293,8 +320,14 @@ static void validates(void **state)
     struct effect_shares truth, again, other;
     struct diag d = {0};
     uint64_t count[N_EFFECTS] = {0};
-    struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = "conv2",
-                            .campaign = CAMPAIGN, .seed = SEED, .n = N, .images = IMAGES, .jobs = 2};
+    struct sim_options o = {.network = LENET,
+                            .dataset = "fashion-mnist",
+                            .layer = "conv2",
+                            .campaign = CAMPAIGN,
+                            .seed = SEED,
+                            .n = N,
+                            .images = IMAGES,
+                            .jobs = 2};
     for (size_t i = 0; i < N; i++)
         count[all->t[i].effect]++;
     check(validate_shares(&truth, &o, &d), &d);
@@ -315,7 +348,8 @@ static void validates(void **state)
     assert_int_equal(truth.n, N);
     for (int e = 0; e < N_EFFECTS; e++) {
         assert_int_equal(truth.count[e], count[e]);
-        assert_true(truth.interval[e].lo <= truth.share[e] && truth.share[e] <= truth.interval[e].hi);
+        assert_true(truth.interval[e].lo <= truth.share[e] &&
+                    truth.share[e] <= truth.interval[e].hi);
         /* 40 injections, each 75 times: the interval is wider than that of independent trials */
         struct interval naive = stats_wilson((double)count[e], N, 0.95);
         assert_true(truth.interval[e].hi - truth.interval[e].lo > naive.hi - naive.lo);
@@ -328,8 +362,12 @@ static void refuses(void **state)
 {
     (void)state;
     static const char path[] = TEST_BINARY_DIR "/sim_refused.db";
-    struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = "conv1",
-                            .campaign = CAMPAIGN, .n = 10, .jobs = 1};
+    struct sim_options o = {.network = LENET,
+                            .dataset = "fashion-mnist",
+                            .layer = "conv1",
+                            .campaign = CAMPAIGN,
+                            .n = 10,
+                            .jobs = 1};
     struct diag d = {0};
     unlink(path);
     assert_int_equal(simulate_run(path, &o, &d), ERR_INPUT);
@@ -367,9 +405,15 @@ static void several_layers(void **state)
     struct seen *seen = malloc(sizeof *seen), *again = malloc(sizeof *again);
     for (int part = 0; part < N_PARTS; part++)
         for (int share = 0; share < N_SHARES; share++) {
-            struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = lists[(part + share) % 3],
-                                    .baseline = "random-value", .strike = (enum layer_part)part,
-                                    .share = (enum layer_share)share, .seed = SEED, .n = N, .images = IMAGES,
+            struct sim_options o = {.network = LENET,
+                                    .dataset = "fashion-mnist",
+                                    .layer = lists[(part + share) % 3],
+                                    .baseline = "random-value",
+                                    .strike = (enum layer_part)part,
+                                    .share = (enum layer_share)share,
+                                    .seed = SEED,
+                                    .n = N,
+                                    .images = IMAGES,
                                     .jobs = 1};
             seen->n = again->n = 0;
             check(simulate_each(&o, see, seen, &d), &d);
@@ -385,11 +429,17 @@ static void several_layers(void **state)
             assert_true(layers > 1);
             for (size_t k = 0; share == SHARE_TURN && k < layers; k++)
                 assert_true(count[k] == N / layers || count[k] == N / layers + 1);
-            if (share == SHARE_EXPOSURE && part == PART_BIAS) /* all layers with one: 6 16 120 84 10 */
+            if (share == SHARE_EXPOSURE &&
+                part == PART_BIAS) /* all layers with one: 6 16 120 84 10 */
                 assert_true(count[2] > count[0] && count[2] > count[4]);
         }
-    struct sim_options o = {.network = LENET, .dataset = "fashion-mnist", .layer = "relu1", .seed = SEED, .n = N,
-                            .baseline = "single-bit", .strike = PART_WEIGHTS};
+    struct sim_options o = {.network = LENET,
+                            .dataset = "fashion-mnist",
+                            .layer = "relu1",
+                            .seed = SEED,
+                            .n = N,
+                            .baseline = "single-bit",
+                            .strike = PART_WEIGHTS};
     assert_int_equal(simulate_each(&o, see, seen, &d), ERR_INPUT); /* it has none */
     o.strike = PART_OUTPUT, o.layer = "conv1,conv1";
     assert_int_equal(simulate_each(&o, see, seen, &d), ERR_INPUT);
@@ -402,12 +452,9 @@ static void several_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_do_not_show),
-        cmocka_unit_test(same_images),
-        cmocka_unit_test(equals_plain),
-        cmocka_unit_test(validates),
-        cmocka_unit_test(several_layers),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(threads_do_not_show), cmocka_unit_test(same_images),
+        cmocka_unit_test(equals_plain),        cmocka_unit_test(validates),
+        cmocka_unit_test(several_layers),      cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

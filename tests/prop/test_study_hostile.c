@@ -38,13 +38,28 @@ static int load(const char *bytes, size_t n)
 static void not_a_study(void **state)
 {
     static const char *const texts[] = {
-        "", "\n", "---\n", "--- ~\n", "null", "# a comment\n", "42", "[1, 2]", "\"", "{", "- - - -",
-        "network: a\nlayers: []\nimplementations: []\n", "network: [a]\n", "a: &a [*a]\n",
+        "",
+        "\n",
+        "---\n",
+        "--- ~\n",
+        "null",
+        "# a comment\n",
+        "42",
+        "[1, 2]",
+        "\"",
+        "{",
+        "- - - -",
+        "network: a\nlayers: []\nimplementations: []\n",
+        "network: [a]\n",
+        "a: &a [*a]\n",
         "network: a\nlayers: [b, c, b]\nimplementations: [d]\n",
         "network: a\nlayers: [b]\nimplementations: [d, d]\n",
         "network: a\nlayers: [b]\nimplementations: [d]\ninjections: 18446744073709551615\n",
         "network: a\nlayers: [b]\nimplementations: [d]\nepsilon: .nan\n",
-        "%YAML 9.9\n---\n", "network: a\nlayers: 3\nimplementations: x\n", "...\n", "--- {}\n",
+        "%YAML 9.9\n---\n",
+        "network: a\nlayers: 3\nimplementations: x\n",
+        "...\n",
+        "--- {}\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -70,8 +85,8 @@ static void damaged(void **state)
     for (int i = 0; i < 2000; i++) {
         memcpy(copy, text.ptr, text.len);
         for (uint64_t n = 1 + rng_below(&r, 4); n > 0; n--)
-            copy[rng_below(&r, text.len)] = rng_below(&r, 2) ? (char)rng_u32(&r)
-                                                             : "\n:-[]{}&*!|>'\"%@~ 09"[rng_below(&r, 20)];
+            copy[rng_below(&r, text.len)] =
+                rng_below(&r, 2) ? (char)rng_u32(&r) : "\n:-[]{}&*!|>'\"%@~ 09"[rng_below(&r, 20)];
         load(copy, text.len);
     }
     arena_fini(&a);

@@ -56,30 +56,48 @@ static uint64_t special(const struct machine *m, const struct thread *t, uint32_
     const struct simt_launch *l = m->l;
     uint32_t n = t->number, lane = n % 32, below = (1u << lane) - 1;
     switch (s) {
-    case PTX_SPECIAL_TID_X: return n % l->block[0];
-    case PTX_SPECIAL_TID_Y: return n / l->block[0] % l->block[1];
-    case PTX_SPECIAL_TID_Z: return n / l->block[0] / l->block[1];
+    case PTX_SPECIAL_TID_X:
+        return n % l->block[0];
+    case PTX_SPECIAL_TID_Y:
+        return n / l->block[0] % l->block[1];
+    case PTX_SPECIAL_TID_Z:
+        return n / l->block[0] / l->block[1];
     case PTX_SPECIAL_NTID_X:
     case PTX_SPECIAL_NTID_Y:
-    case PTX_SPECIAL_NTID_Z: return l->block[s - PTX_SPECIAL_NTID_X];
+    case PTX_SPECIAL_NTID_Z:
+        return l->block[s - PTX_SPECIAL_NTID_X];
     case PTX_SPECIAL_CTAID_X:
     case PTX_SPECIAL_CTAID_Y:
-    case PTX_SPECIAL_CTAID_Z: return m->cta[s - PTX_SPECIAL_CTAID_X];
+    case PTX_SPECIAL_CTAID_Z:
+        return m->cta[s - PTX_SPECIAL_CTAID_X];
     case PTX_SPECIAL_NCTAID_X:
     case PTX_SPECIAL_NCTAID_Y:
-    case PTX_SPECIAL_NCTAID_Z: return l->grid[s - PTX_SPECIAL_NCTAID_X];
-    case PTX_SPECIAL_LANEID: return lane;
-    case PTX_SPECIAL_WARPID: return n / 32;
-    case PTX_SPECIAL_NWARPID: return (m->n_threads + 31) / 32;
-    case PTX_SPECIAL_NSMID: return 1;
-    case PTX_SPECIAL_LANEMASK_EQ: return 1u << lane;
-    case PTX_SPECIAL_LANEMASK_LT: return below;
-    case PTX_SPECIAL_LANEMASK_LE: return below << 1 | 1;
-    case PTX_SPECIAL_LANEMASK_GE: return ~below;
-    case PTX_SPECIAL_LANEMASK_GT: return ~(below << 1 | 1);
-    case PTX_SPECIAL_DYNAMIC_SMEM: return l->dynamic_shared;
-    case PTX_SPECIAL_TOTAL_SMEM: return l->dynamic_shared + m->k->shared_bytes;
-    default: return 0;
+    case PTX_SPECIAL_NCTAID_Z:
+        return l->grid[s - PTX_SPECIAL_NCTAID_X];
+    case PTX_SPECIAL_LANEID:
+        return lane;
+    case PTX_SPECIAL_WARPID:
+        return n / 32;
+    case PTX_SPECIAL_NWARPID:
+        return (m->n_threads + 31) / 32;
+    case PTX_SPECIAL_NSMID:
+        return 1;
+    case PTX_SPECIAL_LANEMASK_EQ:
+        return 1u << lane;
+    case PTX_SPECIAL_LANEMASK_LT:
+        return below;
+    case PTX_SPECIAL_LANEMASK_LE:
+        return below << 1 | 1;
+    case PTX_SPECIAL_LANEMASK_GE:
+        return ~below;
+    case PTX_SPECIAL_LANEMASK_GT:
+        return ~(below << 1 | 1);
+    case PTX_SPECIAL_DYNAMIC_SMEM:
+        return l->dynamic_shared;
+    case PTX_SPECIAL_TOTAL_SMEM:
+        return l->dynamic_shared + m->k->shared_bytes;
+    default:
+        return 0;
     }
 }
 
@@ -87,44 +105,61 @@ static uint64_t symbol(const struct machine *m, const struct thread *t, const st
 {
     const struct ptx_symbol *s = &m->k->symbols[o->index];
     switch (s->kind) {
-    case PTX_SYM_SHARED: return (s->bytes ? s->address : m->k->shared_bytes) + o->value;
+    case PTX_SYM_SHARED:
+        return (s->bytes ? s->address : m->k->shared_bytes) + o->value;
     case PTX_SYM_LOCAL:
-    case PTX_SYM_ARGUMENT: return t->top->frame + s->address + o->value;
-    case PTX_SYM_GLOBAL: return m->l->globals + s->address + o->value;
-    case PTX_SYM_FUNCTION: return PTX_CODE_WINDOW + 16 * s->address;
-    default: return s->address + o->value;
+    case PTX_SYM_ARGUMENT:
+        return t->top->frame + s->address + o->value;
+    case PTX_SYM_GLOBAL:
+        return m->l->globals + s->address + o->value;
+    case PTX_SYM_FUNCTION:
+        return PTX_CODE_WINDOW + 16 * s->address;
+    default:
+        return s->address + o->value;
     }
 }
 
 static uint64_t get(const struct machine *m, const struct thread *t, const struct ptx_operand *o)
 {
     switch (o->kind) {
-    case PTX_REG: return t->top->reg[own(m, t, o->index)] ^ o->negated;
-    case PTX_IMM: return o->value;
-    case PTX_SPECIAL: return special(m, t, o->index);
-    case PTX_SYMBOL: return symbol(m, t, o);
-    case PTX_NONE: break;
+    case PTX_REG:
+        return t->top->reg[own(m, t, o->index)] ^ o->negated;
+    case PTX_IMM:
+        return o->value;
+    case PTX_SPECIAL:
+        return special(m, t, o->index);
+    case PTX_SYMBOL:
+        return symbol(m, t, o);
+    case PTX_NONE:
+        break;
     }
     return 0;
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------------------- */
-static bool trapped(struct machine *m, const struct thread *t, enum trap_kind kind, uint64_t address)
+static bool trapped(struct machine *m, const struct thread *t, enum trap_kind kind,
+                    uint64_t address)
 {
-    m->trap = (struct simt_trap){.kind = kind, .insn = t->pc, .warp = t->number / 32, .lane = t->number % 32,
-                                 .address = address, .at = m->k->insns[t->pc].at};
+    m->trap = (struct simt_trap){.kind = kind,
+                                 .insn = t->pc,
+                                 .warp = t->number / 32,
+                                 .lane = t->number % 32,
+                                 .address = address,
+                                 .at = m->k->insns[t->pc].at};
     return false;
 }
 
 /* The host bytes of an access, or NULL and a trap. */
-static uint8_t *at(struct machine *m, const struct thread *t, int space, uint64_t address, unsigned bytes,
-                   bool write)
+static uint8_t *at(struct machine *m, const struct thread *t, int space, uint64_t address,
+                   unsigned bytes, bool write)
 {
     static const struct {
         uint64_t start;
         int space;
-    } windows[] = {{SIMT_SHARED_WINDOW, PTX_SPACE_SHARED}, {SIMT_LOCAL_WINDOW, PTX_SPACE_LOCAL},
-                   {SIMT_CONST_WINDOW, PTX_SPACE_CONST},   {SIMT_PARAM_WINDOW, PTX_SPACE_PARAM}};
+    } windows[] = {{SIMT_SHARED_WINDOW, PTX_SPACE_SHARED},
+                   {SIMT_LOCAL_WINDOW, PTX_SPACE_LOCAL},
+                   {SIMT_CONST_WINDOW, PTX_SPACE_CONST},
+                   {SIMT_PARAM_WINDOW, PTX_SPACE_PARAM}};
     uint64_t whole = address, size;
     uint8_t *data;
     if (address % bytes) {
@@ -132,16 +167,27 @@ static uint8_t *at(struct machine *m, const struct thread *t, int space, uint64_
         return NULL;
     }
     for (int i = 0; space == PTX_SPACE_GENERIC && i < 4; i++)
-        if (address >= windows[i].start && address - windows[i].start < SIMT_WINDOW_BYTES && (i < 2 || !write)) {
+        if (address >= windows[i].start && address - windows[i].start < SIMT_WINDOW_BYTES &&
+            (i < 2 || !write)) {
             space = windows[i].space;
             address -= windows[i].start;
         }
     switch (space) {
-    case PTX_SPACE_SHARED: data = m->shared, size = m->shared_size; break;
-    case PTX_SPACE_LOCAL: data = t->local, size = m->k->local_bytes; break;
-    case PTX_SPACE_CONST: data = m->constants, size = m->k->constant_bytes; break;
-    case PTX_SPACE_PARAM: data = (uint8_t *)(uintptr_t)m->l->params, size = m->k->params_bytes; break;
-    default: data = m->global, size = m->global_size, address -= m->global_base; break;
+    case PTX_SPACE_SHARED:
+        data = m->shared, size = m->shared_size;
+        break;
+    case PTX_SPACE_LOCAL:
+        data = t->local, size = m->k->local_bytes;
+        break;
+    case PTX_SPACE_CONST:
+        data = m->constants, size = m->k->constant_bytes;
+        break;
+    case PTX_SPACE_PARAM:
+        data = (uint8_t *)(uintptr_t)m->l->params, size = m->k->params_bytes;
+        break;
+    default:
+        data = m->global, size = m->global_size, address -= m->global_base;
+        break;
     }
     if (address > size || size - address < bytes) {
         trapped(m, t,
@@ -178,22 +224,36 @@ static bool load_or_store(struct machine *m, struct thread *t, const struct ptx_
 
 static uint64_t combine(const struct ptx_insn *i, uint64_t old, uint64_t b, uint64_t c)
 {
-    bool wide = i->mem_bits == 64, less = i->mem_signed ? wide ? (int64_t)b < (int64_t)old : (int32_t)b < (int32_t)old
-                                                        : b < old;
+    bool wide = i->mem_bits == 64,
+         less =
+             i->mem_signed ? wide ? (int64_t)b < (int64_t)old : (int32_t)b < (int32_t)old : b < old;
     switch (i->what) {
-    case PTX_ATOM_ADD: return old + b;
-    case PTX_ATOM_FADD: return reference_row(wide ? PTX_ADD_F64 : PTX_ADD_F32, old, b, 0);
-    case PTX_ATOM_HADD: return reference_row(i->mem_bits == 16 ? PTX_ADD_F16 : PTX_ADD_F16X2, old, b, 0);
-    case PTX_ATOM_BFADD: return reference_row(i->mem_bits == 16 ? PTX_ADD_BF16 : PTX_ADD_BF16X2, old, b, 0);
-    case PTX_ATOM_MIN: return less ? b : old;
-    case PTX_ATOM_MAX: return less || b == old ? old : b;
-    case PTX_ATOM_INC: return old >= b ? 0 : old + 1;
-    case PTX_ATOM_DEC: return old == 0 || old > b ? b : old - 1;
-    case PTX_ATOM_AND: return old & b;
-    case PTX_ATOM_OR: return old | b;
-    case PTX_ATOM_XOR: return old ^ b;
-    case PTX_ATOM_CAS: return old == b ? c : old;
-    default: return b;
+    case PTX_ATOM_ADD:
+        return old + b;
+    case PTX_ATOM_FADD:
+        return reference_row(wide ? PTX_ADD_F64 : PTX_ADD_F32, old, b, 0);
+    case PTX_ATOM_HADD:
+        return reference_row(i->mem_bits == 16 ? PTX_ADD_F16 : PTX_ADD_F16X2, old, b, 0);
+    case PTX_ATOM_BFADD:
+        return reference_row(i->mem_bits == 16 ? PTX_ADD_BF16 : PTX_ADD_BF16X2, old, b, 0);
+    case PTX_ATOM_MIN:
+        return less ? b : old;
+    case PTX_ATOM_MAX:
+        return less || b == old ? old : b;
+    case PTX_ATOM_INC:
+        return old >= b ? 0 : old + 1;
+    case PTX_ATOM_DEC:
+        return old == 0 || old > b ? b : old - 1;
+    case PTX_ATOM_AND:
+        return old & b;
+    case PTX_ATOM_OR:
+        return old | b;
+    case PTX_ATOM_XOR:
+        return old ^ b;
+    case PTX_ATOM_CAS:
+        return old == b ? c : old;
+    default:
+        return b;
     }
 }
 
@@ -205,7 +265,8 @@ static bool atomic(struct machine *m, struct thread *t, const struct ptx_insn *i
     if (!p)
         return false;
     memcpy(&old, p, bytes);
-    uint64_t v = combine(i, old, cut(get(m, t, &i->src[0]), i->mem_bits), cut(get(m, t, &i->src[1]), i->mem_bits));
+    uint64_t v = combine(i, old, cut(get(m, t, &i->src[0]), i->mem_bits),
+                         cut(get(m, t, &i->src[1]), i->mem_bits));
     memcpy(p, &v, bytes);
     if (i->n_dst)
         set(m, t, i->dst[0], old);
@@ -216,10 +277,12 @@ static bool copy(struct machine *m, struct thread *t, const struct ptx_insn *i)
 {
     unsigned bytes = i->mem_bits / 8;
     uint64_t n = i->n_src > 1 ? get(m, t, &i->src[1]) : bytes;
-    const uint8_t *from = at(m, t, PTX_SPACE_GLOBAL, get(m, t, &i->base) + (uint64_t)i->offset, bytes, false);
-    uint8_t *to = from ? at(m, t, PTX_SPACE_SHARED,
-                            get(m, t, &i->src[0]) + (uint64_t)(int64_t)(int32_t)i->target, bytes, true)
-                       : NULL;
+    const uint8_t *from =
+        at(m, t, PTX_SPACE_GLOBAL, get(m, t, &i->base) + (uint64_t)i->offset, bytes, false);
+    uint8_t *to =
+        from ? at(m, t, PTX_SPACE_SHARED,
+                  get(m, t, &i->src[0]) + (uint64_t)(int64_t)(int32_t)i->target, bytes, true)
+             : NULL;
     for (unsigned k = 0; to && k < bytes; k++)
         to[k] = k < n ? from[k] : 0;
     return to != NULL;
@@ -241,7 +304,8 @@ static uint64_t saturate(uint64_t v, enum ptx_type t)
 {
     float f;
     double d;
-    uint64_t half_one = t == PTX_T_h || t == PTX_T_h2 ? 0x3c00 : 0x3f80, inf = half_one == 0x3c00 ? 0x7c00 : 0x7f80;
+    uint64_t half_one = t == PTX_T_h || t == PTX_T_h2 ? 0x3c00 : 0x3f80,
+             inf = half_one == 0x3c00 ? 0x7c00 : 0x7f80;
     switch (t) {
     case PTX_T_f32:
         memcpy(&f, &v, 4);
@@ -259,8 +323,10 @@ static uint64_t saturate(uint64_t v, enum ptx_type t)
         return saturate(v & 0xffff, t == PTX_T_h2 ? PTX_T_h : PTX_T_bf) |
                saturate(v >> 16, t == PTX_T_h2 ? PTX_T_h : PTX_T_bf) << 16;
     case PTX_T_h:
-    case PTX_T_bf: return (v & 0x7fff) > inf || v & 0x8000 ? 0 : v > half_one ? half_one : v;
-    default: return v;
+    case PTX_T_bf:
+        return (v & 0x7fff) > inf || v & 0x8000 ? 0 : v > half_one ? half_one : v;
+    default:
+        return v;
     }
 }
 
@@ -326,7 +392,9 @@ static void comparison(struct machine *m, struct thread *t, const struct ptx_ins
     uint64_t a = get(m, t, &i->src[0]), b = get(m, t, &i->src[1]), one = (uint64_t)i->offset;
     bool c = i->bool_op && get(m, t, &i->src[2]) & 1, pair = i->op != PTX_SET;
     bool low = with_bool(i, evaluate(&plain, i->sub_op, (uint64_t[3]){a, b, 0}) & 1, c);
-    bool high = pair && with_bool(i, evaluate(&plain, i->sub_op, (uint64_t[3]){a >> 16, b >> 16, 0}) & 1, c);
+    bool high =
+        pair &&
+        with_bool(i, evaluate(&plain, i->sub_op, (uint64_t[3]){a >> 16, b >> 16, 0}) & 1, c);
     if (i->op == PTX_SETP_PAIR) {
         set(m, t, i->dst[0], low);
         if (i->n_dst > 1)
@@ -416,7 +484,8 @@ static struct activation *activate(const struct machine *m, uint32_t function, u
                                    struct activation *caller, uint32_t return_to)
 {
     struct activation *a = calloc(1, sizeof *a);
-    *a = (struct activation){.function = function, .frame = frame, .caller = caller, .return_to = return_to};
+    *a = (struct activation){
+        .function = function, .frame = frame, .caller = caller, .return_to = return_to};
     a->reg = calloc(m->k->functions[function].n_regs + 1, sizeof *a->reg);
     return a;
 }
@@ -435,8 +504,8 @@ static bool call(struct machine *m, struct thread *t, const struct ptx_insn *i)
     if (below + f[target].local_bytes > m->k->local_bytes)
         return trapped(m, t, TRAP_LOCAL_OUT_OF_RANGE, 0);
     for (uint32_t n = 0; n < c->n_args; n++)
-        memcpy(t->local + below + f[target].params[n].address, t->local + t->top->frame + c->args[n].address,
-               c->args[n].bytes);
+        memcpy(t->local + below + f[target].params[n].address,
+               t->local + t->top->frame + c->args[n].address, c->args[n].bytes);
     t->top = activate(m, target, below, t->top, t->pc + 1);
     t->pc = f[target].entry;
     return true;
@@ -450,7 +519,8 @@ static void leave(struct machine *m, struct thread *t)
     t->pc = done->return_to;
     for (uint32_t n = 0; c && n < c->n_rets; n++)
         memcpy(t->local + t->top->frame + c->rets[n].address,
-               t->local + done->frame + m->k->functions[done->function].rets[n].address, c->rets[n].bytes);
+               t->local + done->frame + m->k->functions[done->function].rets[n].address,
+               c->rets[n].bytes);
     free(done->reg);
     free(done);
 }
@@ -467,17 +537,31 @@ static bool step(struct machine *m, struct thread *t, const struct ptx_insn *i)
 {
     uint32_t index = i->op == PTX_BRX ? (uint32_t)get(m, t, &i->src[0]) : 0;
     switch (ptx_rows[i->op].shape) {
-    case PTX_SHAPE_LANES: lanes_row(m, t, i); break;
-    case PTX_SHAPE_SET:
-    case PTX_SHAPE_SET_PAIR: comparison(m, t, i); break;
-    case PTX_SHAPE_MOV_VECTOR: vector_move(m, t, i); break;
-    case PTX_SHAPE_BFI:
-    case PTX_SHAPE_LOP3: four(m, t, i); break;
-    case PTX_SHAPE_CARRY: carry(m, t, i); break;
-    case PTX_SHAPE_CVTA:
-        set(m, t, i->dst[0], get(m, t, &i->src[0]) + (i->bool_op == 't' ? 0 - window_of(i->space) : window_of(i->space)));
+    case PTX_SHAPE_LANES:
+        lanes_row(m, t, i);
         break;
-    case PTX_SHAPE_ISSPACEP: isspacep(m, t, i); break;
+    case PTX_SHAPE_SET:
+    case PTX_SHAPE_SET_PAIR:
+        comparison(m, t, i);
+        break;
+    case PTX_SHAPE_MOV_VECTOR:
+        vector_move(m, t, i);
+        break;
+    case PTX_SHAPE_BFI:
+    case PTX_SHAPE_LOP3:
+        four(m, t, i);
+        break;
+    case PTX_SHAPE_CARRY:
+        carry(m, t, i);
+        break;
+    case PTX_SHAPE_CVTA:
+        set(m, t, i->dst[0],
+            get(m, t, &i->src[0]) +
+                (i->bool_op == 't' ? 0 - window_of(i->space) : window_of(i->space)));
+        break;
+    case PTX_SHAPE_ISSPACEP:
+        isspacep(m, t, i);
+        break;
     case PTX_SHAPE_LD:
     case PTX_SHAPE_ST:
         if (!load_or_store(m, t, i))
@@ -491,13 +575,16 @@ static bool step(struct machine *m, struct thread *t, const struct ptx_insn *i)
         if (!copy(m, t, i))
             return false;
         break;
-    case PTX_SHAPE_BRA: t->pc = i->target; return true;
+    case PTX_SHAPE_BRA:
+        t->pc = i->target;
+        return true;
     case PTX_SHAPE_BRX:
         if (index >= i->n_targets)
             return trapped(m, t, TRAP_INVALID_PC, index);
         t->pc = i->targets[index];
         return true;
-    case PTX_SHAPE_CALL: return call(m, t, i);
+    case PTX_SHAPE_CALL:
+        return call(m, t, i);
     case PTX_SHAPE_NONE:
         if (i->op == PTX_TRAP)
             return trapped(m, t, TRAP_INVALID_PC, 0);
@@ -515,10 +602,14 @@ static bool step(struct machine *m, struct thread *t, const struct ptx_insn *i)
     case PTX_SHAPE_SHFL:
     case PTX_SHAPE_ACTIVEMASK:
     case PTX_SHAPE_MATCH:
-    case PTX_SHAPE_REDUX: t->state = WITH_WARP; return true; /* pc stays */
-    case PTX_SHAPE_REFUSED: return trapped(m, t, TRAP_INVALID_PC, 0);
+    case PTX_SHAPE_REDUX:
+        t->state = WITH_WARP;
+        return true; /* pc stays */
+    case PTX_SHAPE_REFUSED:
+        return trapped(m, t, TRAP_INVALID_PC, 0);
     case PTX_SHAPE_FENCE:
-    case PTX_SHAPE_HINT: break;
+    case PTX_SHAPE_HINT:
+        break;
     }
     t->pc++;
     return true;
@@ -528,7 +619,8 @@ static bool run_thread(struct machine *m, struct thread *t)
 {
     while (t->state == RUNS) {
         const struct ptx_insn *i = &m->k->insns[t->pc];
-        bool on = i->guard < 0 || (t->top->reg[own(m, t, (uint32_t)i->guard)] & 1) != i->guard_negated;
+        bool on =
+            i->guard < 0 || (t->top->reg[own(m, t, (uint32_t)i->guard)] & 1) != i->guard_negated;
         if (t->issued++ > m->limit)
             return trapped(m, t, TRAP_HANG, 0);
         if (m->ran && on)
@@ -546,10 +638,14 @@ static bool run_thread(struct machine *m, struct thread *t)
 static uint64_t vote(const struct ptx_insn *i, uint32_t yes, uint32_t all)
 {
     switch (i->what) {
-    case PTX_VOTE_ALL: return yes == all;
-    case PTX_VOTE_ANY: return yes != 0;
-    case PTX_VOTE_UNI: return yes == all || !yes;
-    default: return yes;
+    case PTX_VOTE_ALL:
+        return yes == all;
+    case PTX_VOTE_ANY:
+        return yes != 0;
+    case PTX_VOTE_UNI:
+        return yes == all || !yes;
+    default:
+        return yes;
     }
 }
 
@@ -559,10 +655,17 @@ static int shuffle_source(const struct ptx_insn *i, int lane, uint32_t b, uint32
     int segment = (int)(c >> 8 & 31), clamp = (int)(c & 31), distance = (int)(b & 31);
     int max = (lane & segment) | (clamp & ~segment), min = lane & segment, j;
     switch (i->what) {
-    case PTX_SHFL_UP: j = lane - distance, *inside = j >= max; break;
-    case PTX_SHFL_DOWN: j = lane + distance, *inside = j <= max; break;
-    case PTX_SHFL_BFLY: j = lane ^ distance, *inside = j <= max; break;
-    default: j = min | (distance & ~segment), *inside = j <= max;
+    case PTX_SHFL_UP:
+        j = lane - distance, *inside = j >= max;
+        break;
+    case PTX_SHFL_DOWN:
+        j = lane + distance, *inside = j <= max;
+        break;
+    case PTX_SHFL_BFLY:
+        j = lane ^ distance, *inside = j <= max;
+        break;
+    default:
+        j = min | (distance & ~segment), *inside = j <= max;
     }
     return *inside ? j : lane;
 }
@@ -582,7 +685,9 @@ static void together(struct machine *m, struct thread *warp, uint32_t n, const s
         if (!(all >> l & 1))
             continue;
         switch (ptx_rows[i->op].shape) {
-        case PTX_SHAPE_VOTE: out[l] = vote(i, yes, all); break;
+        case PTX_SHAPE_VOTE:
+            out[l] = vote(i, yes, all);
+            break;
         case PTX_SHAPE_SHFL:
             out[l] = a[shuffle_source(i, (int)l, (uint32_t)get(m, &warp[l], &i->src[1]),
                                       (uint32_t)get(m, &warp[l], &i->src[2]), &inside)];
@@ -602,7 +707,8 @@ static void together(struct machine *m, struct thread *warp, uint32_t n, const s
                     first = false;
                 }
             break;
-        default: out[l] = all;
+        default:
+            out[l] = all;
         }
     }
     for (uint32_t l = 0; l < n; l++)
@@ -619,7 +725,8 @@ static bool meet_in_warps(struct machine *m)
 {
     bool any = false;
     for (uint32_t start = 0; start < m->n_threads; start += 32) {
-        uint32_t n = m->n_threads - start < 32 ? m->n_threads - start : 32, waiting = 0, live = 0, pc = 0;
+        uint32_t n = m->n_threads - start < 32 ? m->n_threads - start : 32, waiting = 0, live = 0,
+                 pc = 0;
         bool same = true;
         for (uint32_t l = 0; l < n; l++) {
             const struct thread *t = &m->t[start + l];
@@ -663,7 +770,10 @@ static bool meet_at_barriers(struct machine *m)
                 continue;
             const struct ptx_insn *i = &m->k->insns[t->pc - 1];
             if (i->n_dst)
-                set(m, t, i->dst[0], i->what == PTX_BAR_POPC ? yes : i->what == PTX_BAR_AND ? yes == waiting : yes > 0);
+                set(m, t, i->dst[0],
+                    i->what == PTX_BAR_POPC  ? yes
+                    : i->what == PTX_BAR_AND ? yes == waiting
+                                             : yes > 0);
             t->state = RUNS;
         }
         any = true;
@@ -692,12 +802,18 @@ static bool run_cta(struct machine *m)
     }
 }
 
-struct simt_trap reference_run(struct simt_mem *mem, const struct simt_launch *l, uint64_t limit, uint64_t *ran)
+struct simt_trap reference_run(struct simt_mem *mem, const struct simt_launch *l, uint64_t limit,
+                               uint64_t *ran)
 {
     struct simt_mem_view view = simt_mem_view(mem);
     const struct ptx_kernel *k = l->kernel;
-    struct machine m = {.l = l, .k = k, .global = simt_mem_data(mem), .global_base = view.base,
-                        .global_size = view.size, .limit = limit, .ran = ran,
+    struct machine m = {.l = l,
+                        .k = k,
+                        .global = simt_mem_data(mem),
+                        .global_base = view.base,
+                        .global_size = view.size,
+                        .limit = limit,
+                        .ran = ran,
                         .n_threads = l->block[0] * l->block[1] * l->block[2],
                         .shared_size = k->shared_bytes + l->dynamic_shared};
     m.t = calloc(m.n_threads, sizeof *m.t);
@@ -713,7 +829,8 @@ struct simt_trap reference_run(struct simt_mem *mem, const struct simt_launch *l
         memset(m.shared, 0, m.shared_size);
         memset(local, 0, (size_t)m.n_threads * k->local_bytes);
         for (uint32_t n = 0; n < m.n_threads; n++)
-            m.t[n] = (struct thread){.number = n, .local = local + (size_t)n * k->local_bytes,
+            m.t[n] = (struct thread){.number = n,
+                                     .local = local + (size_t)n * k->local_bytes,
                                      .top = activate(&m, 0, 0, NULL, 0)};
         run_cta(&m);
         for (uint32_t n = 0; n < m.n_threads; n++)

@@ -10,7 +10,8 @@
 /* Runs all CTAs of l on m; counts executions by enum ptx_op in ran (of PTX_N_OPS), if not NULL. A trap says
  * its kind and instruction; what others did meanwhile depends on the order of threads, so memory then is
  * not to be compared. limit: instructions of a thread. */
-struct simt_trap reference_run(struct simt_mem *m, const struct simt_launch *l, uint64_t limit, uint64_t *ran);
+struct simt_trap reference_run(struct simt_mem *m, const struct simt_launch *l, uint64_t limit,
+                               uint64_t *ran);
 
 /* The row's expression for one lane: operands and result as 64 bits; rows with one value per lane only. */
 uint64_t reference_row(int op, uint64_t a, uint64_t b, uint64_t c);

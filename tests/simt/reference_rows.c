@@ -12,28 +12,28 @@
 #include "reference.h"
 #include "simt/lanes/types.h"
 
-#define TAKE(type, bits)                                                                              \
-    ({                                                                                                \
-        uint64_t word = (bits);                                                                       \
-        type value;                                                                                   \
-        memcpy(&value, &word, sizeof value);                                                          \
-        value;                                                                                        \
+#define TAKE(type, bits)                                                                           \
+    ({                                                                                             \
+        uint64_t word = (bits);                                                                    \
+        type value;                                                                                \
+        memcpy(&value, &word, sizeof value);                                                       \
+        value;                                                                                     \
     })
 #define CANONICAL_p(v) (v)
 #define CANONICAL_no(v) (v)
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
-    static uint64_t row_##id(uint64_t a_bits, uint64_t b_bits, uint64_t c_bits)                       \
-    {                                                                                                 \
-        typedef ta A __attribute__((unused));                                                         \
-        enum { W = 8 * sizeof(A) };                                                                   \
-        ta a = TAKE(ta, a_bits);                                                                      \
-        tb b = TAKE(tb, b_bits);                                                                      \
-        tc c = TAKE(tc, c_bits);                                                                      \
-        (void)a, (void)b, (void)c, (void)W;                                                           \
-        out v = CANONICAL_##out((out)(expr));                                                         \
-        uint64_t word = 0;                                                                            \
-        memcpy(&word, &v, sizeof v);                                                                  \
-        return word;                                                                                  \
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                    \
+    static uint64_t row_##id(uint64_t a_bits, uint64_t b_bits, uint64_t c_bits)                    \
+    {                                                                                              \
+        typedef ta A __attribute__((unused));                                                      \
+        enum { W = 8 * sizeof(A) };                                                                \
+        ta a = TAKE(ta, a_bits);                                                                   \
+        tb b = TAKE(tb, b_bits);                                                                   \
+        tc c = TAKE(tc, c_bits);                                                                   \
+        (void)a, (void)b, (void)c, (void)W;                                                        \
+        out v = CANONICAL_##out((out)(expr));                                                      \
+        uint64_t word = 0;                                                                         \
+        memcpy(&word, &v, sizeof v);                                                               \
+        return word;                                                                               \
     }
 #define SP(id, key, shape, group, folded, doc)
 #include "ptx/isa.def"

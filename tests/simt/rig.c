@@ -27,16 +27,17 @@ const struct ptx_kernel *rig_kernel(struct arena *a, int n_buffers, const char *
         sprintf(params + strlen(params), "%s.param .u64 p%d", i ? ", " : "", i);
         sprintf(loads + strlen(loads), "ld.param.u64 %%rd%d, [p%d];\n", i + 1, i);
     }
-    return rig_module(a, arena_printf(a,
-                                      ".version 7.0\n.target sm_80\n.address_size 64\n"
-                                      ".visible .entry k(%s)\n{\n.reg .pred %%p<64>; .reg .b16 %%h<64>;"
-                                      ".reg .b32 %%r<64>; .reg .b64 %%rd<64>; .reg .f32 %%f<64>;"
-                                      ".reg .f64 %%d<64>;\n%s%s\nret;\n}\n",
-                                      params, loads, body));
+    return rig_module(
+        a, arena_printf(a,
+                        ".version 7.0\n.target sm_80\n.address_size 64\n"
+                        ".visible .entry k(%s)\n{\n.reg .pred %%p<64>; .reg .b16 %%h<64>;"
+                        ".reg .b32 %%r<64>; .reg .b64 %%rd<64>; .reg .f32 %%f<64>;"
+                        ".reg .f64 %%d<64>;\n%s%s\nret;\n}\n",
+                        params, loads, body));
 }
 
-struct simt_result rig_run(struct simt *s, struct simt_mem *m, const struct ptx_kernel *k, uint32_t grid,
-                           uint32_t block, const uint64_t *buffers,
+struct simt_result rig_run(struct simt *s, struct simt_mem *m, const struct ptx_kernel *k,
+                           uint32_t grid, uint32_t block, const uint64_t *buffers,
                            const struct simt_run_options *options)
 {
     struct simt_launch l = {.kernel = k,

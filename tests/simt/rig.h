@@ -14,8 +14,8 @@ const struct ptx_kernel *rig_kernel(struct arena *a, int n_buffers, const char *
 const struct ptx_kernel *rig_module(struct arena *a, const char *text);
 
 /* Runs k on grid x block (one-dimensional) with the addresses of buffers as parameters. */
-struct simt_result rig_run(struct simt *s, struct simt_mem *m, const struct ptx_kernel *k, uint32_t grid,
-                           uint32_t block, const uint64_t *buffers,
+struct simt_result rig_run(struct simt *s, struct simt_mem *m, const struct ptx_kernel *k,
+                           uint32_t grid, uint32_t block, const uint64_t *buffers,
                            const struct simt_run_options *options);
 /* A zeroed buffer. */
 uint64_t rig_buffer(struct simt_mem *m, uint64_t bytes);

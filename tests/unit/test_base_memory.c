@@ -86,7 +86,8 @@ static void the_first_failure_stays(void **state)
 {
     (void)state;
     struct diag d = {0};
-    assert_int_equal(diag_fail(&d, ERR_INPUT, (struct loc){"f.txt", 3, 4}, "wrong %d", 5), ERR_INPUT);
+    assert_int_equal(diag_fail(&d, ERR_INPUT, (struct loc){"f.txt", 3, 4}, "wrong %d", 5),
+                     ERR_INPUT);
     assert_int_equal(diag_fail(&d, ERR_IO, DIAG_NOWHERE, "later"), ERR_IO);
     assert_int_equal(d.code, ERR_INPUT);
     assert_string_equal(d.msg, "wrong 5");
@@ -114,7 +115,8 @@ static void files_are_written_whole_or_not_at_all(void **state)
     assert_int_equal(t.len, 7);
     assert_memory_equal(t.ptr, "one\0two\0", 8);
     assert_string_equal(t.name, AT("base_file"));
-    assert_int_equal(file_read(&t, &a, AT("base_file"), 6, &d), ERR_INPUT); /* larger than accepted */
+    assert_int_equal(file_read(&t, &a, AT("base_file"), 6, &d),
+                     ERR_INPUT); /* larger than accepted */
     d = (struct diag){0};
     assert_int_equal(file_write(AT("base_file"), "", 0, &d), OK);
     assert_int_equal(file_read(&t, &a, AT("base_file"), 6, &d), OK);

@@ -91,11 +91,12 @@ static void every_variant_is_read(void **state)
                         int at = fortran ? i % 3 * 2 + i / 3 : i;
                         for (int b = 0; b < bytes; b++)
                             data[at * bytes + b] =
-                                ((const unsigned char *)source[type])[i * bytes + (swap ? bytes - 1 - b : b)];
+                                ((const unsigned char *)
+                                     source[type])[i * bytes + (swap ? bytes - 1 - b : b)];
                     }
-                    char *dict = arena_printf(&a, "{'descr': '%cf%c', 'fortran_order': %s, 'shape': (2, 3), }\n",
-                                              swap ? '>' : '<', types[type].code,
-                                              fortran ? "True" : "False");
+                    char *dict = arena_printf(
+                        &a, "{'descr': '%cf%c', 'fortran_order': %s, 'shape': (2, 3), }\n",
+                        swap ? '>' : '<', types[type].code, fortran ? "True" : "False");
                     write_bytes(file, make(file, version, dict, data, 6 * (size_t)bytes));
                     assert_int_equal(npy_read(&t, &a, PATH, &d), OK);
                     assert_true(t.rank == 2 && t.dim[0] == 2 && t.dim[1] == 3);
@@ -112,7 +113,9 @@ static void half_nan_stays_nan(void **state)
     struct tensor t;
     unsigned char file[256];
     static const uint16_t nan[] = {0x7e00, 0xfc01};
-    write_bytes(file, make(file, 1, "{\"shape\": (2,), \"fortran_order\": False, \"descr\": \"<f2\"}", nan, 4));
+    write_bytes(
+        file,
+        make(file, 1, "{\"shape\": (2,), \"fortran_order\": False, \"descr\": \"<f2\"}", nan, 4));
     assert_int_equal(npy_read(&t, &a, PATH, &d), OK);
     assert_true(isnan(t.data[0]) && isnan(t.data[1]));
     arena_fini(&a);
@@ -121,19 +124,33 @@ static void half_nan_stays_nan(void **state)
 static void bad_files_are_refused(void **state)
 {
     (void)state;
-#define HEAD(descr, order, shape) "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape "}"
+#define HEAD(descr, order, shape)                                                                  \
+    "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape "}"
     static const char *dicts[] = {
-        "", "{}", "{'descr': '<f4'}", "no dictionary",
-        HEAD("'<i4'", "False", "(2,)"), HEAD("'|O'", "False", "(2,)"), HEAD("'|f4'", "False", "(2,)"),
-        HEAD("'<f16'", "False", "(2,)"), HEAD("'<f1'", "False", "(2,)"), HEAD("<f4", "False", "(2,)"),
-        HEAD("[('a', '<f4')]", "False", "(2,)"), HEAD("'<c8'", "False", "(2,)"),
-        HEAD("'<f4'", "Perhaps", "(2,)"), HEAD("'<f4'", "False", "2"), HEAD("'<f4'", "False", "(-2,)"),
-        HEAD("'<f4'", "False", "(2"), HEAD("'<f4'", "False", "(2, x)"),
+        "",
+        "{}",
+        "{'descr': '<f4'}",
+        "no dictionary",
+        HEAD("'<i4'", "False", "(2,)"),
+        HEAD("'|O'", "False", "(2,)"),
+        HEAD("'|f4'", "False", "(2,)"),
+        HEAD("'<f16'", "False", "(2,)"),
+        HEAD("'<f1'", "False", "(2,)"),
+        HEAD("<f4", "False", "(2,)"),
+        HEAD("[('a', '<f4')]", "False", "(2,)"),
+        HEAD("'<c8'", "False", "(2,)"),
+        HEAD("'<f4'", "Perhaps", "(2,)"),
+        HEAD("'<f4'", "False", "2"),
+        HEAD("'<f4'", "False", "(-2,)"),
+        HEAD("'<f4'", "False", "(2"),
+        HEAD("'<f4'", "False", "(2, x)"),
         HEAD("'<f4'", "False", "(99999999999999999999999,)"),
         HEAD("'<f4'", "False", "(4294967296, 4294967296)"),
         HEAD("'<f4'", "False", "(1,1,1,1,1,1,1,1,1)"),
-        HEAD("'<f4'", "False", "(1000000,)"), HEAD("'<f4'", "False", "(9223372036854775807,)"),
-        HEAD("'<f8'", "False", "(3,)"), HEAD("'<f4'", "False", "(3, 4611686018427387904, 4)"),
+        HEAD("'<f4'", "False", "(1000000,)"),
+        HEAD("'<f4'", "False", "(9223372036854775807,)"),
+        HEAD("'<f8'", "False", "(3,)"),
+        HEAD("'<f4'", "False", "(3, 4611686018427387904, 4)"),
     };
     static const float data[4];
     unsigned char file[512];
@@ -165,7 +182,8 @@ static void damaged_files_do_no_harm(void **state)
     enum { SEED = 5, CASES = 4000 };
     unsigned char file[512], copy[512];
     static const float data[6] = {1, 2, 3, 4, 5, 6};
-    size_t read = 0, n = make(file, 2, HEAD("'<f4'", "True", "(1, 2, 1, 3)") "\n", data, sizeof data);
+    size_t read = 0,
+           n = make(file, 2, HEAD("'<f4'", "True", "(1, 2, 1, 3)") "\n", data, sizeof data);
     for (uint64_t i = 0; i < n + CASES; i++) {
         struct arena a = {0};
         struct diag d = {0};
@@ -175,8 +193,9 @@ static void damaged_files_do_no_harm(void **state)
         rng_init(&r, SEED, i);
         memcpy(copy, file, n);
         for (uint64_t k = 0; i >= n && k <= i % 4; k++)
-            copy[rng_below(&r, n)] = i % 3 ? (unsigned char)rng_u32(&r)
-                                           : (unsigned char)"0123456789(),'<>fTF"[rng_below(&r, 19)];
+            copy[rng_below(&r, n)] = i % 3
+                                         ? (unsigned char)rng_u32(&r)
+                                         : (unsigned char)"0123456789(),'<>fTF"[rng_below(&r, 19)];
         write_bytes(copy, size);
         int rc = npy_read(&t, &a, PATH, &d);
         if (rc == OK) {
@@ -197,10 +216,8 @@ static void damaged_files_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read),
-        cmocka_unit_test(every_variant_is_read),
-        cmocka_unit_test(half_nan_stays_nan),
-        cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(what_is_written_is_read),  cmocka_unit_test(every_variant_is_read),
+        cmocka_unit_test(half_nan_stays_nan),       cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(damaged_files_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,11 +173,13 @@ static void flips_are_what_they_say(void **state)
         assert_true(flip(FLIP_SINGLE_BIT, v ^ single, bits, draw) == v);
         assert_true(flip(FLIP_STUCK_AT_1, v, bits, draw) == (v | single));
         assert_true(flip(FLIP_STUCK_AT_0, v, bits, draw) == (v & ~single));
-        struct fault many = {.kind = {.flip = FLIP_MULTI_BIT, .has_arg = true, .arg = 1 + (uint32_t)t % 16},
-                             .draw = {draw[0], draw[1]}};
+        struct fault many = {
+            .kind = {.flip = FLIP_MULTI_BIT, .has_arg = true, .arg = 1 + (uint32_t)t % 16},
+            .draw = {draw[0], draw[1]}};
         uint64_t some = v ^ inject_flip(&many, v, bits, 0);
         assert_true(some <= mask);
-        assert_int_equal(__builtin_popcountll(some), (int)many.kind.arg < bits ? (int)many.kind.arg : bits);
+        assert_int_equal(__builtin_popcountll(some),
+                         (int)many.kind.arg < bits ? (int)many.kind.arg : bits);
         struct fault given = {.kind = {.flip = FLIP_DOUBLE_BIT, .has_arg = true, .arg = 3}};
         assert_true(bits == 1 || (v ^ inject_flip(&given, v, bits, 0)) == 24);
     }
@@ -210,8 +212,8 @@ static void strikes_land(void **state)
                 experiment_run(e, &f, &r);
                 assert_true(r.strike.landed);
                 assert_int_equal(__builtin_popcountll(r.strike.before ^ r.strike.after), 1);
-                assert_int_equal(r.strike.bits == 1, group == GROUP_PR ||
-                                 (group == GROUP_GPPR && r.strike.bits == 1));
+                assert_int_equal(r.strike.bits == 1,
+                                 group == GROUP_PR || (group == GROUP_GPPR && r.strike.bits == 1));
                 assert_true(scope != SCOPE_THREAD ? r.strike.lanes >= 1 : r.strike.lanes == 1);
                 struct ptx_insn_info info =
                     ptx_insn_info(c.program.sim.launches[f.launch].kernel, r.strike.insn);
@@ -245,12 +247,30 @@ static void words_of_a_fault(void **state)
         fault_kind_print(text, &k);
         assert_string_equal(text, pairs[i][1]);
     }
-    static const char *const wrong[] = {
-        "", "gq", "gp:single", "gp:single-bit:thread:", "gp::thread", "shared@launch", "reg@launch",
-        "weights@launch:stuck-at-0", "shared:single-bit:warp", "pred:double-bit", "pr:multi-bit=2",
-        "gp:multi-bit", "gp:multi-bit=0", "reg:single-bit=32", "reg:double-bit=31", "gp:zero-value=1",
-        "gp:line=0", "gp:line=9-7", "weights@launch:line=3", "gp:launch=x", "gp:single-bit=-1",
-        "gp@noon", "gp:single-bit:thread:warp", "kernel=k"};
+    static const char *const wrong[] = {"",
+                                        "gq",
+                                        "gp:single",
+                                        "gp:single-bit:thread:",
+                                        "gp::thread",
+                                        "shared@launch",
+                                        "reg@launch",
+                                        "weights@launch:stuck-at-0",
+                                        "shared:single-bit:warp",
+                                        "pred:double-bit",
+                                        "pr:multi-bit=2",
+                                        "gp:multi-bit",
+                                        "gp:multi-bit=0",
+                                        "reg:single-bit=32",
+                                        "reg:double-bit=31",
+                                        "gp:zero-value=1",
+                                        "gp:line=0",
+                                        "gp:line=9-7",
+                                        "weights@launch:line=3",
+                                        "gp:launch=x",
+                                        "gp:single-bit=-1",
+                                        "gp@noon",
+                                        "gp:single-bit:thread:warp",
+                                        "kernel=k"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (fault_kind_parse(&k, wrong[i], &(struct diag){0}) != ERR_INPUT)
             fail_msg("%s was taken", wrong[i]);
@@ -321,7 +341,8 @@ static int disturb(struct case_ *c, uint64_t n)
     o.progress_ctx = &s;
     o.stop = &s.stop;
     int interruptions = 0, rc;
-    while ((rc = campaign_run(other, &c->program, c->input, c->filter, &o, &d)) == ERR_INTERRUPTED) {
+    while ((rc = campaign_run(other, &c->program, c->input, c->filter, &o, &d)) ==
+           ERR_INTERRUPTED) {
         assert_non_null(strstr(d.msg, "the same command continues"));
         d = (struct diag){0};
         s.stop = false;

@@ -71,6 +71,7 @@ static void test_winograd(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_direct), cmocka_unit_test(test_winograd)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_direct),
+                                       cmocka_unit_test(test_winograd)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

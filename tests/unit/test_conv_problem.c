@@ -23,10 +23,22 @@ static void test_parse(void **state)
 {
     (void)state;
     struct conv_problem p = parse("2x4x8x9:6x3x5:p1,2:s2,3:d1,2:g2");
-    const struct conv_problem expected = {.n = 2, .c = 4, .h = 8, .w = 9, .k = 6, .r = 3, .s = 5,
-                                          .pad_top = 1, .pad_bottom = 1, .pad_left = 2,
-                                          .pad_right = 2, .stride_h = 2, .stride_w = 3,
-                                          .dilation_h = 1, .dilation_w = 2, .groups = 2};
+    const struct conv_problem expected = {.n = 2,
+                                          .c = 4,
+                                          .h = 8,
+                                          .w = 9,
+                                          .k = 6,
+                                          .r = 3,
+                                          .s = 5,
+                                          .pad_top = 1,
+                                          .pad_bottom = 1,
+                                          .pad_left = 2,
+                                          .pad_right = 2,
+                                          .stride_h = 2,
+                                          .stride_w = 3,
+                                          .dilation_h = 1,
+                                          .dilation_w = 2,
+                                          .groups = 2};
     assert_memory_equal(&p, &expected, sizeof p);
     p = parse("1x1x5x5:1x3x3:p1,2,3,4");
     assert_int_equal(p.pad_top, 1);
@@ -49,8 +61,8 @@ static void test_canonical(void **state)
 {
     (void)state;
     static const char *const shapes[] = {
-        "1x16x32x32:32x3x3:p1", "1x1x28x28:6x5x5:p2", "1x4x9x9:4x3x3:p1,2,3,4:s2,1:d1,2:g2",
-        "3x2x5x5:1x1x1",        "1x4x8x8:4x3x3:s2",   "1x4x9x9:4x3x3:p0,2:d2:g4",
+        "1x16x32x32:32x3x3:p1",  "1x1x28x28:6x5x5:p2", "1x4x9x9:4x3x3:p1,2,3,4:s2,1:d1,2:g2",
+        "3x2x5x5:1x1x1",         "1x4x8x8:4x3x3:s2",   "1x4x9x9:4x3x3:p0,2:d2:g4",
         "2x4x9x9:4x3x3:p1:nhwc",
     };
     struct arena a = {0};
@@ -185,7 +197,8 @@ static void test_limits(void **state)
         {"direct-1x1", "1x3x9x9:5x1x1:p0,0,0,1", "needs no padding, not 0,0,0,1"},
         {"direct-depthwise", "1x8x9x9:16x3x3:g8", NULL},
         {"direct-depthwise", "1x8x9x9:16x3x3:g4", "needs one input channel per group, not 2"},
-        {"gemm", "32769x1x1x1:1x1x1", "32769 images would be more than 32768 launches, one or two each"},
+        {"gemm", "32769x1x1x1:1x1x1",
+         "32769 images would be more than 32768 launches, one or two each"},
         {"implicit-gemm-v4r1", "16x8x9x9:16x3x3:s2:g2", NULL},
         {"implicit-gemm-v4r1", "12x8x9x9:16x3x3", "needs batches of multiples of 8, not 12"},
         {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32767", NULL},
@@ -287,10 +300,11 @@ static void test_layout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse), cmocka_unit_test(test_canonical), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_noise), cmocka_unit_test(test_find),     cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_planner),  cmocka_unit_test(test_limits_text),
-        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_parse),       cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_errors),      cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_find),        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_planner),
+        cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,12 +23,17 @@ static void check(int rc, const struct diag *d)
 }
 
 /* Red, green and blue of pixel k of picture i. */
-static uint8_t colour(int i, size_t k, size_t c) { return (uint8_t)(40 * (size_t)i + 7 * k + 50 * c); }
+static uint8_t colour(int i, size_t k, size_t c)
+{
+    return (uint8_t)(40 * (size_t)i + 7 * k + 50 * c);
+}
 
 static void write_png(const char *path, int i, size_t h)
 {
     uint8_t pixels[64 * W * 3];
-    png_image png = {.version = PNG_IMAGE_VERSION, .width = W, .height = (png_uint_32)h,
+    png_image png = {.version = PNG_IMAGE_VERSION,
+                     .width = W,
+                     .height = (png_uint_32)h,
                      .format = PNG_FORMAT_RGB};
     for (size_t k = 0; k < h * W * 3; k++)
         pixels[k] = colour(i, k / 3, k % 3);
@@ -94,7 +99,8 @@ static void folder(void **state)
     const char *bad[] = {"mean=", "std=0", "mean=1/2", "colour", "mean=nan"};
     for (size_t k = 0; k < 5; k++) {
         d = (struct diag){0};
-        assert_int_equal(dataset_load(&s, &a, arena_printf(&a, "%s,%s", DIR, bad[k]), 0, &d), ERR_INPUT);
+        assert_int_equal(dataset_load(&s, &a, arena_printf(&a, "%s,%s", DIR, bad[k]), 0, &d),
+                         ERR_INPUT);
     }
     arena_fini(&a);
 }

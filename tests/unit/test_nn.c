@@ -103,8 +103,9 @@ static void describes_what_it_computes(void **state)
                             for (int s = 0; s < c->s; s++) {
                                 int h = oh + r - c->pad_top, w = ow + s - c->pad_left;
                                 if (h >= 0 && h < c->h && w >= 0 && w < c->w)
-                                    sum += (double)x[(ch * c->h + h) * c->w + w] *
-                                           (double)c->filter[((k * c->c + ch) * c->r + r) * c->s + s];
+                                    sum +=
+                                        (double)x[(ch * c->h + h) * c->w + w] *
+                                        (double)c->filter[((k * c->c + ch) * c->r + r) * c->s + s];
                             }
                     assert_true(fabs(sum - (double)y[(k * p + oh) * p + ow]) < 1e-5);
                 }
@@ -150,8 +151,8 @@ static void documented(void **state)
     for (size_t k = 0; k < nn_n_ops; k++) {
         size_t len = strlen(nn_ops[k].name);
         const char *p = t.ptr;
-        while ((p = strstr(p, nn_ops[k].name)) && (isalnum((unsigned char)p[len]) ||
-                                                   isalnum((unsigned char)p[-1])))
+        while ((p = strstr(p, nn_ops[k].name)) &&
+               (isalnum((unsigned char)p[len]) || isalnum((unsigned char)p[-1])))
             p++;
         if (!p)
             fail_msg("%s is not in docs/NETWORKS.md", nn_ops[k].name);

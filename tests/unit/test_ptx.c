@@ -10,8 +10,9 @@
 #include "ptx/liveness.h"
 
 #define HEAD ".version 7.0\n.target sm_80\n.address_size 64\n"
-#define BODY(text)                                                                                    \
-    HEAD ".entry k(.param .u64 p) {\n.reg .pred %p<4>; .reg .b32 %r<9>; .reg .b64 %rd<4>;\n" text "\nret; }\n"
+#define BODY(text)                                                                                 \
+    HEAD ".entry k(.param .u64 p) {\n.reg .pred %p<4>; .reg .b32 %r<9>; .reg .b64 %rd<4>;\n" text  \
+         "\nret; }\n"
 
 static int parse(struct ptx_module **m, struct arena *a, const char *text, struct diag *d)
 {
@@ -43,9 +44,10 @@ static void test_refused(void **state)
         {HEAD ".global .u32 x[2] = {1, 2, 3};", "more values than 'x'", 4, 28},
         {HEAD ".global .u32 x = y;", "'y' is not declared", 4, 18},
         {BODY("call nobody;"), "neither a function", 6, 6},
-        {HEAD ".extern .func far;\n.entry k() { call far; ret; }", "'k' calls 'far', which this file does not define",
-         5, 14},
-        {HEAD ".entry a() { ret; }\n.entry k() { call a; ret; }", "a kernel cannot be called", 5, 19},
+        {HEAD ".extern .func far;\n.entry k() { call far; ret; }",
+         "'k' calls 'far', which this file does not define", 5, 14},
+        {HEAD ".entry a() { ret; }\n.entry k() { call a; ret; }", "a kernel cannot be called", 5,
+         19},
         {HEAD ".func f(.param .b32 x) { ret; }\n.entry k() { call f; ret; }",
          "'f' does not take what is passed", 5, 14},
         {BODY("brx.idx %r1, T;"), "no table of targets 'T'", 6, 14},
@@ -69,7 +71,8 @@ static void test_refused(void **state)
 static void test_truncated(void **state)
 {
     (void)state;
-    static const char text[] = BODY("L: setp.lt.s32 %p1, %r1, 0x10; @%p1 bra L; ld.global.u32 %r1, [%rd1+-4];");
+    static const char text[] =
+        BODY("L: setp.lt.s32 %p1, %r1, 0x10; @%p1 bra L; ld.global.u32 %r1, [%rd1+-4];");
     for (size_t n = 0; n < sizeof text; n++) {
         struct arena a = {0};
         struct diag d = {0};
@@ -91,7 +94,7 @@ static void test_reconvergence(void **state)
                            BODY("@%p1 bra A; mov.u32 %r1, 1; bra B;\n" /* 0 1 2 */
                                 "A: mov.u32 %r1, 2;\n"                 /* 3 */
                                 "B: @%p2 bra B;\n"                     /* 4: a loop, left at 5 */
-                                "@%p3 bra C; exit; C:"),               /* 5 6 7: sides never meet again */
+                                "@%p3 bra C; exit; C:"), /* 5 6 7: sides never meet again */
                            &d),
                      OK);
     assert_int_equal(ptx_find_kernel(&k, m, "k", &d), OK);
@@ -111,12 +114,13 @@ static void test_liveness(void **state)
     struct ptx_module *m;
     const struct ptx_kernel *k;
     struct ptx_liveness live;
-    assert_int_equal(parse(&m, &a,
-                           BODY("mov.u32 %r1, 1; mov.u32 %r2, 2;\n"
-                                "@%p1 mov.u32 %r4, 9; add.s32 %r3, %r1, %r2; add.s32 %r3, %r3, %r4;\n"
-                                "ld.param.u64 %rd1, [p]; st.global.u32 [%rd1], %r3;"),
-                           &d),
-                     OK);
+    assert_int_equal(
+        parse(&m, &a,
+              BODY("mov.u32 %r1, 1; mov.u32 %r2, 2;\n"
+                   "@%p1 mov.u32 %r4, 9; add.s32 %r3, %r1, %r2; add.s32 %r3, %r3, %r4;\n"
+                   "ld.param.u64 %rd1, [p]; st.global.u32 [%rd1], %r3;"),
+              &d),
+        OK);
     assert_int_equal(ptx_find_kernel(&k, m, "k", &d), OK);
     ptx_find_liveness(&live, &a, k);
     assert_int_equal(live.max_words, 3);

@@ -92,16 +92,22 @@ static int setup(void **state)
     return 0;
 }
 
-static const struct report_cell ten_cell = {.layer = "conv1", .impl = "direct",
-                                            .campaign = DIR "ten.db", .model = DIR "ten.json",
+static const struct report_cell ten_cell = {.layer = "conv1",
+                                            .impl = "direct",
+                                            .campaign = DIR "ten.db",
+                                            .model = DIR "ten.json",
                                             .sim_direct = DIR "ten-direct.db",
                                             .sim_model = DIR "ten-model.db"};
 
 static json_t *build(const struct report_cell *cells, size_t n)
 {
     static const char *const commands[] = {"sievert study 'a b.yaml' -o out", NULL};
-    struct report_input in = {.title = "Test", .network = "net.onnx", .dataset = "fashion-mnist",
-                              .golden_accuracy = 0.9, .commands = commands, .n_cells = n,
+    struct report_input in = {.title = "Test",
+                              .network = "net.onnx",
+                              .dataset = "fashion-mnist",
+                              .golden_accuracy = 0.9,
+                              .commands = commands,
+                              .n_cells = n,
                               .cells = cells};
     json_t *doc = NULL;
     MUST(report_build(&doc, &in, d));
@@ -238,8 +244,8 @@ static void critical_rates(void **state)
     check_interval(doc_at(model, "given_fault"), "value", 0.1, 0.1 * 0.9 / of_fault);
     near(doc_number(model, "per_inference.value"), 100);
     /* Model minus truth: 0.2 - 0.3, the interval from the two by squares. */
-    const json_t *difference = doc_at(json_array_get(doc_at(doc, "cells"), 0),
-                                      "critical.difference");
+    const json_t *difference =
+        doc_at(json_array_get(doc_at(doc, "cells"), 0), "critical.difference");
     double dlo, dhi, mlo, mhi, n = effective(1.5, 1.25, 5);
     wilson(0.3, n, &dlo, &dhi);
     wilson(0.2, 0.2 * 0.8 / of_sdc, &mlo, &mhi);
@@ -290,8 +296,8 @@ static struct report_cell plain_cell(const char *layer, const char *impl, size_t
     fix_simulation(path[1], layer, impl, "direct", trial, k);
     free(row);
     free(trial);
-    return (struct report_cell){.layer = layer, .impl = impl, .campaign = path[0],
-                                .sim_direct = path[1]};
+    return (struct report_cell){
+        .layer = layer, .impl = impl, .campaign = path[0], .sim_direct = path[1]};
 }
 
 static const json_t *entry(const json_t *ranking, const char *impl)
@@ -309,11 +315,10 @@ static void ranks(void **state)
 {
     (void)state;
     /* Critical per fault 40/400, 44/400 and 40/400, over 100, 100 and 1000 sites. */
-    struct report_cell cells[] = {plain_cell("conv1", "a", 400, 40, 100),
-                                  plain_cell("conv1", "b", 400, 44, 100),
-                                  plain_cell("conv1", "c", 400, 40, 1000),
-                                  plain_cell("conv2", "a", 400, 20, 200),
-                                  plain_cell("conv2", "b", 400, 20, 200)};
+    struct report_cell cells[] = {
+        plain_cell("conv1", "a", 400, 40, 100), plain_cell("conv1", "b", 400, 44, 100),
+        plain_cell("conv1", "c", 400, 40, 1000), plain_cell("conv2", "a", 400, 20, 200),
+        plain_cell("conv2", "b", 400, 20, 200)};
     json_t *doc = build(cells, 5);
     const json_t *conv1 = json_array_get(doc_at(doc, "ranking.layers"), 0);
     const json_t *net = doc_at(doc, "ranking.network");
@@ -398,7 +403,8 @@ static void pictures(void **state)
     near(doc_number(single, "injection"), 1); /* 1, 3 and 8 have the median cardinality */
     assert_string_equal(doc_text(worst, "kind"), "worst");
     assert_string_equal(doc_text(worst, "pattern"), "single");
-    near(doc_number(worst, "injection"), 8); /* of injections 1, 3 and 8 that with the largest error */
+    near(doc_number(worst, "injection"),
+         8); /* of injections 1, 3 and 8 that with the largest error */
     const json_t *full = json_array_get(list, 2);
     assert_string_equal(doc_text(full, "pattern"), "full_channels");
     near(doc_number(full, "injection"), 7);
@@ -462,8 +468,8 @@ static void page_asks_for_nothing(void **state)
     json_t *doc = build(&ten_cell, 1);
     MUST(report_html(DIR "page.html", doc, d));
     char *html = slurp(&a, DIR "page.html");
-    static const char *const requests[] = {"src=\"", "<link", "@import", "url(", "fetch(",
-                                           "XMLHttpRequest", "{{"};
+    static const char *const requests[] = {"src=\"", "<link",          "@import", "url(",
+                                           "fetch(", "XMLHttpRequest", "{{"};
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         if (occurrences(html, requests[i]))
             fail_msg("the page contains %s", requests[i]);
@@ -485,7 +491,8 @@ static void csv_rows(void **state)
     snprintf(want, sizeof want, "\r\nconv1,direct,outcome,SDC,,5,0.5,%.6g,%.6g\r\n", lo, hi);
     assert_non_null(strstr(csv, want));
     wilson(0.75, 4, &lo, &hi);
-    snprintf(want, sizeof want, "\r\nconv1,direct,pattern,single,0.001,3,0.75,%.6g,%.6g\r\n", lo, hi);
+    snprintf(want, sizeof want, "\r\nconv1,direct,pattern,single,0.001,3,0.75,%.6g,%.6g\r\n", lo,
+             hi);
     assert_non_null(strstr(csv, want));
     json_decref(doc);
     arena_fini(&a);
@@ -598,14 +605,21 @@ static void large_study(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(outcomes_and_provenance), cmocka_unit_test(patterns_and_magnitudes),
-        cmocka_unit_test(source_lines),            cmocka_unit_test(few_trials),
+        cmocka_unit_test(outcomes_and_provenance),
+        cmocka_unit_test(patterns_and_magnitudes),
+        cmocka_unit_test(source_lines),
+        cmocka_unit_test(few_trials),
         cmocka_unit_test(critical_rates),
-        cmocka_unit_test(ranks),                   cmocka_unit_test(holm_corrects),
-        cmocka_unit_test(falls_back),              cmocka_unit_test(pictures),
-        cmocka_unit_test(hostile_names),           cmocka_unit_test(page_asks_for_nothing),
-        cmocka_unit_test(csv_rows),                cmocka_unit_test(terminal_table),
-        cmocka_unit_test(refuses),                 cmocka_unit_test(one_campaign),
+        cmocka_unit_test(ranks),
+        cmocka_unit_test(holm_corrects),
+        cmocka_unit_test(falls_back),
+        cmocka_unit_test(pictures),
+        cmocka_unit_test(hostile_names),
+        cmocka_unit_test(page_asks_for_nothing),
+        cmocka_unit_test(csv_rows),
+        cmocka_unit_test(terminal_table),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(one_campaign),
         cmocka_unit_test(large_study),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

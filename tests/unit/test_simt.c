@@ -105,13 +105,14 @@ static uint32_t neighbour(uint32_t i) { return (i / 64) * 64 + (i + 1) % 64 + 5;
 static void test_shared_and_barrier(void **state)
 {
     struct bench *b = *state;
-    struct simt_result r = run(b,
-                               ".shared .align 4 .b8 box[256]; mov.u64 %rd5, box;\n"
-                               "mul.wide.u32 %rd6, %r4, 4; add.s64 %rd6, %rd5, %rd6;\n"
-                               "add.u32 %r7, %r1, 5; st.shared.u32 [%rd6], %r7; bar.sync 0;\n"
-                               "add.u32 %r8, %r4, 1; and.b32 %r8, %r8, 63; mul.wide.u32 %rd7, %r8, 4;\n"
-                               "add.s64 %rd7, %rd5, %rd7; ld.shared.u32 %r2, [%rd7];",
-                               2, 64);
+    struct simt_result r =
+        run(b,
+            ".shared .align 4 .b8 box[256]; mov.u64 %rd5, box;\n"
+            "mul.wide.u32 %rd6, %r4, 4; add.s64 %rd6, %rd5, %rd6;\n"
+            "add.u32 %r7, %r1, 5; st.shared.u32 [%rd6], %r7; bar.sync 0;\n"
+            "add.u32 %r8, %r4, 1; and.b32 %r8, %r8, 63; mul.wide.u32 %rd7, %r8, 4;\n"
+            "add.s64 %rd7, %rd5, %rd7; ld.shared.u32 %r2, [%rd7];",
+            2, 64);
     assert_int_equal(r.trap.kind, TRAP_NONE);
     expect(b, 128, neighbour);
 }
@@ -171,13 +172,16 @@ static void test_address_traps(void **state)
         enum trap_kind kind;
         uint32_t lane;
     } cases[] = {
-        {"setp.eq.u32 %p1, %r1, 5; mov.u64 %rd5, %rd2; @%p1 mov.u64 %rd5, 8; ld.global.u32 %r2, [%rd5];",
+        {"setp.eq.u32 %p1, %r1, 5; mov.u64 %rd5, %rd2; @%p1 mov.u64 %rd5, 8; ld.global.u32 %r2, "
+         "[%rd5];",
          TRAP_ILLEGAL_ADDRESS, 5},
         {"setp.eq.u32 %p1, %r1, 6; @%p1 xor.b64 %rd2, %rd2, 2;", TRAP_MISALIGNED_ADDRESS, 6},
-        {"setp.eq.u32 %p1, %r1, 7; @%p1 xor.b64 %rd2, %rd2, 0x8000000000000000;", TRAP_ILLEGAL_ADDRESS,
-         7},
-        {"setp.eq.u32 %p1, %r1, 8; @%p1 xor.b64 %rd2, %rd2, 0x40000000000;", TRAP_ILLEGAL_ADDRESS, 8},
-        {"setp.ne.u32 %p1, %r1, 9; @%p1 bra OK; mov.u64 %rd5, 0x1fffffff0; ld.global.u64 %rd6, [%rd5];\n"
+        {"setp.eq.u32 %p1, %r1, 7; @%p1 xor.b64 %rd2, %rd2, 0x8000000000000000;",
+         TRAP_ILLEGAL_ADDRESS, 7},
+        {"setp.eq.u32 %p1, %r1, 8; @%p1 xor.b64 %rd2, %rd2, 0x40000000000;", TRAP_ILLEGAL_ADDRESS,
+         8},
+        {"setp.ne.u32 %p1, %r1, 9; @%p1 bra OK; mov.u64 %rd5, 0x1fffffff0; ld.global.u64 %rd6, "
+         "[%rd5];\n"
          "OK:",
          TRAP_ILLEGAL_ADDRESS, 9},
         {".shared .align 4 .b8 box[128]; mul.wide.u32 %rd5, %r1, 4; ld.shared.u32 %r2, [%rd5+4];",

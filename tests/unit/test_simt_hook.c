@@ -12,7 +12,8 @@
 static const char body[] =
     "mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd2, %rd1, %rd2;\n"
     "mov.u32 %r2, 0; mov.u32 %r5, %r1;\n"
-    "LOOP: setp.eq.u32 %p1, %r5, 0; @%p1 bra DONE; add.u32 %r2, %r2, %r5; sub.u32 %r5, %r5, 1; bra LOOP;\n"
+    "LOOP: setp.eq.u32 %p1, %r5, 0; @%p1 bra DONE; add.u32 %r2, %r2, %r5; sub.u32 %r5, %r5, 1; bra "
+    "LOOP;\n"
     "DONE: @!%p1 mov.u32 %r2, 0; ld.global.v2.u32 {%r6, %r7}, [%rd1];\n"
     "st.global.u32 [%rd2], %r2;";
 
@@ -64,8 +65,8 @@ static struct simt_result run(const struct ptx_kernel *k, struct watch *w, uint3
     struct simt *s = simt_new();
     struct simt_mem *m = simt_mem_new(NULL);
     uint64_t buffer = rig_buffer(m, 256);
-    struct simt_hook hook = {.ctx = w, .step = on_step, .access = on_access,
-                             .cta_begin = on_begin, .cta_end = on_end};
+    struct simt_hook hook = {
+        .ctx = w, .step = on_step, .access = on_access, .cta_begin = on_begin, .cta_end = on_end};
     struct simt_run_options o = {.hook = w ? &hook : NULL};
     struct simt_result r = rig_run(s, m, k, 2, 64, &buffer, &o);
     simt_mem_read(m, buffer, out, 256);

@@ -77,7 +77,8 @@ static void test_written_by_kernel(void **state)
         "mad.wide.u32 %rd2, %r1, 1000, %rd1; st.global.u8 [%rd2], %r1;",
         "mad.wide.u32 %rd2, %r1, 1024, %rd1; st.u16 [%rd2+1022], %r1;",
         "mad.wide.u32 %rd2, %r1, 1008, %rd1; st.global.v4.u32 [%rd2], {%r1, %r1, %r1, %r1};",
-        "setp.gt.u32 %p1, %r1, 20; mad.wide.u32 %rd2, %r1, 512, %rd1; @%p1 st.global.u32 [%rd2], %r1;",
+        "setp.gt.u32 %p1, %r1, 20; mad.wide.u32 %rd2, %r1, 512, %rd1; @%p1 st.global.u32 [%rd2], "
+        "%r1;",
     };
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
         struct arena a = {0};
@@ -86,7 +87,8 @@ static void test_written_by_kernel(void **state)
         uint64_t at = rig_buffer(m, 1 << 20);
         struct simt_mem *c = simt_mem_clone(m);
         const struct ptx_kernel *k = rig_kernel(
-            &a, 1, arena_printf(&a, "mov.u32 %%r1, %%tid.x; add.u32 %%r1, %%r1, 1;\n%s", stores[i]));
+            &a, 1,
+            arena_printf(&a, "mov.u32 %%r1, %%tid.x; add.u32 %%r1, %%r1, 1;\n%s", stores[i]));
         assert_int_equal(rig_run(s, c, k, 1, 40, &at, NULL).trap.kind, TRAP_NONE);
         assert_true(memcmp(simt_mem_view(m).data, simt_mem_view(c).data, 1 << 20) != 0);
         simt_mem_restore(c, m);

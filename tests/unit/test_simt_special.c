@@ -100,8 +100,10 @@ static uint64_t votes(uint32_t l)
 static void test_vote(void **state)
 {
     (void)state;
-    check("setp.gt.u32 %p1, %r1, 27; vote.sync.ballot.b32 %r2, %p1, -1; vote.sync.all.pred %p2, %p1, -1;\n"
-          "vote.sync.any.pred %p3, %p1, -1; vote.sync.uni.pred %p4, %p1, -1; selp.u32 %r3, 1, 0, %p2;\n"
+    check("setp.gt.u32 %p1, %r1, 27; vote.sync.ballot.b32 %r2, %p1, -1; vote.sync.all.pred %p2, "
+          "%p1, -1;\n"
+          "vote.sync.any.pred %p3, %p1, -1; vote.sync.uni.pred %p4, %p1, -1; selp.u32 %r3, 1, 0, "
+          "%p2;\n"
           "selp.u32 %r4, 2, 0, %p3; selp.u32 %r5, 4, 0, %p4; add.u32 %r3, %r3, %r4;\n"
           "add.u32 %r3, %r3, %r5; mov.b64 %rd3, {%r2, %r3}; st.global.u64 [%rd2], %rd3;",
           votes);
@@ -166,15 +168,16 @@ static uint64_t kinds(uint32_t l)
 static void test_atom_kinds(void **state)
 {
     (void)state;
-    check(".shared .align 8 .b8 box[64]; setp.ne.u32 %p1, %r1, 0; @%p1 bra GO;\n"
-          "mov.u32 %r2, 7; st.shared.u32 [box+4], %r2; st.shared.u32 [box+8], %r2; GO: bar.sync 0;\n"
-          "red.shared.max.u32 [box], %r1; red.shared.min.s32 [box+4], %r1;\n"
-          "atom.shared.cas.b32 %r3, [box+8], 1000, %r1; cvt.rn.f32.u32 %f1, %r1;\n"
-          "red.shared.add.f32 [box+12], %f1; bar.sync 0; ld.shared.u32 %r4, [box];\n"
-          "ld.shared.u32 %r5, [box+4]; ld.shared.u32 %r6, [box+8]; ld.shared.f32 %f2, [box+12];\n"
-          "cvt.rzi.u32.f32 %r7, %f2; add.u32 %r4, %r4, %r5; add.u32 %r4, %r4, %r6;\n"
-          "add.u32 %r4, %r4, %r7; cvt.u64.u32 %rd3, %r4; st.global.u64 [%rd2], %rd3;",
-          kinds);
+    check(
+        ".shared .align 8 .b8 box[64]; setp.ne.u32 %p1, %r1, 0; @%p1 bra GO;\n"
+        "mov.u32 %r2, 7; st.shared.u32 [box+4], %r2; st.shared.u32 [box+8], %r2; GO: bar.sync 0;\n"
+        "red.shared.max.u32 [box], %r1; red.shared.min.s32 [box+4], %r1;\n"
+        "atom.shared.cas.b32 %r3, [box+8], 1000, %r1; cvt.rn.f32.u32 %f1, %r1;\n"
+        "red.shared.add.f32 [box+12], %f1; bar.sync 0; ld.shared.u32 %r4, [box];\n"
+        "ld.shared.u32 %r5, [box+4]; ld.shared.u32 %r6, [box+8]; ld.shared.f32 %f2, [box+12];\n"
+        "cvt.rzi.u32.f32 %r7, %f2; add.u32 %r4, %r4, %r5; add.u32 %r4, %r4, %r6;\n"
+        "add.u32 %r4, %r4, %r7; cvt.u64.u32 %rd3, %r4; st.global.u64 [%rd2], %rd3;",
+        kinds);
 }
 
 static uint64_t narrow(uint32_t l)
@@ -188,7 +191,8 @@ static void test_narrow_memory(void **state)
 {
     (void)state;
     check("add.u32 %r2, %r1, 0xf0; add.u64 %rd4, %rd2, 1024; st.global.u8 [%rd4], %r2;\n"
-          "ld.global.s8 %r3, [%rd4]; ld.global.u8 %h1, [%rd4]; cvt.u32.u16 %r4, %h1; shl.b32 %r5, %r4, 8;\n"
+          "ld.global.s8 %r3, [%rd4]; ld.global.u8 %h1, [%rd4]; cvt.u32.u16 %r4, %h1; shl.b32 %r5, "
+          "%r4, 8;\n"
           "or.b32 %r5, %r5, %r4; mov.b64 %rd3, {%r5, %r3}; st.global.u64 [%rd2], %rd3;",
           narrow);
 }
@@ -201,14 +205,15 @@ static void test_constants(void **state)
     struct simt_mem *m = simt_mem_new(NULL);
     uint64_t buffer = rig_buffer(m, 4096);
     const struct ptx_kernel *k = rig_module(
-        &a, ".version 7.0\n.target sm_80\n.address_size 64\n"
-            ".const .align 4 .b8 bytes[4] = {1, 2, 3, 4};\n"
-            ".const .align 4 .f32 table[3] = {0f3F800000, 0f40000000, 0f40400000};\n"
-            ".visible .entry k(.param .u64 p0)\n{ .reg .b64 %rd<9>; .reg .f32 %f<4>; .reg .b32 %r<9>;\n"
-            "ld.param.u64 %rd1, [p0]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4;\n"
-            "mov.u64 %rd3, table; add.s64 %rd3, %rd3, %rd2; ld.const.f32 %f1, [%rd3];\n"
-            "ld.const.u32 %r2, [bytes]; add.s64 %rd4, %rd1, %rd2; st.global.f32 [%rd4], %f1;\n"
-            "st.global.u32 [%rd4+64], %r2; ret; }\n");
+        &a,
+        ".version 7.0\n.target sm_80\n.address_size 64\n"
+        ".const .align 4 .b8 bytes[4] = {1, 2, 3, 4};\n"
+        ".const .align 4 .f32 table[3] = {0f3F800000, 0f40000000, 0f40400000};\n"
+        ".visible .entry k(.param .u64 p0)\n{ .reg .b64 %rd<9>; .reg .f32 %f<4>; .reg .b32 %r<9>;\n"
+        "ld.param.u64 %rd1, [p0]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4;\n"
+        "mov.u64 %rd3, table; add.s64 %rd3, %rd3, %rd2; ld.const.f32 %f1, [%rd3];\n"
+        "ld.const.u32 %r2, [bytes]; add.s64 %rd4, %rd1, %rd2; st.global.f32 [%rd4], %f1;\n"
+        "st.global.u32 [%rd4+64], %r2; ret; }\n");
     assert_int_equal(rig_run(s, m, k, 1, 3, &buffer, NULL).trap.kind, TRAP_NONE);
     float got[3];
     uint32_t word;

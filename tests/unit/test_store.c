@@ -45,15 +45,37 @@ static const struct store_stratum strata[2] = {{0, "fp32", 9000}, {1, "ld", 7000
 
 static struct store_campaign campaign(uint64_t planned)
 {
-    return (struct store_campaign){
-        .impl = "implicit-gemm", .shape = "1x1x5x4:6x1x1", .tile = "64x64", .layer = "conv1",
-        .fault = "gp:single-bit:thread", .population_kind = "machine", .seed = UINT64_MAX - 3,
-        .planned = planned, .tensors = STORE_ALL_TENSORS, .hang_factor = 10, .kernels_hash = 0x8000000000000001u,
-        .population = 79000, .exposure = 32 * 79000, .n_strata = 2, .strata = strata,
-        .ptx = "", .arguments = "", .warp_insns = 6000, .thread_insns = 192000, .workspace_bytes = 640,
-        .n_epsilons = EPSILONS, .epsilons = epsilons, .dim = {1, 6, 5, 4},
-        .n_launches = 2, .launches = launches, .input_floats = 10, .filter_floats = 7,
-        .golden_floats = GOLDEN, .input = input, .filter = filter, .golden = golden};
+    return (struct store_campaign){.impl = "implicit-gemm",
+                                   .shape = "1x1x5x4:6x1x1",
+                                   .tile = "64x64",
+                                   .layer = "conv1",
+                                   .fault = "gp:single-bit:thread",
+                                   .population_kind = "machine",
+                                   .seed = UINT64_MAX - 3,
+                                   .planned = planned,
+                                   .tensors = STORE_ALL_TENSORS,
+                                   .hang_factor = 10,
+                                   .kernels_hash = 0x8000000000000001u,
+                                   .population = 79000,
+                                   .exposure = 32 * 79000,
+                                   .n_strata = 2,
+                                   .strata = strata,
+                                   .ptx = "",
+                                   .arguments = "",
+                                   .warp_insns = 6000,
+                                   .thread_insns = 192000,
+                                   .workspace_bytes = 640,
+                                   .n_epsilons = EPSILONS,
+                                   .epsilons = epsilons,
+                                   .dim = {1, 6, 5, 4},
+                                   .n_launches = 2,
+                                   .launches = launches,
+                                   .input_floats = 10,
+                                   .filter_floats = 7,
+                                   .golden_floats = GOLDEN,
+                                   .input = input,
+                                   .filter = filter,
+                                   .golden = golden};
 }
 
 /* Injection number n, made up but legal; its arrays live in scratch. */
@@ -67,12 +89,18 @@ static struct store_injection injection(uint64_t n, struct scratch *x)
     static const char *const domains[] = {"in_range", "in_range+out_of_range", "random", "nan"};
     struct rng r;
     rng_init(&r, 7, n);
-    struct store_injection i = {
-        .number = n, .launch = (uint32_t)rng_below(&r, 2), .warp = (uint32_t)rng_below(&r, 8),
-        .lane = (uint32_t)rng_below(&r, 32), .insn = (uint32_t)rng_below(&r, 300),
-        .lanes = 1 + (uint32_t)rng_below(&r, 32), .cta = rng_below(&r, 4),
-        .nth = rng_below(&r, 1u << 20), .bits = 32, .before = rng_u64(&r), .after = rng_u64(&r),
-        .outcome = (enum outcome)rng_below(&r, N_OUTCOMES)};
+    struct store_injection i = {.number = n,
+                                .launch = (uint32_t)rng_below(&r, 2),
+                                .warp = (uint32_t)rng_below(&r, 8),
+                                .lane = (uint32_t)rng_below(&r, 32),
+                                .insn = (uint32_t)rng_below(&r, 300),
+                                .lanes = 1 + (uint32_t)rng_below(&r, 32),
+                                .cta = rng_below(&r, 4),
+                                .nth = rng_below(&r, 1u << 20),
+                                .bits = 32,
+                                .before = rng_u64(&r),
+                                .after = rng_u64(&r),
+                                .outcome = (enum outcome)rng_below(&r, N_OUTCOMES)};
     i.ptx_line = (int)i.insn + 10;
     i.source_line = (int)i.insn / 3;
     i.mnemonic = i.insn % 2 ? "fma.rn.f32" : "ld.global.f32";
@@ -500,7 +528,8 @@ static _Noreturn void writer(const char *path, uint64_t n)
     struct store *s;
     struct store_campaign c = campaign(n);
     uint64_t have = 0;
-    int rc = access(path, F_OK) == 0 ? store_open(&s, path, true, &d) : store_create(&s, path, &c, &d);
+    int rc =
+        access(path, F_OK) == 0 ? store_open(&s, path, true, &d) : store_create(&s, path, &c, &d);
     if (rc == OK && (rc = store_count(s, &have, &d)) == OK && (rc = fill(s, have, n, 20, &d)) == OK)
         rc = store_close(s, &d);
     if (rc != OK)
@@ -555,7 +584,8 @@ static void kills_lose_nothing(void **state)
     unlink(path);
     while (kills < KILLS) {
         /* as often in the middle of the work as at its ends */
-        while (!run_writer(path, ROWS, kills < KILLS ? (unsigned)rng_below(&r, whole / 2 + 1) : 60000000))
+        while (!run_writer(path, ROWS,
+                           kills < KILLS ? (unsigned)rng_below(&r, whole / 2 + 1) : 60000000))
             kills++;
         assert_same_file(plain, path);
         unlink(path);
@@ -615,7 +645,8 @@ static void full_disk_is_one_clear_error(void **state)
             fail_msg("after %ld writes: rc %d, '%s'", room, rc, d.msg);
         /* with room again, the same command continues */
         d = (struct diag){0};
-        rc = access(path, F_OK) == 0 ? store_open(&s, path, true, &d) : store_create(&s, path, &c, &d);
+        rc = access(path, F_OK) == 0 ? store_open(&s, path, true, &d)
+                                     : store_create(&s, path, &c, &d);
         assert_ok(rc, &d);
         assert_ok(store_count(s, &have, &d), &d);
         if (have < ROWS)
@@ -705,19 +736,23 @@ static int64_t ask(sqlite3 *db, const char *sql)
 static void assert_summaries(const char *path)
 {
     static const char *const none[] = {
-        "SELECT count(*) FROM (SELECT stratum, launch, insn, outcome, fate, coalesce(trap, 0), count(*) "
+        "SELECT count(*) FROM (SELECT stratum, launch, insn, outcome, fate, coalesce(trap, 0), "
+        "count(*) "
         "FROM injection GROUP BY 1, 2, 3, 4, 5, 6 EXCEPT SELECT * FROM tally)",
         "SELECT (SELECT sum(n) FROM tally) - (SELECT count(*) FROM injection)",
-        "SELECT count(*) FROM look k WHERE n != (SELECT count(*) FROM label l WHERE l.epsilon = k.epsilon "
+        "SELECT count(*) FROM look k WHERE n != (SELECT count(*) FROM label l WHERE l.epsilon = "
+        "k.epsilon "
         "AND l.pattern = k.pattern AND l.domain = k.domain AND l.corrupted = k.corrupted)",
         "SELECT (SELECT sum(n) FROM look) - (SELECT count(*) FROM label WHERE corrupted > 0)",
         "SELECT count(*) FROM look k WHERE first != (SELECT min(number) FROM label l "
         "WHERE l.epsilon = k.epsilon AND l.pattern = k.pattern AND l.domain = k.domain "
         "AND l.corrupted = k.corrupted)",
-        "SELECT count(*) FROM look k WHERE worst != (SELECT number FROM label l JOIN injection i USING (number) "
+        "SELECT count(*) FROM look k WHERE worst != (SELECT number FROM label l JOIN injection i "
+        "USING (number) "
         "WHERE l.epsilon = k.epsilon AND l.pattern = k.pattern AND l.domain = k.domain "
         "AND l.corrupted = k.corrupted ORDER BY max_abs_error DESC, number LIMIT 1)",
-        "SELECT count(*) FROM look JOIN injection ON number = worst WHERE worst_error != max_abs_error",
+        "SELECT count(*) FROM look JOIN injection ON number = worst WHERE worst_error != "
+        "max_abs_error",
         "SELECT (SELECT sum(next - first) FROM span) - (SELECT count(*) FROM injection)",
         "SELECT count(*) FROM injection WHERE NOT EXISTS "
         "(SELECT 1 FROM span WHERE number >= first AND number < next)",
@@ -744,8 +779,8 @@ static void ranges_in_any_order(void **state)
 {
     (void)state;
     enum { ROWS = 600 };
-    static const uint64_t ranges[][2] = {{500, 530}, {0, 10}, {20, 200}, {10, 20}, {530, 600}, {201, 500},
-                                         {200, 201}};
+    static const uint64_t ranges[][2] = {{500, 530}, {0, 10},    {20, 200}, {10, 20},
+                                         {530, 600}, {201, 500}, {200, 201}};
     struct arena a = {0};
     struct diag d = {0};
     struct store *s;
@@ -839,11 +874,15 @@ static void older_versions_are_converted(void **state)
 {
     (void)state;
     static const char *const same[] = {
-        "SELECT count(*) FROM (SELECT number, launch, insn, cta, nth, before, after, outcome, trap, n_diffs, "
-        "max_abs_error, diffs FROM old.injection EXCEPT SELECT number, launch, insn, cta, nth, before, after, "
+        "SELECT count(*) FROM (SELECT number, launch, insn, cta, nth, before, after, outcome, "
+        "trap, n_diffs, "
+        "max_abs_error, diffs FROM old.injection EXCEPT SELECT number, launch, insn, cta, nth, "
+        "before, after, "
         "outcome, trap, n_diffs, max_abs_error, diffs FROM main.injection)",
-        "SELECT count(*) FROM (SELECT l.number, epsilon, corrupted, channels, pattern, classes FROM old.label l "
-        "LEFT JOIN old.domain d ON d.id = domain EXCEPT SELECT l.number, epsilon, corrupted, channels, pattern, "
+        "SELECT count(*) FROM (SELECT l.number, epsilon, corrupted, channels, pattern, classes "
+        "FROM old.label l "
+        "LEFT JOIN old.domain d ON d.id = domain EXCEPT SELECT l.number, epsilon, corrupted, "
+        "channels, pattern, "
         "classes FROM main.label l LEFT JOIN main.domain d ON d.id = domain)",
         "SELECT count(*) - 40 FROM injection",
         ("SELECT count(*) - 1 FROM campaign WHERE fault = 'fp32:single-bit:thread' AND first = 0 "
@@ -855,7 +894,8 @@ static void older_versions_are_converted(void **state)
         char file[512], sql[512];
         const char *path = in_dir("older.db"), *old = in_dir("untouched.db");
         snprintf(file, sizeof file, "%s/tests/data/store-v%d.sql", TEST_SOURCE_DIR, version);
-        snprintf(sql, sizeof sql, "PRAGMA application_id = 0x53767274; PRAGMA user_version = %d", version);
+        snprintf(sql, sizeof sql, "PRAGMA application_id = 0x53767274; PRAGMA user_version = %d",
+                 version);
         run_sql(path, file, sql);
         run_sql(old, file, sql);
         assert_ok(store_open(&s, path, false, &d), &d);
@@ -870,8 +910,10 @@ static void older_versions_are_converted(void **state)
                 fail_msg("version %d: not 0: %s", version, same[i]);
         sqlite3_close(db);
         /* words that mean something else here */
-        snprintf(sql, sizeof sql, "UPDATE word SET word = 'other' WHERE vocabulary = 'trap' AND id = 1; "
-                                  "PRAGMA application_id = 0x53767274; PRAGMA user_version = %d", version);
+        snprintf(sql, sizeof sql,
+                 "UPDATE word SET word = 'other' WHERE vocabulary = 'trap' AND id = 1; "
+                 "PRAGMA application_id = 0x53767274; PRAGMA user_version = %d",
+                 version);
         run_sql(path, file, sql);
         refuse(path, "its trap 'other' is unknown here");
     }
@@ -956,15 +998,37 @@ static void simulations(void **state)
     struct diag d = {0};
     struct store *s;
     uint64_t n = 0;
-    struct store_simulation sim = {"lenet5.onnx", "fashion-mnist", "conv2", "direct", "top-1", "output",
-                                   "turn", "model", "m.json", 5, 100, 64, 2,
+    struct store_simulation sim = {"lenet5.onnx",
+                                   "fashion-mnist",
+                                   "conv2",
+                                   "direct",
+                                   "top-1",
+                                   "output",
+                                   "turn",
+                                   "model",
+                                   "m.json",
+                                   5,
+                                   100,
+                                   64,
+                                   2,
                                    (const struct store_struck[]){{"conv2", 10}, {"fc", 2.5}}};
     assert_ok(store_sim_create(&s, path, &sim, &d), &d);
     for (uint64_t k = 0; k < 100; k++) {
-        struct store_trial t = {k, k * 3, k % 2, k % 2 ? (int64_t)k : -1, (int)(k % 4) - 1, k,
-                                (enum effect)(k % 3), 1, -1, 3,
-                                k % 7 ? 0.5 * (double)k : (double)NAN, k % 5 ? 0.25 : (double)INFINITY,
-                                -0.5, k % 2, k % 3};
+        struct store_trial t = {k,
+                                k * 3,
+                                k % 2,
+                                k % 2 ? (int64_t)k : -1,
+                                (int)(k % 4) - 1,
+                                k,
+                                (enum effect)(k % 3),
+                                1,
+                                -1,
+                                3,
+                                k % 7 ? 0.5 * (double)k : (double)NAN,
+                                k % 5 ? 0.25 : (double)INFINITY,
+                                -0.5,
+                                k % 2,
+                                k % 3};
         assert_ok(store_sim_add(s, &t, &d), &d);
     }
     assert_ok(store_close(s, &d), &d);

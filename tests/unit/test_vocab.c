@@ -8,11 +8,10 @@
 
 #include "vocab/vocab.h"
 
-static const struct vocab *const all[] = {&vocab_groups,   &vocab_roles,    &vocab_wheres,
-                                          &vocab_moments,  &vocab_flips,    &vocab_scopes,   &vocab_fates,    &vocab_events,
-                                          &vocab_outcomes, &vocab_traps,    &vocab_patterns,
-                                          &vocab_values,   &vocab_effects,  &vocab_engines,
-                                          &vocab_layouts};
+static const struct vocab *const all[] = {
+    &vocab_groups,   &vocab_roles,  &vocab_wheres,  &vocab_moments,  &vocab_flips,
+    &vocab_scopes,   &vocab_fates,  &vocab_events,  &vocab_outcomes, &vocab_traps,
+    &vocab_patterns, &vocab_values, &vocab_effects, &vocab_engines,  &vocab_layouts};
 
 static void every_word_is_found_and_only_once(void **state)
 {

@@ -56,19 +56,19 @@ ALWAYS_INLINE __m512 canonical_fma(__m512 a, __m512 b, __m512 c)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, v, _CMP_EQ_OQ), nan, v);
 }
 
-#define FMA_ROWS(N)                                                                                   \
-    for (int half = 0; half < 128; half += 64) {                                                      \
-        const struct code *q = i;                                                                     \
-        uint8_t *base = r + half;                                                                     \
-        __m512 b[N];                                                                                  \
-        for (int c = 0; c < N; c++)                                                                   \
-            b[c] = _mm512_load_ps(base + q[c].b);                                                     \
-        for (int row = 0; row < i->x; row++, q += N) {                                                \
-            __m512 a = _mm512_load_ps(base + q->a);                                                   \
-            for (int c = 0; c < N; c++)                                                               \
-                _mm512_store_ps(base + q[c].d,                                                        \
-                                canonical_fma(a, b[c], _mm512_load_ps(base + q[c].c)));               \
-        }                                                                                             \
+#define FMA_ROWS(N)                                                                                \
+    for (int half = 0; half < 128; half += 64) {                                                   \
+        const struct code *q = i;                                                                  \
+        uint8_t *base = r + half;                                                                  \
+        __m512 b[N];                                                                               \
+        for (int c = 0; c < N; c++)                                                                \
+            b[c] = _mm512_load_ps(base + q[c].b);                                                  \
+        for (int row = 0; row < i->x; row++, q += N) {                                             \
+            __m512 a = _mm512_load_ps(base + q->a);                                                \
+            for (int c = 0; c < N; c++)                                                            \
+                _mm512_store_ps(base + q[c].d,                                                     \
+                                canonical_fma(a, b[c], _mm512_load_ps(base + q[c].c)));            \
+        }                                                                                          \
     }
 
 STEP(step_fma_block)
@@ -271,7 +271,8 @@ STEP(step_small)
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
         u64 v = read_lane(r + i->a, i->y, l);
-        u64 low = mend_half((u16)v, i->x, i->n), high = i->y == 32 ? mend_half((u16)(v >> 16), i->x, i->n) : 0;
+        u64 low = mend_half((u16)v, i->x, i->n),
+            high = i->y == 32 ? mend_half((u16)(v >> 16), i->x, i->n) : 0;
         put_lane(r + i->d, i->y, l, low | high << 16);
     }
     NEXT;
@@ -303,8 +304,10 @@ STEP(step_isspacep)
     for (int l = 0; l < SIMT_LANES; l++) {
         bool inside = a[l] - window < SIMT_WINDOW_BYTES;
         if (i->x == PTX_SPACE_GLOBAL)
-            inside = a[l] - SIMT_SHARED_WINDOW >= SIMT_WINDOW_BYTES && a[l] - SIMT_LOCAL_WINDOW >= SIMT_WINDOW_BYTES &&
-                     a[l] - SIMT_CONST_WINDOW >= SIMT_WINDOW_BYTES && a[l] - SIMT_PARAM_WINDOW >= SIMT_WINDOW_BYTES;
+            inside = a[l] - SIMT_SHARED_WINDOW >= SIMT_WINDOW_BYTES &&
+                     a[l] - SIMT_LOCAL_WINDOW >= SIMT_WINDOW_BYTES &&
+                     a[l] - SIMT_CONST_WINDOW >= SIMT_WINDOW_BYTES &&
+                     a[l] - SIMT_PARAM_WINDOW >= SIMT_WINDOW_BYTES;
         yes |= (u32)inside << l;
     }
     write_mask(r + i->d, yes, mask);
@@ -348,8 +351,10 @@ const struct lanes SIMT_TABLE = {
     .store = {store_slow, store_slow, store_slow, store_slow, store_slow, store_slow},
     .load32 = {load32_generic, load32_global, load32_shared, load_slow, load_slow, load32_param},
     .load64 = {load64_generic, load64_global, load64_shared, load_slow, load_slow, load64_param},
-    .store32 = {store32_generic, store32_global, store32_shared, store_slow, store_slow, store_slow},
-    .store64 = {store64_generic, store64_global, store64_shared, store_slow, store_slow, store_slow},
+    .store32 = {store32_generic, store32_global, store32_shared, store_slow, store_slow,
+                store_slow},
+    .store64 = {store64_generic, store64_global, store64_shared, store_slow, store_slow,
+                store_slow},
     .fma_block = FMA_BLOCK,
     .address = step_address,
     .load32_at = {[PTX_SPACE_GLOBAL] = load32_global_at, [PTX_SPACE_SHARED] = load32_shared_at},

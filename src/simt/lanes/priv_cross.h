@@ -31,19 +31,32 @@ static bool less(u64 a, u64 b, unsigned bits, bool is_signed)
 static u64 change(enum ptx_what what, u64 old, u64 b, u64 c, unsigned bits, bool is_signed)
 {
     switch (what) {
-    case PTX_ATOM_ADD: return old + b;
-    case PTX_ATOM_FADD: return add_floats(old, b, bits);
-    case PTX_ATOM_HADD: return bits == 16 ? h_add((u16)old, (u16)b, 0) : h2_add((u32)old, (u32)b, 0);
-    case PTX_ATOM_BFADD: return bits == 16 ? bf_add((u16)old, (u16)b, 0) : bf2_add((u32)old, (u32)b, 0);
-    case PTX_ATOM_MIN: return less(b, old, bits, is_signed) ? b : old;
-    case PTX_ATOM_MAX: return less(old, b, bits, is_signed) ? b : old;
-    case PTX_ATOM_INC: return old >= b ? 0 : old + 1;
-    case PTX_ATOM_DEC: return old == 0 || old > b ? b : old - 1;
-    case PTX_ATOM_AND: return old & b;
-    case PTX_ATOM_OR: return old | b;
-    case PTX_ATOM_XOR: return old ^ b;
-    case PTX_ATOM_CAS: return old == b ? c : old;
-    default: return b; /* exch */
+    case PTX_ATOM_ADD:
+        return old + b;
+    case PTX_ATOM_FADD:
+        return add_floats(old, b, bits);
+    case PTX_ATOM_HADD:
+        return bits == 16 ? h_add((u16)old, (u16)b, 0) : h2_add((u32)old, (u32)b, 0);
+    case PTX_ATOM_BFADD:
+        return bits == 16 ? bf_add((u16)old, (u16)b, 0) : bf2_add((u32)old, (u32)b, 0);
+    case PTX_ATOM_MIN:
+        return less(b, old, bits, is_signed) ? b : old;
+    case PTX_ATOM_MAX:
+        return less(old, b, bits, is_signed) ? b : old;
+    case PTX_ATOM_INC:
+        return old >= b ? 0 : old + 1;
+    case PTX_ATOM_DEC:
+        return old == 0 || old > b ? b : old - 1;
+    case PTX_ATOM_AND:
+        return old & b;
+    case PTX_ATOM_OR:
+        return old | b;
+    case PTX_ATOM_XOR:
+        return old ^ b;
+    case PTX_ATOM_CAS:
+        return old == b ? c : old;
+    default:
+        return b; /* exch */
     }
 }
 
@@ -82,7 +95,8 @@ STEP(step_carry)
         if (i->x & (PTX_LOW_HALF | PTX_HIGH_HALF)) {
             u128 product = (u128)a * b;
             if (i->y & 128)
-                product = bits == 64 ? (u128)((s128)(s64)a * (s64)b) : (u128)(u64)((s64)(s32)a * (s32)b);
+                product =
+                    bits == 64 ? (u128)((s128)(s64)a * (s64)b) : (u128)(u64)((s64)(s32)a * (s32)b);
             product = i->x & PTX_HIGH_HALF ? product >> bits : product;
             v += (bits == 64 ? (u64)product : (u32)product) + (u128)read_lane(r + i->c, bits, l);
         } else if (i->x & PTX_SUBTRACTS) {
@@ -105,7 +119,8 @@ STEP(step_bfi)
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
         u64 a = read_lane(r + i->a, bits, l), b = read_lane(r + i->b, bits, l);
-        u32 at = read_lane(r + i->c, 32, l) & 255, len = read_lane(r + more_of(i)->more[0], 32, l) & 255;
+        u32 at = read_lane(r + i->c, 32, l) & 255,
+            len = read_lane(r + more_of(i)->more[0], 32, l) & 255;
         u64 ones = len >= 64 ? ~0ull : (1ull << len) - 1;
         u64 field = at >= (u32)bits ? 0 : ones << at;
         put_lane(r + i->d, bits, l, (b & ~field) | (at >= (u32)bits ? 0 : a << at & field));
@@ -163,10 +178,18 @@ STEP(step_shfl)
         s32 max = (l & segment) | (clamp & ~segment), min = l & segment, from;
         bool inside;
         switch (i->x) {
-        case PTX_SHFL_UP: from = l - distance, inside = from >= max; break;
-        case PTX_SHFL_DOWN: from = l + distance, inside = from <= max; break;
-        case PTX_SHFL_BFLY: from = l ^ distance, inside = from <= max; break;
-        default: from = min | (distance & ~segment), inside = from <= max; break;
+        case PTX_SHFL_UP:
+            from = l - distance, inside = from >= max;
+            break;
+        case PTX_SHFL_DOWN:
+            from = l + distance, inside = from <= max;
+            break;
+        case PTX_SHFL_BFLY:
+            from = l ^ distance, inside = from <= max;
+            break;
+        default:
+            from = min | (distance & ~segment), inside = from <= max;
+            break;
         }
         out[l] = in[inside ? from & 31 : l];
         ok |= (u32)inside << l;

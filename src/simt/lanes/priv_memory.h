@@ -14,7 +14,8 @@ struct place { /* what one lane's address means */
     enum trap_kind trap;
 };
 
-static struct place locate(const struct warp *w, int space, u64 address, unsigned bytes, int lane, bool write)
+static struct place locate(const struct warp *w, int space, u64 address, unsigned bytes, int lane,
+                           bool write)
 {
     u64 whole = address;
     if (space == PTX_SPACE_GENERIC) {
@@ -40,15 +41,15 @@ static struct place locate(const struct warp *w, int space, u64 address, unsigne
         at.trap = TRAP_MISALIGNED_ADDRESS;
     else if (offset > win->size || win->size - offset < bytes)
         at.trap = space == PTX_SPACE_SHARED  ? TRAP_SHARED_OUT_OF_RANGE
-                 : space == PTX_SPACE_LOCAL ? TRAP_LOCAL_OUT_OF_RANGE
-                                            : TRAP_ILLEGAL_ADDRESS;
+                  : space == PTX_SPACE_LOCAL ? TRAP_LOCAL_OUT_OF_RANGE
+                                             : TRAP_ILLEGAL_ADDRESS;
     else if (space == PTX_SPACE_LOCAL)
         at.offset += (u64)lane * w->local_stride;
     return at;
 }
 
-static __attribute__((noinline)) const struct code *trap_at(struct warp *w, const struct code *i,
-                                                            enum trap_kind kind, int lane, u64 address)
+static __attribute__((noinline)) const struct code *
+trap_at(struct warp *w, const struct code *i, enum trap_kind kind, int lane, u64 address)
 {
     w->trap->kind = kind;
     w->trap->lane = (uint32_t)lane;
@@ -165,49 +166,49 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
     return !apart ? ACCESS_CONSECUTIVE : !differ ? ACCESS_EQUAL : ACCESS_ANY;
 }
 
-#define LOAD_BODY(T, win)                                                                             \
-    const u64 *base = (const u64 *)(r + i->a);                                                        \
-    u64 start;                                                                                        \
-    enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);              \
-    if (__builtin_expect(shape == ACCESS_BAD, 0))                                                     \
-        return find_trap(w, i, base, mask, false) ? load_slow(w, i, r, mask) : NULL;                         \
-    const u64 *o = AT(w->address);                                                                    \
-    const uint8_t *data = (win).data;                                                                 \
-    for (int k = 0; k < i->n; k++, data += sizeof(T)) {                                               \
-        uint8_t *dst = element_d(r, i, k);                                                            \
-        T *to = AT(result(w, dst, mask));                                                             \
-        if (shape == ACCESS_CONSECUTIVE && i->n == 1) {                                               \
-            memcpy(to, data + start, SIMT_LANES * sizeof(T));                                         \
-        } else if (shape == ACCESS_EQUAL) {                                                           \
-            T v = *(const T *)(data + o[0]);                                                          \
-            LANES to[l] = v;                                                                          \
-        } else {                                                                                      \
-            LANES to[l] = *(const T *)(data + o[l]);                                                  \
-        }                                                                                             \
-        if (mask != SIMT_FULL_MASK)                                                                   \
-            blend(w, dst, sizeof(T));                                                                 \
-    }                                                                                                 \
+#define LOAD_BODY(T, win)                                                                          \
+    const u64 *base = (const u64 *)(r + i->a);                                                     \
+    u64 start;                                                                                     \
+    enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);           \
+    if (__builtin_expect(shape == ACCESS_BAD, 0))                                                  \
+        return find_trap(w, i, base, mask, false) ? load_slow(w, i, r, mask) : NULL;               \
+    const u64 *o = AT(w->address);                                                                 \
+    const uint8_t *data = (win).data;                                                              \
+    for (int k = 0; k < i->n; k++, data += sizeof(T)) {                                            \
+        uint8_t *dst = element_d(r, i, k);                                                         \
+        T *to = AT(result(w, dst, mask));                                                          \
+        if (shape == ACCESS_CONSECUTIVE && i->n == 1) {                                            \
+            memcpy(to, data + start, SIMT_LANES * sizeof(T));                                      \
+        } else if (shape == ACCESS_EQUAL) {                                                        \
+            T v = *(const T *)(data + o[0]);                                                       \
+            LANES to[l] = v;                                                                       \
+        } else {                                                                                   \
+            LANES to[l] = *(const T *)(data + o[l]);                                               \
+        }                                                                                          \
+        if (mask != SIMT_FULL_MASK)                                                                \
+            blend(w, dst, sizeof(T));                                                              \
+    }                                                                                              \
     NEXT_WIDE;
 
-#define STORE_BODY(T, win, is_global)                                                                 \
-    const u64 *base = (const u64 *)(r + i->b);                                                        \
-    u64 start;                                                                                        \
-    enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);              \
-    if (__builtin_expect(shape == ACCESS_BAD, 0))                                                     \
-        return find_trap(w, i, base, mask, true) ? store_slow(w, i, r, mask) : NULL;                        \
-    const u64 *o = AT(w->address);                                                                    \
-    uint8_t *data = (win).data;                                                                       \
-    if (shape == ACCESS_CONSECUTIVE && i->n == 1 && mask == SIMT_FULL_MASK) {                         \
-        memcpy(data + start, r + i->a, SIMT_LANES * sizeof(T));                                       \
-    } else {                                                                                          \
-        for (uint32_t m = mask; m; m &= m - 1) {                                                      \
-            int l = __builtin_ctz(m);                                                                 \
-            for (int k = 0; k < i->n; k++)                                                            \
-                ((T *)(data + o[l]))[k] = ((const T *)element_a(r, i, k))[l];                         \
-        }                                                                                             \
-    }                                                                                                 \
-    if (is_global)                                                                                    \
-        mark_all(w, shape, start, mask, sizeof(T) * i->n);                                            \
+#define STORE_BODY(T, win, is_global)                                                              \
+    const u64 *base = (const u64 *)(r + i->b);                                                     \
+    u64 start;                                                                                     \
+    enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);           \
+    if (__builtin_expect(shape == ACCESS_BAD, 0))                                                  \
+        return find_trap(w, i, base, mask, true) ? store_slow(w, i, r, mask) : NULL;               \
+    const u64 *o = AT(w->address);                                                                 \
+    uint8_t *data = (win).data;                                                                    \
+    if (shape == ACCESS_CONSECUTIVE && i->n == 1 && mask == SIMT_FULL_MASK) {                      \
+        memcpy(data + start, r + i->a, SIMT_LANES * sizeof(T));                                    \
+    } else {                                                                                       \
+        for (uint32_t m = mask; m; m &= m - 1) {                                                   \
+            int l = __builtin_ctz(m);                                                              \
+            for (int k = 0; k < i->n; k++)                                                         \
+                ((T *)(data + o[l]))[k] = ((const T *)element_a(r, i, k))[l];                      \
+        }                                                                                          \
+    }                                                                                              \
+    if (is_global)                                                                                 \
+        mark_all(w, shape, start, mask, sizeof(T) * i->n);                                         \
     NEXT_WIDE;
 
 ALWAYS_INLINE void mark_all(struct warp *w, enum access_shape shape, u64 start, uint32_t mask,
@@ -224,16 +225,13 @@ ALWAYS_INLINE void mark_all(struct warp *w, enum access_shape shape, u64 start, 
     }
 }
 
-STEP(load32_global) { LOAD_BODY(u32, w->global) }
-STEP(load64_global) { LOAD_BODY(u64, w->global) }
-STEP(load32_shared) { LOAD_BODY(u32, w->shared) }
-STEP(load64_shared) { LOAD_BODY(u64, w->shared) }
-STEP(load32_param) { LOAD_BODY(u32, w->param) }
-STEP(load64_param) { LOAD_BODY(u64, w->param) }
-STEP(store32_global) { STORE_BODY(u32, w->global, 1) }
-STEP(store64_global) { STORE_BODY(u64, w->global, 1) }
-STEP(store32_shared) { STORE_BODY(u32, w->shared, 0) }
-STEP(store64_shared) { STORE_BODY(u64, w->shared, 0) }
+STEP(load32_global){LOAD_BODY(u32, w->global)} STEP(load64_global){
+    LOAD_BODY(u64, w->global)} STEP(load32_shared){LOAD_BODY(u32, w->shared)} STEP(load64_shared){
+    LOAD_BODY(u64, w->shared)} STEP(load32_param){LOAD_BODY(u32, w->param)} STEP(load64_param){
+    LOAD_BODY(u64, w->param)} STEP(store32_global){
+    STORE_BODY(u32, w->global, 1)} STEP(store64_global){
+    STORE_BODY(u64, w->global, 1)} STEP(store32_shared){
+    STORE_BODY(u32, w->shared, 0)} STEP(store64_shared){STORE_BODY(u64, w->shared, 0)}
 
 /* Generic addresses are nearly always global: only then is the fast path taken. */
 ALWAYS_INLINE bool all_global(const struct warp *w, const struct code *i, const u64 *base)
@@ -244,12 +242,12 @@ ALWAYS_INLINE bool all_global(const struct warp *w, const struct code *i, const 
     return inside >> 63 == 0;
 }
 
-#define GENERIC(name, slow, operand)                                                                  \
-    STEP(name##_generic)                                                                              \
-    {                                                                                                 \
-        if (mask == SIMT_FULL_MASK && all_global(w, i, (const u64 *)(r + i->operand)))                \
-            return name##_global(w, i, r, mask);                                                      \
-        return slow(w, i, r, mask);                                                                   \
+#define GENERIC(name, slow, operand)                                                               \
+    STEP(name##_generic)                                                                           \
+    {                                                                                              \
+        if (mask == SIMT_FULL_MASK && all_global(w, i, (const u64 *)(r + i->operand)))             \
+            return name##_global(w, i, r, mask);                                                   \
+        return slow(w, i, r, mask);                                                                \
     }
 GENERIC(load32, load_slow, a)
 GENERIC(load64, load_slow, a)
@@ -360,8 +358,8 @@ STEP(step_address)
 }
 
 /* Where the first active lane's element is in win, or ~0 if any lane's is not there or not aligned. */
-ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i, const struct window *win,
-                             unsigned size)
+ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i,
+                             const struct window *win, unsigned size)
 {
     unsigned bytes = size * i->n;
     u64 offset = ad->first + (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
@@ -373,20 +371,20 @@ ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i, con
 
 /* Lanes of a group read elements k of their vectors of n, which lie one after another, or all the same
  * one. Constant trip counts, so that the compiler finds the shuffles. */
-#define GROUP_LOADS(T, G)                                                                             \
-    for (int g = 0; g < SIMT_LANES; g += G) {                                                         \
-        const T *from = (const T *)(data + ad->relative[g]) + k;                                      \
-        T *group = to + g;                                                                            \
-        if (ad->stride == 0) {                                                                        \
-            T v = from[0];                                                                            \
-            INDEPENDENT for (int l = 0; l < G; l++) group[l] = v;                                     \
-        } else if (n == 1) {                                                                          \
-            memcpy(group, from, G * sizeof(T));                                                       \
-        } else if (n == 2) {                                                                          \
-            INDEPENDENT for (int l = 0; l < G; l++) group[l] = from[2 * l];                           \
-        } else {                                                                                      \
-            INDEPENDENT for (int l = 0; l < G; l++) group[l] = from[4 * l];                           \
-        }                                                                                             \
+#define GROUP_LOADS(T, G)                                                                          \
+    for (int g = 0; g < SIMT_LANES; g += G) {                                                      \
+        const T *from = (const T *)(data + ad->relative[g]) + k;                                   \
+        T *group = to + g;                                                                         \
+        if (ad->stride == 0) {                                                                     \
+            T v = from[0];                                                                         \
+            INDEPENDENT for (int l = 0; l < G; l++) group[l] = v;                                  \
+        } else if (n == 1) {                                                                       \
+            memcpy(group, from, G * sizeof(T));                                                    \
+        } else if (n == 2) {                                                                       \
+            INDEPENDENT for (int l = 0; l < G; l++) group[l] = from[2 * l];                        \
+        } else {                                                                                   \
+            INDEPENDENT for (int l = 0; l < G; l++) group[l] = from[4 * l];                        \
+        }                                                                                          \
     }
 
 #ifdef __AVX512F__
@@ -395,16 +393,18 @@ ALWAYS_INLINE u64 locate_all(const struct address *ad, const struct code *i, con
 ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct address *ad,
                               const uint8_t *data)
 {
-    const __m512i eight = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+    const __m512i eight =
+        _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
     for (int half = 0; half < SIMT_LANES; half += 16) {
         const uint8_t *low = data + ad->relative[half], *high = data + ad->relative[half + 8];
         if (ad->stride == 0) {
             __m512i both = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)low));
             both = _mm512_inserti32x4(both, _mm_loadu_si128((const __m128i *)high), 1);
             for (int k = 0; k < 4; k++) {
-                __m512i pick = _mm512_setr_epi32(k, k, k, k, k, k, k, k, 4 + k, 4 + k, 4 + k, 4 + k, 4 + k,
-                                                 4 + k, 4 + k, 4 + k);
-                _mm512_store_si512(element_d(r, i, k) + 4 * half, _mm512_permutexvar_epi32(pick, both));
+                __m512i pick = _mm512_setr_epi32(k, k, k, k, k, k, k, k, 4 + k, 4 + k, 4 + k, 4 + k,
+                                                 4 + k, 4 + k, 4 + k, 4 + k);
+                _mm512_store_si512(element_d(r, i, k) + 4 * half,
+                                   _mm512_permutexvar_epi32(pick, both));
             }
             continue;
         }
@@ -429,66 +429,68 @@ ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct add
 #define HAVE_QUADS 0
 #endif
 
-#define LOAD_AT_BODY(T, win)                                                                          \
-    const struct address *ad = AT(r + more_of(i)->address);                                            \
-    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                                 \
-    if (__builtin_expect(offset == ~0ull, 0))                                                         \
-        return load_slow(w, i, r, mask);                                                              \
-    const int n = i->n;                                                                               \
-    const uint8_t *data = (win).data + offset;                                                        \
-    bool regular = ad->stride == 0 || ad->stride == (s32)sizeof(T) * n;                                 \
-    if (HAVE_QUADS && sizeof(T) == 4 && n == 4 && ad->shape == ADDRESS_GROUPS && regular) {           \
-        load_quads(r, i, ad, data);                                                                   \
-        NEXT_WIDE;                                                                                    \
-    }                                                                                                 \
-    for (int k = 0; k < n; k++) {                                                                     \
-        uint8_t *dst = element_d(r, i, k);                                                            \
-        T *to = AT(result(w, dst, mask));                                                             \
-        if (ad->shape == ADDRESS_EQUAL) {                                                              \
-            T v = ((const T *)data)[k];                                                               \
-            LANES to[l] = v;                                                                          \
-        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular && mask == SIMT_FULL_MASK) {          \
-            memcpy(to, data, SIMT_LANES * sizeof(T));                                                 \
-        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular &&                                    \
-                   offset >= ad->lane * sizeof(T) &&                                                   \
-                   offset + (SIMT_LANES - ad->lane) * sizeof(T) <= (win).size) {                       \
-            memcpy(to, data - ad->lane * sizeof(T), SIMT_LANES * sizeof(T));                           \
-        } else if (ad->shape == ADDRESS_GROUPS && regular && ad->group == 16) {                         \
-            GROUP_LOADS(T, 16)                                                                        \
-        } else if (ad->shape == ADDRESS_GROUPS && regular) {                                           \
-            GROUP_LOADS(T, 8)                                                                         \
-        } else {                                                                                      \
-            const s32 *rel = AT(ad->relative);                                                         \
-            LANES to[l] = ((const T *)(data + rel[l]))[k];                                            \
-        }                                                                                             \
-        if (mask != SIMT_FULL_MASK)                                                                   \
-            blend(w, dst, sizeof(T));                                                                 \
-    }                                                                                                 \
+#define LOAD_AT_BODY(T, win)                                                                       \
+    const struct address *ad = AT(r + more_of(i)->address);                                        \
+    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                             \
+    if (__builtin_expect(offset == ~0ull, 0))                                                      \
+        return load_slow(w, i, r, mask);                                                           \
+    const int n = i->n;                                                                            \
+    const uint8_t *data = (win).data + offset;                                                     \
+    bool regular = ad->stride == 0 || ad->stride == (s32)sizeof(T) * n;                            \
+    if (HAVE_QUADS && sizeof(T) == 4 && n == 4 && ad->shape == ADDRESS_GROUPS && regular) {        \
+        load_quads(r, i, ad, data);                                                                \
+        NEXT_WIDE;                                                                                 \
+    }                                                                                              \
+    for (int k = 0; k < n; k++) {                                                                  \
+        uint8_t *dst = element_d(r, i, k);                                                         \
+        T *to = AT(result(w, dst, mask));                                                          \
+        if (ad->shape == ADDRESS_EQUAL) {                                                          \
+            T v = ((const T *)data)[k];                                                            \
+            LANES to[l] = v;                                                                       \
+        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular && mask == SIMT_FULL_MASK) {      \
+            memcpy(to, data, SIMT_LANES * sizeof(T));                                              \
+        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular &&                                \
+                   offset >= ad->lane * sizeof(T) &&                                               \
+                   offset + (SIMT_LANES - ad->lane) * sizeof(T) <= (win).size) {                   \
+            memcpy(to, data - ad->lane * sizeof(T), SIMT_LANES * sizeof(T));                       \
+        } else if (ad->shape == ADDRESS_GROUPS && regular && ad->group == 16) {                    \
+            GROUP_LOADS(T, 16)                                                                     \
+        } else if (ad->shape == ADDRESS_GROUPS && regular) {                                       \
+            GROUP_LOADS(T, 8)                                                                      \
+        } else {                                                                                   \
+            const s32 *rel = AT(ad->relative);                                                     \
+            LANES to[l] = ((const T *)(data + rel[l]))[k];                                         \
+        }                                                                                          \
+        if (mask != SIMT_FULL_MASK)                                                                \
+            blend(w, dst, sizeof(T));                                                              \
+    }                                                                                              \
     NEXT_WIDE;
 
-#define STORE_AT_BODY(T, win, is_global)                                                              \
-    const struct address *ad = AT(r + more_of(i)->address);                                            \
-    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                                 \
-    if (__builtin_expect(offset == ~0ull, 0))                                                         \
-        return store_slow(w, i, r, mask);                                                             \
-    uint8_t *data = (win).data + offset;                                                              \
-    bool row = ad->shape == ADDRESS_ROW && i->n == 1 && ad->stride == (s32)sizeof(T);                   \
-    if (row && mask == SIMT_FULL_MASK) {                                                              \
-        memcpy(data, r + i->a, SIMT_LANES * sizeof(T));                                               \
-    } else {                                                                                          \
-        for (uint32_t m = mask; m; m &= m - 1) {                                                      \
-            int l = __builtin_ctz(m);                                                                 \
-            for (int k = 0; k < i->n; k++)                                                            \
-                ((T *)(data + ad->relative[l]))[k] = ((const T *)element_a(r, i, k))[l];               \
-        }                                                                                             \
-    }                                                                                                 \
-    if (is_global)                                                                                    \
-        mark_prepared(w, ad, offset, mask);                                                            \
+#define STORE_AT_BODY(T, win, is_global)                                                           \
+    const struct address *ad = AT(r + more_of(i)->address);                                        \
+    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                             \
+    if (__builtin_expect(offset == ~0ull, 0))                                                      \
+        return store_slow(w, i, r, mask);                                                          \
+    uint8_t *data = (win).data + offset;                                                           \
+    bool row = ad->shape == ADDRESS_ROW && i->n == 1 && ad->stride == (s32)sizeof(T);              \
+    if (row && mask == SIMT_FULL_MASK) {                                                           \
+        memcpy(data, r + i->a, SIMT_LANES * sizeof(T));                                            \
+    } else {                                                                                       \
+        for (uint32_t m = mask; m; m &= m - 1) {                                                   \
+            int l = __builtin_ctz(m);                                                              \
+            for (int k = 0; k < i->n; k++)                                                         \
+                ((T *)(data + ad->relative[l]))[k] = ((const T *)element_a(r, i, k))[l];           \
+        }                                                                                          \
+    }                                                                                              \
+    if (is_global)                                                                                 \
+        mark_prepared(w, ad, offset, mask);                                                        \
     NEXT_WIDE;
 
-ALWAYS_INLINE void mark_prepared(struct warp *w, const struct address *ad, u64 offset, uint32_t mask)
+ALWAYS_INLINE void mark_prepared(struct warp *w, const struct address *ad, u64 offset,
+                                 uint32_t mask)
 {
-    u64 first = (offset + (u64)(s64)ad->min) / SIMT_CHUNK, last = (offset + (u64)(s64)ad->max) / SIMT_CHUNK;
+    u64 first = (offset + (u64)(s64)ad->min) / SIMT_CHUNK,
+        last = (offset + (u64)(s64)ad->max) / SIMT_CHUNK;
     if (last - first <= 1) {
         w->written[first / 64] |= 1ull << first % 64;
         w->written[last / 64] |= 1ull << last % 64;
@@ -498,11 +500,13 @@ ALWAYS_INLINE void mark_prepared(struct warp *w, const struct address *ad, u64 o
         mark_written(w, offset + (u64)(s64)ad->relative[__builtin_ctz(m)]);
 }
 
-STEP(load32_global_at) { LOAD_AT_BODY(u32, w->global) }
-STEP(load64_global_at) { LOAD_AT_BODY(u64, w->global) }
-STEP(load32_shared_at) { LOAD_AT_BODY(u32, w->shared) }
-STEP(load64_shared_at) { LOAD_AT_BODY(u64, w->shared) }
-STEP(store32_global_at) { STORE_AT_BODY(u32, w->global, 1) }
-STEP(store64_global_at) { STORE_AT_BODY(u64, w->global, 1) }
-STEP(store32_shared_at) { STORE_AT_BODY(u32, w->shared, 0) }
-STEP(store64_shared_at) { STORE_AT_BODY(u64, w->shared, 0) }
+STEP(load32_global_at){LOAD_AT_BODY(u32, w->global)} STEP(load64_global_at){
+    LOAD_AT_BODY(u64, w->global)} STEP(load32_shared_at){
+    LOAD_AT_BODY(u32, w->shared)} STEP(load64_shared_at){
+    LOAD_AT_BODY(u64, w->shared)} STEP(store32_global_at){
+    STORE_AT_BODY(u32, w->global, 1)} STEP(store64_global_at){
+    STORE_AT_BODY(u64, w->global, 1)} STEP(store32_shared_at){
+    STORE_AT_BODY(u32, w->shared, 0)} STEP(store64_shared_at)
+{
+    STORE_AT_BODY(u64, w->shared, 0)
+}

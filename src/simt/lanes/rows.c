@@ -19,7 +19,9 @@ ALWAYS_INLINE u32 mask_of(const u32 *flags)
 #elif defined __AVX2__
     u32 m = 0;
     for (int l = 0; l < SIMT_LANES; l += 8)
-        m |= (u32)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_load_si256((const __m256i *)(flags + l)))) << l;
+        m |= (u32)_mm256_movemask_ps(
+                 _mm256_castsi256_ps(_mm256_load_si256((const __m256i *)(flags + l))))
+             << l;
     return m;
 #else
     u32 m = 0;
@@ -28,60 +30,60 @@ ALWAYS_INLINE u32 mask_of(const u32 *flags)
 #endif
 }
 
-#define OPERAND_TYPES(ta, tb, tc)                                                                     \
-    typedef ta A __attribute__((unused));                                                             \
-    enum { W = 8 * sizeof(A) };                                                                       \
-    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
+#define OPERAND_TYPES(ta, tb, tc)                                                                  \
+    typedef ta A __attribute__((unused));                                                          \
+    enum { W = 8 * sizeof(A) };                                                                    \
+    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                  \
     (void)pa, (void)pb, (void)pc, (void)W;
-#define OPERANDS(ta, tb, tc)                                                                          \
-    ta a = GET_##ta(pa, l);                                                                           \
-    tb b = GET_##tb(pb, l);                                                                           \
-    tc c = GET_##tc(pc, l);                                                                           \
+#define OPERANDS(ta, tb, tc)                                                                       \
+    ta a = GET_##ta(pa, l);                                                                        \
+    tb b = GET_##tb(pb, l);                                                                        \
+    tc c = GET_##tc(pc, l);                                                                        \
     (void)a, (void)b, (void)c;
 
 /* Runs of the same instruction stay in one loop, with the mask decided once. */
-#define BODY_VALUE(id, out, ta, tb, tc, expr)                                                         \
-    typedef ta A __attribute__((unused));                                                             \
-    typedef out O;                                                                                    \
-    enum { W = 8 * sizeof(A) };                                                                       \
-    (void)W;                                                                                          \
-    if (mask == SIMT_FULL_MASK) {                                                                     \
-        do {                                                                                          \
-            const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                             \
-            O *to = AT(r + i->d);                                                                     \
-            (void)pa, (void)pb, (void)pc;                                                             \
-            LANES                                                                                     \
-            {                                                                                         \
-                OPERANDS(ta, tb, tc)                                                                  \
-                to[l] = CANONICAL_##out((O)(expr));                                                   \
-            }                                                                                         \
-        } while ((++i)->fn == step_##id);                                                             \
-        return i->fn(w, i, r, mask);                                                                  \
-    }                                                                                                 \
-    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                     \
-    O *to = AT(w->tmp);                                                                               \
-    (void)pa, (void)pb, (void)pc;                                                                     \
-    LANES                                                                                             \
-    {                                                                                                 \
-        OPERANDS(ta, tb, tc)                                                                          \
-        to[l] = CANONICAL_##out((O)(expr));                                                           \
-    }                                                                                                 \
-    blend(w, r + i->d, sizeof(O));                                                                    \
+#define BODY_VALUE(id, out, ta, tb, tc, expr)                                                      \
+    typedef ta A __attribute__((unused));                                                          \
+    typedef out O;                                                                                 \
+    enum { W = 8 * sizeof(A) };                                                                    \
+    (void)W;                                                                                       \
+    if (mask == SIMT_FULL_MASK) {                                                                  \
+        do {                                                                                       \
+            const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                          \
+            O *to = AT(r + i->d);                                                                  \
+            (void)pa, (void)pb, (void)pc;                                                          \
+            LANES                                                                                  \
+            {                                                                                      \
+                OPERANDS(ta, tb, tc)                                                               \
+                to[l] = CANONICAL_##out((O)(expr));                                                \
+            }                                                                                      \
+        } while ((++i)->fn == step_##id);                                                          \
+        return i->fn(w, i, r, mask);                                                               \
+    }                                                                                              \
+    const uint8_t *pa = r + i->a, *pb = r + i->b, *pc = r + i->c;                                  \
+    O *to = AT(w->tmp);                                                                            \
+    (void)pa, (void)pb, (void)pc;                                                                  \
+    LANES                                                                                          \
+    {                                                                                              \
+        OPERANDS(ta, tb, tc)                                                                       \
+        to[l] = CANONICAL_##out((O)(expr));                                                        \
+    }                                                                                              \
+    blend(w, r + i->d, sizeof(O));                                                                 \
     NEXT;
-#define BODY_MASK(id, out, ta, tb, tc, expr) /* a predicate from values */                               \
-    OPERAND_TYPES(ta, tb, tc)                                                                         \
-    _Alignas(64) u32 flags[SIMT_LANES];                                                               \
-    LANES                                                                                             \
-    {                                                                                                 \
-        OPERANDS(ta, tb, tc)                                                                          \
-        flags[l] = (expr) ? ~0u : 0;                                                                  \
-    }                                                                                                 \
-    write_mask(r + i->d, mask_of(flags), mask);                                                       \
+#define BODY_MASK(id, out, ta, tb, tc, expr) /* a predicate from values */                         \
+    OPERAND_TYPES(ta, tb, tc)                                                                      \
+    _Alignas(64) u32 flags[SIMT_LANES];                                                            \
+    LANES                                                                                          \
+    {                                                                                              \
+        OPERANDS(ta, tb, tc)                                                                       \
+        flags[l] = (expr) ? ~0u : 0;                                                               \
+    }                                                                                              \
+    write_mask(r + i->d, mask_of(flags), mask);                                                    \
     NEXT;
-#define BODY_LOGIC(id, out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */       \
-    const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                             \
-    (void)a, (void)b;                                                                                 \
-    write_mask(r + i->d, (expr), mask);                                                               \
+#define BODY_LOGIC(id, out, ta, tb, tc, expr) /* a predicate from predicates: all lanes at once */ \
+    const u32 a = *(const u32 *)(r + i->a), b = *(const u32 *)(r + i->b);                          \
+    (void)a, (void)b;                                                                              \
+    write_mask(r + i->d, (expr), mask);                                                            \
     NEXT;
 #define BODY_u16(a) BODY_VALUE
 #define BODY_s16(a) BODY_VALUE
@@ -108,11 +110,8 @@ ALWAYS_INLINE u32 mask_of(const u32 *flags)
 #define BODY_P_f32 BODY_MASK
 #define BODY_P_f64 BODY_MASK
 
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                       \
-    STEP(step_##id)                                                                                   \
-    {                                                                                                 \
-        BODY_##out(ta)(id, out, ta, tb, tc, expr)                                                         \
-    }
+#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                    \
+    STEP(step_##id) { BODY_##out(ta)(id, out, ta, tb, tc, expr) }
 #define SP(id, key, shape, group, folded, doc)
 #include "ptx/isa.def"
 #undef OP

@@ -6,8 +6,9 @@
 #include "simt/priv.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define AT(ptr) __builtin_assume_aligned((ptr) + 0, 64) /* + 0: clang 14 with UBSan cannot do arrays */
-#define STEP(name)                                                                                    \
+#define AT(ptr)                                                                                    \
+    __builtin_assume_aligned((ptr) + 0, 64) /* + 0: clang 14 with UBSan cannot do arrays */
+#define STEP(name)                                                                                 \
     static const struct code *name(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
 #define NEXT return i[1].fn(w, i + 1, r, mask)
 #define NEXT_WIDE return i[2].fn(w, i + 2, r, mask)
@@ -56,6 +57,5 @@ ALWAYS_INLINE void write_mask(uint8_t *dst, uint32_t value, uint32_t mask)
     u32 *to = (u32 *)dst;
     *to = (value & mask) | (*to & ~mask);
 }
-
 
 #endif

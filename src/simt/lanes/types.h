@@ -31,7 +31,7 @@ typedef __int128 s128;
 
 /* Reading lane l of an operand. Predicates are one mask. */
 #define GET_no(ptr, l) ((no)0)
-#define GET_p(ptr, l) (*(const u32 *)(ptr) >> (l) & 1)
+#define GET_p(ptr, l) (*(const u32 *)(ptr) >> (l)&1)
 #define GET_u16(ptr, l) (((const u16 *)(ptr))[l])
 #define GET_s16(ptr, l) (((const s16 *)(ptr))[l])
 #define GET_h(ptr, l) (((const u16 *)(ptr))[l])
@@ -319,19 +319,19 @@ static inline f32 fma_f32(f32 a, f32 b, f32 c) { return __builtin_fmaf(a, b, c);
 static inline f64 fma_f64(f64 a, f64 b, f64 c) { return __builtin_fma(a, b, c); }
 
 /* The number if the other is NaN; -0 is less than +0. */
-#define MIN_MAX(name, type, bits_type, op, choose)                                                    \
-    static inline type name(type a, type b)                                                           \
-    {                                                                                                 \
-        bits_type x, y;                                                                               \
-        memcpy(&x, &a, sizeof a);                                                                     \
-        memcpy(&y, &b, sizeof b);                                                                     \
-        x = x choose y;                                                                               \
-        type equal;                                                                                   \
-        memcpy(&equal, &x, sizeof equal);                                                             \
-        type v = a op b ? a : b;                                                                      \
-        v = a == b ? equal : v;                                                                       \
-        v = a != a ? b : v;                                                                           \
-        return b != b ? a : v;                                                                        \
+#define MIN_MAX(name, type, bits_type, op, choose)                                                 \
+    static inline type name(type a, type b)                                                        \
+    {                                                                                              \
+        bits_type x, y;                                                                            \
+        memcpy(&x, &a, sizeof a);                                                                  \
+        memcpy(&y, &b, sizeof b);                                                                  \
+        x = x choose y;                                                                            \
+        type equal;                                                                                \
+        memcpy(&equal, &x, sizeof equal);                                                          \
+        type v = a op b ? a : b;                                                                   \
+        v = a == b ? equal : v;                                                                    \
+        v = a != a ? b : v;                                                                        \
+        return b != b ? a : v;                                                                     \
     }
 MIN_MAX(min_f32, f32, u32, <, |)
 MIN_MAX(max_f32, f32, u32, >, &)
@@ -346,42 +346,42 @@ static inline f32 xorsign(f32 a, f32 b, f32 (*choose)(f32, f32))
 }
 
 /* f16 and bf16 by way of double, where products are exact and sums sticky; pairs half by half. */
-#define SMALL(F, narrow, W, name, expr)                                                               \
-    static inline u16 F##_##name(u16 x, u16 y, u16 z)                                                 \
-    {                                                                                                 \
-        f64 a = W(x), b = W(y), c = W(z);                                                             \
-        (void)a, (void)b, (void)c;                                                                    \
-        return narrow(expr);                                                                          \
-    }                                                                                                 \
-    static inline u32 F##2_##name(u32 x, u32 y, u32 z)                                                \
-    {                                                                                                 \
-        u32 high = F##_##name((u16)(x >> 16), (u16)(y >> 16), (u16)(z >> 16));                        \
-        return high << 16 | F##_##name((u16)x, (u16)y, (u16)z);                                       \
+#define SMALL(F, narrow, W, name, expr)                                                            \
+    static inline u16 F##_##name(u16 x, u16 y, u16 z)                                              \
+    {                                                                                              \
+        f64 a = W(x), b = W(y), c = W(z);                                                          \
+        (void)a, (void)b, (void)c;                                                                 \
+        return narrow(expr);                                                                       \
+    }                                                                                              \
+    static inline u32 F##2_##name(u32 x, u32 y, u32 z)                                             \
+    {                                                                                              \
+        u32 high = F##_##name((u16)(x >> 16), (u16)(y >> 16), (u16)(z >> 16));                     \
+        return high << 16 | F##_##name((u16)x, (u16)y, (u16)z);                                    \
     }
-#define SMALL_BITS(F, name, expr)                                                                     \
-    static inline u16 F##_##name(u16 a, u16 b, u16 c)                                                 \
-    {                                                                                                 \
-        (void)b, (void)c;                                                                             \
-        return (u16)(expr);                                                                           \
-    }                                                                                                 \
-    static inline u32 F##2_##name(u32 x, u32 y, u32 z)                                                \
-    {                                                                                                 \
-        u32 high = F##_##name((u16)(x >> 16), (u16)(y >> 16), (u16)(z >> 16));                        \
-        return high << 16 | F##_##name((u16)x, (u16)y, (u16)z);                                       \
+#define SMALL_BITS(F, name, expr)                                                                  \
+    static inline u16 F##_##name(u16 a, u16 b, u16 c)                                              \
+    {                                                                                              \
+        (void)b, (void)c;                                                                          \
+        return (u16)(expr);                                                                        \
+    }                                                                                              \
+    static inline u32 F##2_##name(u32 x, u32 y, u32 z)                                             \
+    {                                                                                              \
+        u32 high = F##_##name((u16)(x >> 16), (u16)(y >> 16), (u16)(z >> 16));                     \
+        return high << 16 | F##_##name((u16)x, (u16)y, (u16)z);                                    \
     }
-#define SMALL_ALL(F, narrow, W)                                                                       \
-    SMALL(F, narrow, W, add, odd_sum(a, b))                                                           \
-    SMALL(F, narrow, W, sub, odd_sum(a, -b))                                                          \
-    SMALL(F, narrow, W, mul, a *b)                                                                    \
-    SMALL(F, narrow, W, fma, odd_sum(a *b, c))                                                        \
-    SMALL(F, narrow, W, fma_relu, odd_sum(a *b, c) < 0 ? 0 : odd_sum(a * b, c))                       \
-    SMALL(F, narrow, W, min, min_f64(a, b))                                                           \
-    SMALL(F, narrow, W, max, max_f64(a, b))                                                           \
-    SMALL(F, narrow, W, min_nan, a != a || b != b ? a + b : min_f64(a, b))                            \
-    SMALL(F, narrow, W, max_nan, a != a || b != b ? a + b : max_f64(a, b))                            \
-    SMALL(F, narrow, W, ex2, exp2(a))                                                                 \
-    SMALL(F, narrow, W, tanh, tanh(a))                                                                \
-    SMALL_BITS(F, neg, a ^ 0x8000)                                                                    \
+#define SMALL_ALL(F, narrow, W)                                                                    \
+    SMALL(F, narrow, W, add, odd_sum(a, b))                                                        \
+    SMALL(F, narrow, W, sub, odd_sum(a, -b))                                                       \
+    SMALL(F, narrow, W, mul, a *b)                                                                 \
+    SMALL(F, narrow, W, fma, odd_sum(a *b, c))                                                     \
+    SMALL(F, narrow, W, fma_relu, odd_sum(a *b, c) < 0 ? 0 : odd_sum(a * b, c))                    \
+    SMALL(F, narrow, W, min, min_f64(a, b))                                                        \
+    SMALL(F, narrow, W, max, max_f64(a, b))                                                        \
+    SMALL(F, narrow, W, min_nan, a != a || b != b ? a + b : min_f64(a, b))                         \
+    SMALL(F, narrow, W, max_nan, a != a || b != b ? a + b : max_f64(a, b))                         \
+    SMALL(F, narrow, W, ex2, exp2(a))                                                              \
+    SMALL(F, narrow, W, tanh, tanh(a))                                                             \
+    SMALL_BITS(F, neg, a ^ 0x8000)                                                                 \
     SMALL_BITS(F, abs, a & 0x7fff)
 SMALL_ALL(h, f64_to_h, H)
 SMALL_ALL(bf, f64_to_bf, BF)
