@@ -43,6 +43,7 @@ chromium|tests: the report in a real browser
 zsh|tests: its completion
 groff|tests: the man pages
 dpkg-dev|tests: the package that make deb makes
+file|make deb: tells what is a library
 LIST
 )
 dev=$(cat <<'LIST'

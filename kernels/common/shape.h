@@ -4,10 +4,11 @@
 #ifndef COMMON_SHAPE_H
 #define COMMON_SHAPE_H
 
+/* clang-format off */
 #define SHAPE_FIELDS(F)                                                                            \
-    F(N)                                                                                           \
-    F(C) F(H) F(W) F(K) F(R) F(S) F(P) F(Q) F(pad_top) F(pad_left) F(stride_h) F(stride_w)         \
-        F(dilation_h) F(dilation_w) F(groups)
+    F(N) F(C) F(H) F(W) F(K) F(R) F(S) F(P) F(Q)                                                   \
+    F(pad_top) F(pad_left) F(stride_h) F(stride_w) F(dilation_h) F(dilation_w) F(groups)
+/* clang-format on */
 
 #define SHAPE_MEMBER(name) int name;
 struct shape {

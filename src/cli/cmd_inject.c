@@ -55,7 +55,7 @@ const struct cli_command cmd_inject = {
                 "  sievert inject --impl direct --shape 1x6x14x14:16x5x5 --exhaustive\n"
                 "  sievert inject --list                  what can be struck, and how\n"
                 "\n" USER_ARGUMENTS "  =OUT.npy marks the outputs that are compared (nothing is "
-                                    "written); without any, all buffers are.\n",
+                "written); without any, all buffers are.\n",
     .options =
         (const struct cli_option[]){
             PROBLEM_OPTIONS(struct inject_args, problem),

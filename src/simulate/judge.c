@@ -140,7 +140,7 @@ static bool among_five(const float *output, size_t n, int at)
 {
     size_t before = 0;
     for (size_t k = 0; k < n; k++)
-        before += output[k] > output[at] || (output[k] == output[at] && k < (size_t)at);
+        before += output[k] > output[at] || (k < (size_t)at && output[k] == output[at]);
     return before < 5 && !isnan(output[at]);
 }
 

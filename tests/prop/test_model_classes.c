@@ -33,7 +33,7 @@ static struct model *model_of(struct arena *a, const char *pattern, const char *
 #define IN_RANGE "\"in_range\": [100.0, 100.0]"
 #define CHANNELS(n, lo, hi)                                                                        \
     "\"max_corrupted_channels\": " #n ", \"min_channel_skip\": " #lo ", "                          \
-                                                                     "\"max_channel_skip\": " #hi
+    "\"max_channel_skip\": " #hi
 
 struct draws {
     struct arena a;
