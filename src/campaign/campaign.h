@@ -99,7 +99,7 @@ struct campaign_options {
     /* Stop when the shares of all outcomes are known this well, by intervals that may be looked at all the time;
      * n is then the most that may be needed. 0: no. Plain sampling only, from number 0 on. */
     double stop_margin, stop_confidence;
-    const char *layer; /* of campaign_run: "" or NULL */
+    const char *layer, *made; /* of campaign_run: "" or NULL */
     /* Whether this output, which differs from the golden one, is good enough: then the injection counts as
      * masked. Called by several threads. NULL: none is. */
     bool (*accept)(void *ctx, const float *output, size_t n);
@@ -117,6 +117,7 @@ struct campaign_subject {
     const char *impl, *shape, *tile,
         *layer;                  /* for a user's kernel: file:kernel, grid and block, "", "" */
     const char *ptx, *arguments; /* of a user's kernel, or ""; see user/user.h */
+    const char *made;            /* where its tensors came from, docs/FORMATS.md; or NULL */
     uint64_t kernels_hash, workspace_bytes;
     size_t dim[4]; /* of the output */
     size_t input_floats, filter_floats;

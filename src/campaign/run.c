@@ -411,6 +411,7 @@ static struct store_campaign identity(const struct campaign *c, struct arena *a)
                                .layer = x->layer,
                                .ptx = x->ptx,
                                .arguments = x->arguments,
+                               .made = x->made ? x->made : "",
                                .fault = fault,
                                .population_kind =
                                    o->kind.population == POPULATION_PTX ? "ptx" : "machine",
@@ -462,8 +463,9 @@ static int plan(struct campaign *c, const struct store_campaign *s, const struct
         first = there[0].first;
     if (n && there[n - 1].next > planned)
         planned = there[n - 1].next;
-    return first == old->first && planned == old->planned
-               ? OK
+    int rc = strcmp(s->made, old->made) == 0 ? OK : store_set_made(c->store, s->made, d);
+    return rc != OK || (first == old->first && planned == old->planned)
+               ? rc
                : store_set_planned(c->store, first, planned, d);
 }
 
@@ -660,6 +662,7 @@ int campaign_run(const char *path, const struct conv_program *p, const float *in
 {
     struct arena a = {0};
     struct campaign_subject s = campaign_of_conv(&a, p, input, filter, options->layer);
+    s.made = options->made;
     int rc = campaign_run_subject(path, &s, options, d);
     arena_fini(&a);
     return rc;

@@ -1,5 +1,7 @@
 /* inject: a campaign of injections into one convolution, or into a user's kernel. */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "campaign/campaign.h"
@@ -19,7 +21,7 @@ struct inject_args {
     struct problem_args problem; /* first: problem_defaults */
     struct kernel_args kernel;
     const char *fault, *launch, *line, *population, *engine, *store, *check, *part;
-    uint64_t n, seed, tensors;
+    uint64_t n, first, seed, tensors;
     double margin, confidence;
     struct doubles epsilons;
     int jobs, hang_factor;
@@ -82,6 +84,8 @@ const struct cli_command cmd_inject = {
              offsetof(struct inject_args, population)},
             {"injections", 'n', OPT_COUNT, "N", "how many (default 1000)",
              offsetof(struct inject_args, n)},
+            {"first", 0, OPT_U64, "N", "begin with injection N, to make a part (default 0)",
+             offsetof(struct inject_args, first)},
             {"exhaustive", 0, OPT_FLAG, NULL,
              "every bit of every result: counts, no rows; -o may name a JSON file",
              offsetof(struct inject_args, exhaustive)},
@@ -230,6 +234,17 @@ static int part_of(struct campaign_options *c, const char *part, struct diag *d)
                            part, (unsigned long long)n);
 }
 
+static int first_of(struct campaign_options *c, const struct inject_args *o, struct diag *d)
+{
+    c->first = o->first;
+    if (!o->first || (o->first < c->n && !o->part && !o->sequential))
+        return OK;
+    return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                     "--first %" PRIu64 ": below the number of injections (%" PRIu64
+                     "), and with neither --part nor --sequential",
+                     o->first, c->n);
+}
+
 /* The filters are parts of the fault's text: one grammar, one place that checks. */
 static const char *fault_text(struct arena *a, const struct inject_args *o)
 {
@@ -350,6 +365,37 @@ static void name_extras(struct target *t, struct cli *cli, const struct inject_a
     json_decref(doc);
 }
 
+/* What the store is to say of how it was made; docs/FORMATS.md. Not: jobs, engine, parts, which change no row. */
+static const char *made_text(struct cli *cli, const struct inject_args *o)
+{
+    const struct problem_args *p = &o->problem;
+    const struct {
+        const char *name, *text;
+    } words[] = {{"onnx", p->onnx},
+                 {"layer", p->onnx ? p->layer : NULL},
+                 {"data", p->onnx ? p->data : NULL},
+                 {"image", p->image ? arena_printf(&cli->arena, "%" PRIu64, p->image) : NULL},
+                 {"input", p->input},
+                 {"filter", p->filter},
+                 {"data_seed",
+                  p->data_seed != 1 ? arena_printf(&cli->arena, "%" PRIu64, p->data_seed) : NULL}};
+    json_t *doc = json_object();
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (words[i].text)
+            json_object_set_new(doc, words[i].name, json_string(words[i].text));
+    if (o->margin > 0) {
+        json_object_set_new(doc, "margin", json_real(o->margin));
+        json_object_set_new(doc, "confidence", json_real(o->confidence));
+    }
+    if (o->sequential)
+        json_object_set_new(doc, "sequential", json_true());
+    char *text = json_object_size(doc) ? json_dumps(doc, JSON_COMPACT) : NULL;
+    const char *made = arena_strdup(&cli->arena, text ? text : "");
+    free(text);
+    json_decref(doc);
+    return made;
+}
+
 static int set_check(struct target *t, struct cli *cli, const struct inject_args *o,
                      struct campaign_options *c, struct check *check)
 {
@@ -377,7 +423,10 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
 {
     struct check check;
     struct watching watching = {.confidence = o->confidence};
+    t->subject.made = made_text(cli, o);
     int rc = sample_size(&c->n, o, t->subject.sim, &c->kind, &cli->diag);
+    if (rc == OK)
+        rc = first_of(c, o, &cli->diag);
     if (rc == OK)
         rc = part_of(c, o->part, &cli->diag);
     if (rc == OK)
@@ -398,9 +447,10 @@ static int exhaust(struct target *t, struct cli *cli, const struct inject_args *
 {
     struct watching watching = {.confidence = o->confidence};
     struct census census;
-    if (o->n || o->margin != 0 || o->part || o->check)
-        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
-                         "--exhaustive takes all faults: not with -n, --margin, --part or --check");
+    if (o->n || o->first || o->margin != 0 || o->part || o->check)
+        return diag_fail(
+            &cli->diag, ERR_INPUT, DIAG_NOWHERE,
+            "--exhaustive takes all faults: not with -n, --first, --margin, --part or --check");
     progress_begin(&watching.line, cli);
     c->progress = show_progress;
     c->progress_ctx = &watching;

@@ -45,7 +45,7 @@ const struct cli_command cmd_report = {
 /* Sievert's own sources, and one file of the user's. */
 struct known_sources {
     struct report_sources own;
-    const char *name, *text;
+    const char *name, *text, *store;
     struct arena *a;
 };
 
@@ -58,7 +58,7 @@ static const char *ptx_of(void *ctx, const struct store_campaign *c, size_t laun
 static const char *command_of(void *ctx, const struct store_campaign *c)
 {
     const struct known_sources *s = ctx;
-    return again_inject(s->a, c);
+    return again_inject(s->a, c, s->store);
 }
 
 static const char *base_name(const char *path)
@@ -78,7 +78,10 @@ static const char *source_of(void *ctx, const char *name)
 static int read_source(struct known_sources *s, struct cli *cli, const char *path)
 {
     struct text text;
-    *s = (struct known_sources){.own = study_sources(&cli->arena), .name = path, .a = &cli->arena};
+    *s = (struct known_sources){.own = study_sources(&cli->arena),
+                                .name = path,
+                                .store = cli->operands[0],
+                                .a = &cli->arena};
     int rc = path ? file_read(&text, &cli->arena, path, 16u << 20, &cli->diag) : OK;
     if (path && rc == OK)
         s->text = text.ptr;

@@ -1,7 +1,10 @@
 #include "cli/problem.h"
 
+#include <string.h>
+
 #include "base/npy.h"
 #include "base/rng.h"
+#include "store/store.h"
 #include "study/study.h"
 
 void problem_defaults(void *args)
@@ -20,6 +23,35 @@ static const char *dims_text(struct arena *a, const struct tensor *t)
     return text;
 }
 
+static bool is_store(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 3 && strcmp(path + n - 3, ".db") == 0;
+}
+
+/* The input (stream 0) or the filter (1) of a campaign. */
+static int load_stored(const float **out, struct arena *a, const char *path, const size_t dim[4],
+                       uint64_t stream, struct diag *d)
+{
+    struct store *s;
+    int rc = store_open(&s, path, false, d);
+    if (rc != OK)
+        return rc;
+    const struct store_campaign *c = store_campaign(s);
+    size_t n = !c ? 0 : stream ? c->filter_floats : c->input_floats;
+    size_t want = dim[0] * dim[1] * dim[2] * dim[3];
+    if (n == want && n > 0) {
+        float *copy = arena_array(a, n, sizeof *copy);
+        memcpy(copy, stream ? c->filter : c->input, n * sizeof *copy);
+        *out = copy;
+    } else {
+        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                       "its campaign has %zu values there; the shape asks for %zu", n, want);
+    }
+    store_close(s, NULL);
+    return rc;
+}
+
 /* A file's tensor, or random numbers where there is none. */
 static int load_tensor(const float **out, struct arena *a, const char *path, const size_t dim[4],
                        uint64_t seed, uint64_t stream, struct diag *d)
@@ -34,6 +66,8 @@ static int load_tensor(const float **out, struct arena *a, const char *path, con
         *out = t.data;
         return OK;
     }
+    if (is_store(path))
+        return load_stored(out, a, path, dim, stream, d);
     int rc = npy_read(&t, a, path, d);
     if (rc != OK)
         return rc;
@@ -92,6 +126,8 @@ int problem_load(struct problem *out, struct arena *a, const struct problem_args
     if (!o->shape == !o->onnx)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
                          "give the problem by --shape SHAPE or by --onnx NET.onnx --layer NAME");
+    if (o->shape && o->layer)
+        out->layer = o->layer;
     rc = o->shape ? load_shape(out, a, o, d) : load_layer(out, a, o, d);
     if (rc == OK && o->layout) {
         int layout;

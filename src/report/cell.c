@@ -210,15 +210,35 @@ static json_t *launches(const struct store_campaign *c)
     return list;
 }
 
+/* When the campaign was to stop, as the store says. */
+enum { RULE = 160 };
+static void stopping(char out[static RULE], const struct store_campaign *c)
+{
+    json_t *made = json_loads(c->made, 0, NULL);
+    double margin = json_number_value(json_object_get(made, "margin"));
+    double confidence = json_number_value(json_object_get(made, "confidence"));
+    if (json_is_true(json_object_get(made, "sequential")))
+        snprintf(out, RULE,
+                 "the injection at which the shares of all outcomes were known to within %g %% at "
+                 "%g %% confidence (sequential)",
+                 100 * margin, 100 * confidence);
+    else if (margin > 0)
+        snprintf(out, RULE, "the number that a margin of %g %% at %g %% confidence needs",
+                 100 * margin, 100 * confidence);
+    else
+        snprintf(out, RULE, "a number fixed before the first injection");
+    json_decref(made);
+}
+
 static json_t *provenance(const struct tally *t)
 {
     const struct store_campaign *c = t->campaign;
-    char seed[24], hash[24];
+    char seed[24], hash[24], rule[RULE];
+    stopping(rule, c);
     snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
     snprintf(hash, sizeof hash, "%016" PRIx64, c->kernels_hash);
     return json_pack("{s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "store",
-                     json_text(t->cell.campaign), "stopping",
-                     "a number fixed before the first injection", "first", integer(c->first),
+                     json_text(t->cell.campaign), "stopping", rule, "first", integer(c->first),
                      "fault", json_text(c->fault), "seed", seed, "planned", integer(c->planned),
                      "injections", integer(t->n), "hang_factor", (int)c->hang_factor,
                      "kernels_hash", hash, "population_kind", json_text(c->population_kind),

@@ -10,7 +10,7 @@ static int insert_campaign_row(struct store *s, const struct store_campaign *c, 
     sqlite3_stmt *q;
     int rc = sql_prepare(s, &q,
                          "INSERT INTO campaign VALUES (1, ?,?,?,?,?,?,?,?, ?,?,?,?, ?,?,?,?,?,?,?, "
-                         "?,?,?,?, ?,?,?)",
+                         "?,?,?,?, ?,?,?, ?)",
                          d);
     if (rc != OK)
         return rc;
@@ -36,6 +36,7 @@ static int insert_campaign_row(struct store *s, const struct store_campaign *c, 
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
         sqlite3_bind_blob64(q, at++, tensors[i].n ? (const void *)tensors[i].data : "",
                             tensors[i].n * sizeof(float), SQLITE_STATIC);
+    sql_bind_text(q, at, c->made);
     rc = sql_run(s, q, "cannot write the campaign", d);
     sqlite3_finalize(q);
     return rc;
@@ -148,6 +149,7 @@ static int read_campaign_row(struct store *s, sqlite3_stmt *q, struct diag *d)
     c->input = read_tensor(s, q, at++, &c->input_floats);
     c->filter = read_tensor(s, q, at++, &c->filter_floats);
     c->golden = read_tensor(s, q, at++, &c->golden_floats);
+    c->made = sql_text(q, at, &s->arena);
     return sizes_agree(c) ? OK : sql_damaged(s, d, "the golden tensor does not have its size");
 }
 

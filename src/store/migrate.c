@@ -16,6 +16,11 @@
     "SELECT number, image, 0, injection, pattern, corrupted, 0, effect, answer_golden, "           \
     "answer_faulty, label, score_change, 0, effect < 2, answer_faulty >= 0 FROM old.trial"
 
+#define OLD_LABEL                                                                                  \
+    "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "       \
+    "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l"
+#define SAME(table) "SELECT * FROM old." table
+
 /* What to select, by the version that the file has; NULL: it had no such table. The columns of version 2
  * that version 1 did not know say that nothing is known. */
 static const struct {
@@ -27,21 +32,19 @@ static const struct {
       "NULL, "
       "hang_factor, kernels_hash, population, 0, warp_insns, thread_insns, workspace_bytes, n, k, "
       "p, q, "
-      "input, filter, golden FROM old.campaign",
+      "input, filter, golden, '' FROM old.campaign",
       "SELECT id, impl, shape, tile, layer, ptx, arguments, fault, population_kind, seed, 0, "
       "planned, NULL, "
       "hang_factor, kernels_hash, population, exposure, warp_insns, thread_insns, workspace_bytes, "
-      "n, k, p, q, input, filter, golden FROM old.campaign",
-      "SELECT * FROM old.campaign"}},
-    {"epsilon",
-     {NULL, "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon", "SELECT * FROM old.epsilon"}},
-    {"launch",
-     {NULL, "SELECT * FROM old.launch", "SELECT * FROM old.launch", "SELECT * FROM old.launch"}},
+      "n, k, p, q, input, filter, golden, '' FROM old.campaign",
+      "SELECT *, '' FROM old.campaign", "SELECT *, '' FROM old.campaign"}},
+    {"epsilon", {NULL, SAME("epsilon"), SAME("epsilon"), SAME("epsilon"), SAME("epsilon")}},
+    {"launch", {NULL, SAME("launch"), SAME("launch"), SAME("launch"), SAME("launch")}},
     {"instruction",
-     {NULL, "SELECT *, '' FROM old.instruction", "SELECT * FROM old.instruction",
-      "SELECT * FROM old.instruction"}},
-    {"register", {NULL, NULL, "SELECT * FROM old.register", "SELECT * FROM old.register"}},
-    {"stratum", {NULL, NULL, "SELECT * FROM old.stratum", "SELECT * FROM old.stratum"}},
+     {NULL, "SELECT *, '' FROM old.instruction", SAME("instruction"), SAME("instruction"),
+      SAME("instruction")}},
+    {"register", {NULL, NULL, SAME("register"), SAME("register"), SAME("register")}},
+    {"stratum", {NULL, NULL, SAME("stratum"), SAME("stratum"), SAME("stratum")}},
     {"injection",
      {NULL,
       "SELECT number, launch, insn, cta, nth, warp, lane, lanes, reg, bits, before, after, NULL, "
@@ -49,19 +52,12 @@ static const struct {
       "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, "
       "max_abs_error, "
       "diffs FROM old.injection ORDER BY number",
-      "SELECT * FROM old.injection ORDER BY number",
-      "SELECT * FROM old.injection ORDER BY number"}},
-    {"label",
-     {NULL,
-      "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
-      "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l",
-      "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
-      "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l",
-      "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "
-      "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l"}},
-    {"simulation", {NULL, OLD_SIMULATION, OLD_SIMULATION, OLD_SIMULATION}},
-    {"layer", {NULL, OLD_LAYER, OLD_LAYER, OLD_LAYER}},
-    {"trial", {NULL, OLD_TRIAL, OLD_TRIAL, OLD_TRIAL}},
+      SAME("injection") " ORDER BY number", SAME("injection") " ORDER BY number",
+      SAME("injection") " ORDER BY number"}},
+    {"label", {NULL, OLD_LABEL, OLD_LABEL, OLD_LABEL, SAME("label")}},
+    {"simulation", {NULL, OLD_SIMULATION, OLD_SIMULATION, OLD_SIMULATION, SAME("simulation")}},
+    {"layer", {NULL, OLD_LAYER, OLD_LAYER, OLD_LAYER, SAME("layer")}},
+    {"trial", {NULL, OLD_TRIAL, OLD_TRIAL, OLD_TRIAL, SAME("trial")}},
 };
 
 struct old {
@@ -83,13 +79,17 @@ static int copy_tables(struct store *s, uint32_t version, struct diag *d)
     return rc;
 }
 
-/* The old writers left no gaps. */
-static int summarise(struct store *s, struct diag *d)
+/* Until version 2 writers left no gaps. */
+static int summarise(struct store *s, uint32_t version, struct diag *d)
 {
-    uint64_t n;
-    int rc = sql_one_u64(s, "SELECT count(*) FROM injection", &n, d);
-    if (rc == OK && n)
-        rc = summary_note(s, 0, n, d);
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q,
+                         version < 3 ? "SELECT 0, count(*) FROM old.injection HAVING count(*) > 0"
+                                     : "SELECT first, next FROM old.span ORDER BY first",
+                         d);
+    while (rc == OK && (rc = sql_step(s, q, d)) == 1)
+        rc = summary_note(s, sql_u64(q, 0), sql_u64(q, 1), d);
+    sqlite3_finalize(q);
     return rc == OK ? summary_update(s, d) : rc;
 }
 
@@ -117,7 +117,7 @@ static int fill(struct store *s, const void *what, struct diag *d)
     int rc = same_words(s, old->path, d);
     if (rc == OK)
         rc = copy_tables(s, old->version, d);
-    return rc == OK ? summarise(s, d) : rc;
+    return rc == OK ? summarise(s, old->version, d) : rc;
 }
 
 int store_migrate(const char *path, uint32_t version, struct diag *d)

@@ -10,7 +10,7 @@
 
 struct diff_codec;
 
-enum { APPLICATION_ID = 0x53767274, VERSION = 4 };
+enum { APPLICATION_ID = 0x53767274, VERSION = 5 };
 
 /* The SDCs of lowest rank so far: a heap, the highest first. */
 struct sample {

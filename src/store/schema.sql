@@ -1,7 +1,7 @@
 -- One file holds one campaign of injections or one simulation of errors; docs/FORMATS.md explains it.
 -- The version is user_version; a change of anything here needs a new one and a row in migrate.c.
 PRAGMA application_id = 0x53767274; -- "Svrt"
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- The words behind the numbers of the columns outcome, fate, trap, pattern and effect, from src/vocab.
 CREATE TABLE word (
@@ -41,7 +41,8 @@ CREATE TABLE campaign (
     q INTEGER NOT NULL CHECK (q > 0),
     input BLOB NOT NULL CHECK (length(input) % 4 = 0), -- float32, little-endian, C order
     filter BLOB NOT NULL CHECK (length(filter) % 4 = 0),
-    golden BLOB NOT NULL CHECK (length(golden) = 4 * n * k * p * q)
+    golden BLOB NOT NULL CHECK (length(golden) = 4 * n * k * p * q),
+    made TEXT NOT NULL -- where its tensors came from, when it was to stop, as JSON: docs/FORMATS.md; not of its identity
 ) STRICT;
 
 CREATE TABLE epsilon (

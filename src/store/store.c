@@ -442,6 +442,20 @@ int store_set_planned(struct store *s, uint64_t first, uint64_t planned, struct 
     return rc;
 }
 
+int store_set_made(struct store *s, const char *made, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, "UPDATE campaign SET made = ?", d);
+    if (rc != OK)
+        return rc;
+    sql_bind_text(q, 1, made);
+    rc = sql_run(s, q, "cannot write", d);
+    sqlite3_finalize(q);
+    if (rc == OK && s->campaign)
+        s->campaign->made = arena_strdup(&s->arena, made ? made : "");
+    return rc;
+}
+
 /* ---- Closing --------------------------------------------------------------------------------- */
 
 /* Replace the file by its canonical form: the same rows laid out afresh, so that the bytes do not

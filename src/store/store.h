@@ -34,6 +34,7 @@ struct store_campaign {
     const char *impl, *shape, *tile; /* "implicit-gemm", "1x6x14x14:16x5x5", "" */
     const char *layer;               /* name of the CNN's layer, or "" */
     const char *ptx, *arguments;     /* of a user's program: its text, its launch as JSON; or "" */
+    const char *made;                /* JSON, docs/FORMATS.md: not of the identity; or "" */
     const char *fault;               /* "gp:single-bit:thread" */
     const char *population_kind;     /* "machine" or "ptx" */
     uint64_t seed;
@@ -97,7 +98,7 @@ int store_open(struct store **out, const char *path, bool writable, struct diag 
 int store_close(struct store *s, struct diag *d);
 
 const struct store_campaign *store_campaign(const struct store *s);
-/* ERR_INPUT, naming what differs, unless c is the campaign of s (first and planned may differ). */
+/* ERR_INPUT, naming what differs, unless c is the campaign of s (first, planned and made may differ). */
 int store_same_campaign(const struct store *s, const struct store_campaign *c, struct diag *d);
 
 /* Add an injection that is not there; cheapest if numbers ascend. Of SDCs' differences only those of a
@@ -110,6 +111,7 @@ int store_sync(struct store *s, struct diag *d);
 /* For writers that may wait for rows: commits what a commit would have taken with it by now. */
 int store_tick(struct store *s, struct diag *d);
 int store_set_planned(struct store *s, uint64_t first, uint64_t planned, struct diag *d);
+int store_set_made(struct store *s, const char *made, struct diag *d);
 
 /* How many injections (or trials) are there. */
 int store_count(struct store *s, uint64_t *n, struct diag *d);

@@ -1,5 +1,6 @@
 /* The study as a list of steps; each leaves a file and is skipped when that is there and whole. */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,21 @@ static void on_simulation(void *ctx, const struct sim_progress *p)
 
 static bool exists(const char *path) { return access(path, F_OK) == 0; }
 
+/* As `sievert inject --onnx` has it: docs/FORMATS.md. */
+static const char *made_text(struct arena *a, const struct study *s, const char *layer,
+                             uint64_t image)
+{
+    json_t *doc = json_pack("{s:s, s:s, s:s}", "onnx", s->config.network, "layer", layer, "data",
+                            s->config.dataset);
+    if (image)
+        json_object_set_new(doc, "image", json_string(arena_printf(a, "%" PRIu64, image)));
+    char *text = json_dumps(doc, JSON_COMPACT);
+    const char *made = arena_strdup(a, text ? text : "");
+    free(text);
+    json_decref(doc);
+    return made;
+}
+
 /* Injections first to end - 1 on one image's activations. */
 static int inject_image(struct study *s, const struct cell *c, uint64_t image, uint64_t first,
                         uint64_t end, const char *path, struct diag *d)
@@ -112,6 +128,7 @@ static int inject_image(struct study *s, const struct cell *c, uint64_t image, u
     if (rc == OK)
         rc = conv_prepare(&p, &a, &c->layer->problem, c->impl, NULL, layer.input, layer.filter, d);
     if (rc == OK) {
+        o.made = made_text(&a, s, c->layer->name, image);
         rc = campaign_run(path, &p, layer.input, layer.filter, &o, d);
         conv_program_fini(&p);
     }

@@ -79,7 +79,7 @@ int stack_campaigns(const char *path, size_t n, const char *const *parts, struct
     if (rc == OK) {
         const struct store_campaign *c = store_campaign(first);
         all.impl = c->impl, all.shape = c->shape, all.tile = c->tile, all.layer = c->layer;
-        all.ptx = c->ptx, all.arguments = c->arguments, all.fault = c->fault;
+        all.ptx = c->ptx, all.arguments = c->arguments, all.made = c->made, all.fault = c->fault;
         all.population_kind = c->population_kind;
         all.strata = c->strata, all.epsilons = c->epsilons, all.launches = c->launches,
         all.filter = c->filter;

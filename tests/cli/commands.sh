@@ -22,8 +22,8 @@ YAML
 mkdir bin again
 ln -s "$sievert" bin/sievert
 PATH=$work/bin:$PATH
-python3 - <<'PY'
-import json, re, shlex, subprocess
+python3 - "$source" <<'PY'
+import json, re, shlex, subprocess, sys
 report = json.load(open("the study/report.json"))
 cell = report["cells"][0]
 old = {"layer": cell["layer"], "impl": cell["impl"], "store": cell["provenance"]["store"],
@@ -66,22 +66,67 @@ with open("a kernel.ptx", "w") as f:
 }
 """)
 kernel = ["a kernel.ptx", "--block", "32", "fill:32:1.5=y.npy", "-n", "60", "--fault", "reg:single-bit:thread"]
-for what in (shape, kernel, [*kernel, "--kernel", "twice", "--line", "1-9"]):
-    for f in ("first.db", "second.db"):
-        subprocess.run(["rm", "-f", f], check=True)
+def make(*what):
+    subprocess.run(["rm", "-f", "first.db", "second.db"], check=True)
     subprocess.run(["sievert", "inject", *what, "-q", "-o", "first.db"], check=True, capture_output=True)
+
+def again(expected):
+    """The command that the report gives makes the same file, and says what is expected."""
     said = subprocess.run(["sievert", "report", "first.db", "--json"], check=True, capture_output=True)
     lone = json.loads(said.stdout)
     assert len(lone["cell_commands"]) == 1, lone["cell_commands"]
     line = lone["cell_commands"][0].replace("{store}", "second.db")
+    assert expected in line, (expected, line)
     done = subprocess.run(line + " -q", shell=True, capture_output=True, text=True)
     assert done.returncode == 0, (line, done.stderr)
-    assert open("first.db", "rb").read() == open("second.db", "rb").read(), line
-# Other tensors than the usual have names that nobody wrote down: no command rather than a wrong one.
-subprocess.run(["rm", "-f", "first.db"], check=True)
-subprocess.run(["sievert", "inject", *shape, "--data-seed", "2", "-q", "-o", "first.db"], check=True,
-               capture_output=True)
-said = subprocess.run(["sievert", "report", "first.db", "--json"], check=True, capture_output=True)
-assert json.loads(said.stdout)["cell_commands"] == []
+    rows = [subprocess.run(["sievert", "export", f, "-o", "-", "--format", "csv"], check=True, capture_output=True).stdout
+            for f in ("first.db", "second.db")]
+    assert rows[0] == rows[1], line
+    return lone["cells"][0]["provenance"]["stopping"], open("first.db", "rb").read() == open("second.db", "rb").read()
+
+import struct
+def npy(path, dims, seed):
+    n, header = 1, str({"descr": "<f4", "fortran_order": False, "shape": tuple(dims)}).encode()
+    for d in dims: n *= d
+    header += b" " * (-(10 + len(header) + 1) % 64) + b"\n"
+    open(path, "wb").write(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header +
+                           b"".join(struct.pack("<f", (i * seed % 17 - 8) / 8) for i in range(n)))
+npy("an input.npy", (1, 3, 6, 6), 5)
+npy("f.npy", (4, 3, 3, 3), 7)
+FIXED = "a number fixed before the first injection"
+onnx = ["--impl", "direct", "--onnx", sys.argv[1] + "/examples/lenet5.onnx", "--layer", "1", "-n", "40"]
+cases = [
+    (shape, "--shape 1x3x6x6:4x3x3:p1", FIXED),
+    (kernel, "'a kernel.ptx'", FIXED),
+    ([*kernel, "--kernel", "twice", "--line", "1-9", "--fates"], "--fates", FIXED),
+    ([*shape, "--data-seed", "2", "--tensors", "3"], "--data-seed 2", FIXED),
+    ([*shape, "--filter", "f.npy", "--input", "an input.npy"], "--input 'an input.npy'", FIXED),
+    ([*shape, "--stratify", "--fault", "gp:single-bit:thread"], "strata", FIXED),
+    ([*shape, "--cluster", "5", "--population", "ptx", "--eps", "0,0.01"], "cluster=5", FIXED),
+    ([*shape, "--part", "2/3", "--launch", "0"], "-n 40 --first 20", FIXED),
+    ([*shape[:4], "--layout", "nhwc", "--margin", "10%"], "--margin 0.1 --confidence 0.95",
+     "the number that a margin of 10 % at 95 % confidence needs"),
+    ([*shape[:4], "--margin", "20%", "--confidence", "90%", "--sequential"], "--confidence 0.9 --sequential",
+     "the injection at which the shares of all outcomes were known to within 20 % at 90 % confidence (sequential)"),
+    ([*onnx, "--layout", "nhwc"], "--layer 1 --data fashion-mnist --layout nhwc", FIXED),
+    ([*onnx, "--image", "3"], "--image 3", FIXED),
+]
+for what, expected, stopping in cases:
+    try:
+        make(*what)
+    except subprocess.CalledProcessError as e:
+        if what[:4] == onnx[:4] and b"fashion-mnist" in e.stderr:
+            print("SKIP: no Fashion-MNIST here")
+            continue
+        raise
+    assert again(expected) == (stopping, True), what
+# Tensors from files that are gone are taken from the store; only what it says of its making differs then.
+make(*shape, "--filter", "f.npy")
+subprocess.run(["rm", "f.npy"], check=True)
+assert again("--input first.db --filter first.db") == (FIXED, False)
+# Continued by another command: the last one counts.
+make(*shape[:4], "--margin", "20%")
+subprocess.run(["sievert", "inject", *shape[:4], "-n", "90", "-q", "-o", "first.db"], check=True, capture_output=True)
+assert again("-n 90 --seed 1") == (FIXED, True)
 print("commands of a report:", len(report["cell_commands"]), "and", len(cell["pictures"]), "replays: passed")
 PY

@@ -1,0 +1,476 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE word (
+    vocabulary TEXT NOT NULL,
+    id INTEGER NOT NULL CHECK (id >= 0),
+    word TEXT NOT NULL,
+    PRIMARY KEY (vocabulary, id),
+    UNIQUE (vocabulary, word)
+) STRICT, WITHOUT ROWID;
+INSERT INTO word VALUES('effect',0,'masked');
+INSERT INTO word VALUES('effect',1,'tolerable');
+INSERT INTO word VALUES('effect',2,'critical');
+INSERT INTO word VALUES('fate',0,'unknown');
+INSERT INTO word VALUES('fate',1,'unchanged');
+INSERT INTO word VALUES('fate',2,'never-read');
+INSERT INTO word VALUES('fate',3,'overwritten');
+INSERT INTO word VALUES('fate',4,'logically-masked');
+INSERT INTO word VALUES('fate',5,'converged');
+INSERT INTO word VALUES('fate',6,'accepted');
+INSERT INTO word VALUES('fate',7,'output');
+INSERT INTO word VALUES('fate',8,'trap');
+INSERT INTO word VALUES('outcome',0,'masked');
+INSERT INTO word VALUES('outcome',1,'SDC');
+INSERT INTO word VALUES('outcome',2,'DUE');
+INSERT INTO word VALUES('pattern',0,'single');
+INSERT INTO word VALUES('pattern',1,'skip_4');
+INSERT INTO word VALUES('pattern',2,'single_block');
+INSERT INTO word VALUES('pattern',3,'single_channel_alternated_blocks');
+INSERT INTO word VALUES('pattern',4,'same_row');
+INSERT INTO word VALUES('pattern',5,'multi_channel_block');
+INSERT INTO word VALUES('pattern',6,'bullet_wake');
+INSERT INTO word VALUES('pattern',7,'full_channels');
+INSERT INTO word VALUES('pattern',8,'rectangles');
+INSERT INTO word VALUES('pattern',9,'shattered_channel');
+INSERT INTO word VALUES('pattern',10,'quasi_shattered_channel');
+INSERT INTO word VALUES('pattern',11,'single_channel_random');
+INSERT INTO word VALUES('pattern',12,'multiple_channels_uncategorized');
+INSERT INTO word VALUES('trap',0,'none');
+INSERT INTO word VALUES('trap',1,'illegal-address');
+INSERT INTO word VALUES('trap',2,'misaligned-address');
+INSERT INTO word VALUES('trap',3,'shared-out-of-range');
+INSERT INTO word VALUES('trap',4,'local-out-of-range');
+INSERT INTO word VALUES('trap',5,'invalid-pc');
+INSERT INTO word VALUES('trap',6,'barrier-deadlock');
+INSERT INTO word VALUES('trap',7,'hang');
+CREATE TABLE campaign (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    impl TEXT NOT NULL,
+    shape TEXT NOT NULL,
+    tile TEXT NOT NULL,
+    layer TEXT NOT NULL,
+    ptx TEXT NOT NULL, -- of a user's program, '' for an implementation's
+    arguments TEXT NOT NULL, -- of a user's program, as JSON: docs/FORMATS.md
+    fault TEXT NOT NULL,
+    population_kind TEXT NOT NULL CHECK (population_kind IN ('machine', 'ptx')),
+    seed INTEGER NOT NULL,
+    first INTEGER NOT NULL CHECK (first >= 0), -- injections first to planned - 1 are wanted here
+    planned INTEGER NOT NULL CHECK (planned >= first),
+    tensors INTEGER CHECK (tensors >= 0), -- SDCs whose differences are kept; NULL: all
+    hang_factor INTEGER NOT NULL CHECK (hang_factor > 0),
+    kernels_hash INTEGER NOT NULL,
+    population INTEGER NOT NULL CHECK (population > 0),
+    exposure INTEGER NOT NULL, -- bits of all sites
+    warp_insns INTEGER NOT NULL CHECK (warp_insns > 0),
+    thread_insns INTEGER NOT NULL CHECK (thread_insns >= warp_insns),
+    workspace_bytes INTEGER NOT NULL CHECK (workspace_bytes >= 0),
+    n INTEGER NOT NULL CHECK (n > 0), -- the output tensor
+    k INTEGER NOT NULL CHECK (k > 0),
+    p INTEGER NOT NULL CHECK (p > 0),
+    q INTEGER NOT NULL CHECK (q > 0),
+    input BLOB NOT NULL CHECK (length(input) % 4 = 0), -- float32, little-endian, C order
+    filter BLOB NOT NULL CHECK (length(filter) % 4 = 0),
+    golden BLOB NOT NULL CHECK (length(golden) = 4 * n * k * p * q)
+) STRICT;
+INSERT INTO campaign VALUES(1,'direct','1x1x4x4:2x3x3','','','','','fp32:single-bit:thread','machine',1,0,60,NULL,10,6123838775198906405,72,2304,692,5712,0,1,2,2,2,X'1d144a3fa956d83e998b3f3f82d99f3eca6ce73d6dda573f214a6dbfa96c64bf3031a73e17f92a3f2954d1befa5bf5becaee41bf957d083f8f3f85bd58e4243d',X'6df6f5be13ea12bea194603f312497bef0e2a63eb69920bfe77deb3ea6f33a3ce2982d3ea738123ffe04653ee740c2be269774bf6f3e9cbd31300d3f8406a5be35537b3f83831c3f',X'7563903fb836463ee5c876bf285455bf03eff8bd5456ecbfe0823e3fe65ff0be');
+CREATE TABLE epsilon (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    value REAL NOT NULL CHECK (value >= 0)
+) STRICT;
+INSERT INTO epsilon VALUES(0,0.0);
+INSERT INTO epsilon VALUES(1,9.9999999999999995472e-07);
+INSERT INTO epsilon VALUES(2,0.0010000000000000000208);
+CREATE TABLE launch (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    kernel TEXT NOT NULL,
+    label TEXT NOT NULL,
+    grid_x INTEGER NOT NULL CHECK (grid_x > 0),
+    grid_y INTEGER NOT NULL CHECK (grid_y > 0),
+    grid_z INTEGER NOT NULL CHECK (grid_z > 0),
+    block_x INTEGER NOT NULL CHECK (block_x > 0),
+    block_y INTEGER NOT NULL CHECK (block_y > 0),
+    block_z INTEGER NOT NULL CHECK (block_z > 0),
+    ctas INTEGER NOT NULL CHECK (ctas = grid_x * grid_y * grid_z),
+    warp_insns INTEGER NOT NULL CHECK (warp_insns >= 0),
+    thread_insns INTEGER NOT NULL CHECK (thread_insns >= 0),
+    population INTEGER NOT NULL CHECK (population >= 0)
+) STRICT;
+INSERT INTO launch VALUES(0,'direct','direct',2,1,1,256,1,1,2,692,5712,72);
+CREATE TABLE instruction (
+    launch INTEGER NOT NULL REFERENCES launch (id),
+    insn INTEGER NOT NULL CHECK (insn >= 0),
+    ptx_line INTEGER NOT NULL CHECK (ptx_line >= 0),
+    source_line INTEGER NOT NULL CHECK (source_line >= 0),
+    mnemonic TEXT NOT NULL,
+    PRIMARY KEY (launch, insn)
+) STRICT, WITHOUT ROWID;
+INSERT INTO instruction VALUES(0,97,181,17,'fma.rn.f32');
+CREATE TABLE register (
+    launch INTEGER NOT NULL REFERENCES launch (id),
+    cell INTEGER NOT NULL CHECK (cell >= 0),
+    name TEXT NOT NULL,
+    PRIMARY KEY (launch, cell)
+) STRICT, WITHOUT ROWID;
+INSERT INTO register VALUES(0,116,'%f18');
+CREATE TABLE stratum (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    launch INTEGER NOT NULL REFERENCES launch (id),
+    part TEXT NOT NULL, -- "fp32", "ld", ...
+    population INTEGER NOT NULL CHECK (population > 0)
+) STRICT;
+CREATE TABLE injection (
+    number INTEGER PRIMARY KEY CHECK (number >= 0), -- table span says which are here
+    launch INTEGER NOT NULL,
+    insn INTEGER NOT NULL,
+    cta INTEGER NOT NULL CHECK (cta >= 0),
+    nth INTEGER NOT NULL CHECK (nth >= 0),
+    warp INTEGER NOT NULL CHECK (warp >= 0),
+    lane INTEGER NOT NULL CHECK (lane BETWEEN 0 AND 31),
+    lanes INTEGER NOT NULL CHECK (lanes BETWEEN 1 AND 32),
+    reg INTEGER NOT NULL CHECK (reg BETWEEN 0 AND 3),
+    bits INTEGER NOT NULL CHECK (bits BETWEEN 1 AND 64),
+    before INTEGER NOT NULL,
+    after INTEGER NOT NULL,
+    cell INTEGER, -- register, special register or address struck; NULL: an address, or nothing live
+    stratum INTEGER NOT NULL CHECK (stratum >= 0), -- 0 if there are none
+    outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2), -- masked, SDC, DUE
+    fate INTEGER NOT NULL CHECK (fate >= 0), -- 0: not asked for
+    last_launch INTEGER CHECK (last_launch >= launch) REFERENCES launch (id), -- where it last differed
+    last_cta INTEGER CHECK (last_cta >= 0),
+    last_insn INTEGER CHECK (last_insn >= 0),
+    trap INTEGER CHECK (trap > 0),
+    trap_launch INTEGER CHECK (trap_launch >= launch) REFERENCES launch (id),
+    trap_cta INTEGER CHECK (trap_cta >= 0),
+    trap_insn INTEGER CHECK (trap_insn >= 0),
+    trap_address INTEGER,
+    n_diffs INTEGER CHECK (n_diffs > 0),
+    max_abs_error REAL CHECK (max_abs_error >= 0),
+    diffs BLOB CHECK (length(diffs) > 0), -- docs/FORMATS.md
+    FOREIGN KEY (launch, insn) REFERENCES instruction (launch, insn),
+    CHECK ((last_launch IS NULL) = (last_cta IS NULL)),
+    CHECK ((last_launch IS NULL) = (last_insn IS NULL)),
+    CHECK ((outcome = 1) = (n_diffs IS NOT NULL)),
+    CHECK ((outcome = 1) = (max_abs_error IS NOT NULL)),
+    CHECK (outcome = 1 OR diffs IS NULL),
+    CHECK ((outcome = 2) = (trap IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_launch IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_cta IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_insn IS NOT NULL)),
+    CHECK ((outcome = 2) = (trap_address IS NOT NULL))
+) STRICT;
+INSERT INTO injection VALUES(0,0,97,1,28,0,0,1,0,32,1040416291,1040416290,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,1.490116119384765625e-08,X'000406000000');
+INSERT INTO injection VALUES(1,0,97,0,10,0,2,1,0,32,3212642363,3212640315,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0001220703125,X'000200080000');
+INSERT INTO injection VALUES(2,0,97,0,31,0,3,1,0,32,3210154859,3205960555,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.25,X'000300004000');
+INSERT INTO injection VALUES(3,0,97,1,3,0,3,1,0,32,1056347310,1056314542,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0009765625,X'000700800000');
+INSERT INTO injection VALUES(4,0,97,0,24,0,0,1,0,32,1066944748,1066952940,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0009765625,X'000000e00000');
+INSERT INTO injection VALUES(5,0,97,1,26,0,2,1,0,32,1048929423,1048913039,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.00048828125,X'000600e00000');
+INSERT INTO injection VALUES(6,0,97,0,11,0,3,1,0,32,3213296934,2676426022,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,1.0548445135354995727,X'0003a18c3781');
+INSERT INTO injection VALUES(7,0,97,0,17,0,1,1,0,32,3205915855,3138806991,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.5851808786392211914,X'0001a06a0101');
+INSERT INTO injection VALUES(8,0,97,0,13,0,1,1,0,32,3197245746,2660374834,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.28534853458404541015,X'00012802b300');
+INSERT INTO injection VALUES(9,0,97,0,25,0,1,1,0,32,1049564994,1051662146,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0625,X'0001e42dc500');
+INSERT INTO injection VALUES(10,0,97,0,8,0,0,1,0,32,1046331972,1042137668,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0625,X'000000001800');
+INSERT INTO injection VALUES(11,0,97,0,10,0,2,1,0,32,3212642363,3210545211,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.1249999403953552246,X'000203002000');
+INSERT INTO injection VALUES(12,0,97,0,21,0,1,1,0,32,3168991169,3169253313,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.00048828125,X'000100800300');
+INSERT INTO injection VALUES(13,0,97,1,15,0,3,1,0,32,3167681543,3167157255,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0009765625,X'000700801f00');
+INSERT INTO injection VALUES(14,0,97,1,18,0,2,1,0,32,1048028916,779593460,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.24184781312942504882,X'0006c31b3e00');
+INSERT INTO injection VALUES(15,0,97,1,30,0,2,1,0,32,1061728710,1044951494,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.58797194063663482666,X'0006cf742101');
+INSERT INTO injection VALUES(16,0,97,1,26,0,2,1,0,32,1048929423,981820559,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.25951516628265380859,X'000674a4c601');
+INSERT INTO injection VALUES(17,0,97,0,33,0,1,1,0,32,1044788920,776353464,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.19356811042093483021,X'000100000010');
+INSERT INTO injection VALUES(18,0,97,0,31,0,3,1,0,32,3210154859,3143045995,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.83685825555585324764,X'00039f7b3d84');
+INSERT INTO injection VALUES(19,0,97,0,4,0,0,1,0,32,3202429332,3194040724,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.21991562843322753906,X'0000d2ea3c00');
+INSERT INTO injection VALUES(40,0,97,0,3,0,3,1,0,32,3201262546,3201262418,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,3.814697265625e-06,X'0003c0070000');
+INSERT INTO injection VALUES(41,0,97,1,12,0,0,1,0,32,1042101958,1041577670,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0078124925494194030761,X'00048298fc03');
+INSERT INTO injection VALUES(42,0,97,0,17,0,1,1,0,32,3205915855,3172361423,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.55075848102569580078,X'000188ba7801');
+INSERT INTO injection VALUES(43,0,97,1,1,0,1,1,0,32,1047995033,1047986841,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0001220703125,X'0005000c0000');
+INSERT INTO injection VALUES(44,0,97,0,13,0,1,1,0,32,3197245746,3197245744,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,5.9604644775390625e-08,X'000104000000');
+INSERT INTO injection VALUES(45,0,97,1,1,0,1,1,0,32,1047995033,1047732889,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.00390625,X'000500800000');
+INSERT INTO injection VALUES(46,0,97,1,11,0,3,1,0,32,1058857596,1058857588,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,4.76837158203125e-07,X'000710000000');
+INSERT INTO injection VALUES(47,0,97,0,9,0,1,1,0,32,3172288192,3155510976,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.02733331918716430664,X'000144052400');
+INSERT INTO injection VALUES(48,0,97,0,2,0,2,1,0,32,3177077218,3176946146,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.00048828125,X'000200600000');
+INSERT INTO injection VALUES(49,0,97,0,11,0,3,1,0,32,3213296934,3196519718,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.79113335907459259033,X'000324937902');
+INSERT INTO injection VALUES(50,0,97,1,24,0,0,1,0,32,3204905539,3204889155,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0009765625,X'000400000e00');
+INSERT INTO injection VALUES(51,0,97,0,7,0,3,1,0,32,3196800307,3196808499,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.000244140625,X'000300300000');
+INSERT INTO injection VALUES(52,0,97,0,18,0,2,1,0,32,3210607385,3218995993,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.86711281538009643554,X'0002e5aa9c00');
+INSERT INTO injection VALUES(53,0,97,0,29,0,1,1,0,32,1049408456,1041019848,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.1374045535922050476,X'00017a3d2003');
+INSERT INTO injection VALUES(54,0,97,0,30,0,2,1,0,32,3212047881,3212015113,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.001953125,X'000200800000');
+INSERT INTO injection VALUES(55,0,97,0,10,0,2,1,0,32,3212642363,3212642355,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,4.76837158203125e-07,X'000238000000');
+INSERT INTO injection VALUES(56,0,97,0,17,0,1,1,0,32,3205915855,3206440143,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.031249985098838806152,X'000101006000');
+INSERT INTO injection VALUES(57,0,97,0,34,0,2,1,0,32,3212232933,3220621541,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.96400290727615356445,X'000200008000');
+INSERT INTO injection VALUES(58,0,97,1,17,0,1,1,0,32,3202590995,3202853139,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.0078125,X'000500000100');
+INSERT INTO injection VALUES(59,0,97,1,8,0,0,1,0,32,1048961656,1048945272,116,0,1,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,0.00048828125,X'000400000100');
+CREATE TABLE domain (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    classes TEXT NOT NULL UNIQUE -- "in_range", "in_range+out_of_range", "random"
+) STRICT;
+INSERT INTO domain VALUES(0,'random');
+INSERT INTO domain VALUES(1,'same');
+INSERT INTO domain VALUES(2,'almost_same');
+INSERT INTO domain VALUES(3,'zero');
+INSERT INTO domain VALUES(4,'nan');
+INSERT INTO domain VALUES(5,'flip');
+INSERT INTO domain VALUES(6,'in_range');
+INSERT INTO domain VALUES(7,'out_of_range');
+INSERT INTO domain VALUES(8,'same+almost_same');
+INSERT INTO domain VALUES(9,'same+zero');
+INSERT INTO domain VALUES(10,'same+nan');
+INSERT INTO domain VALUES(11,'same+flip');
+INSERT INTO domain VALUES(12,'same+in_range');
+INSERT INTO domain VALUES(13,'same+out_of_range');
+INSERT INTO domain VALUES(14,'almost_same+same');
+INSERT INTO domain VALUES(15,'almost_same+zero');
+INSERT INTO domain VALUES(16,'almost_same+nan');
+INSERT INTO domain VALUES(17,'almost_same+flip');
+INSERT INTO domain VALUES(18,'almost_same+in_range');
+INSERT INTO domain VALUES(19,'almost_same+out_of_range');
+INSERT INTO domain VALUES(20,'zero+same');
+INSERT INTO domain VALUES(21,'zero+almost_same');
+INSERT INTO domain VALUES(22,'zero+nan');
+INSERT INTO domain VALUES(23,'zero+flip');
+INSERT INTO domain VALUES(24,'zero+in_range');
+INSERT INTO domain VALUES(25,'zero+out_of_range');
+INSERT INTO domain VALUES(26,'nan+same');
+INSERT INTO domain VALUES(27,'nan+almost_same');
+INSERT INTO domain VALUES(28,'nan+zero');
+INSERT INTO domain VALUES(29,'nan+flip');
+INSERT INTO domain VALUES(30,'nan+in_range');
+INSERT INTO domain VALUES(31,'nan+out_of_range');
+INSERT INTO domain VALUES(32,'flip+same');
+INSERT INTO domain VALUES(33,'flip+almost_same');
+INSERT INTO domain VALUES(34,'flip+zero');
+INSERT INTO domain VALUES(35,'flip+nan');
+INSERT INTO domain VALUES(36,'flip+in_range');
+INSERT INTO domain VALUES(37,'flip+out_of_range');
+INSERT INTO domain VALUES(38,'in_range+same');
+INSERT INTO domain VALUES(39,'in_range+almost_same');
+INSERT INTO domain VALUES(40,'in_range+zero');
+INSERT INTO domain VALUES(41,'in_range+nan');
+INSERT INTO domain VALUES(42,'in_range+flip');
+INSERT INTO domain VALUES(43,'in_range+out_of_range');
+INSERT INTO domain VALUES(44,'out_of_range+same');
+INSERT INTO domain VALUES(45,'out_of_range+almost_same');
+INSERT INTO domain VALUES(46,'out_of_range+zero');
+INSERT INTO domain VALUES(47,'out_of_range+nan');
+INSERT INTO domain VALUES(48,'out_of_range+flip');
+INSERT INTO domain VALUES(49,'out_of_range+in_range');
+CREATE TABLE label (
+    number INTEGER NOT NULL REFERENCES injection (number),
+    epsilon INTEGER NOT NULL REFERENCES epsilon (id),
+    corrupted INTEGER NOT NULL CHECK (corrupted >= 0),
+    channels INTEGER NOT NULL CHECK (channels BETWEEN 0 AND corrupted),
+    pattern INTEGER CHECK (pattern >= 0),
+    domain INTEGER REFERENCES domain (id),
+    PRIMARY KEY (number, epsilon),
+    CHECK ((corrupted > 0) = (channels > 0)),
+    CHECK ((corrupted > 0) = (pattern IS NOT NULL)),
+    CHECK ((corrupted > 0) = (domain IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+INSERT INTO label VALUES(0,0,1,1,0,6);
+INSERT INTO label VALUES(0,1,0,0,NULL,NULL);
+INSERT INTO label VALUES(0,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(1,0,1,1,0,5);
+INSERT INTO label VALUES(1,1,1,1,0,5);
+INSERT INTO label VALUES(1,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(2,0,1,1,0,5);
+INSERT INTO label VALUES(2,1,1,1,0,5);
+INSERT INTO label VALUES(2,2,1,1,0,5);
+INSERT INTO label VALUES(3,0,1,1,0,5);
+INSERT INTO label VALUES(3,1,1,1,0,5);
+INSERT INTO label VALUES(3,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(4,0,1,1,0,7);
+INSERT INTO label VALUES(4,1,1,1,0,7);
+INSERT INTO label VALUES(4,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(5,0,1,1,0,6);
+INSERT INTO label VALUES(5,1,1,1,0,6);
+INSERT INTO label VALUES(5,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(6,0,1,1,0,6);
+INSERT INTO label VALUES(6,1,1,1,0,6);
+INSERT INTO label VALUES(6,2,1,1,0,6);
+INSERT INTO label VALUES(7,0,1,1,0,6);
+INSERT INTO label VALUES(7,1,1,1,0,6);
+INSERT INTO label VALUES(7,2,1,1,0,6);
+INSERT INTO label VALUES(8,0,1,1,0,6);
+INSERT INTO label VALUES(8,1,1,1,0,6);
+INSERT INTO label VALUES(8,2,1,1,0,6);
+INSERT INTO label VALUES(9,0,1,1,0,6);
+INSERT INTO label VALUES(9,1,1,1,0,6);
+INSERT INTO label VALUES(9,2,1,1,0,6);
+INSERT INTO label VALUES(10,0,1,1,0,6);
+INSERT INTO label VALUES(10,1,1,1,0,6);
+INSERT INTO label VALUES(10,2,1,1,0,6);
+INSERT INTO label VALUES(11,0,1,1,0,6);
+INSERT INTO label VALUES(11,1,1,1,0,6);
+INSERT INTO label VALUES(11,2,1,1,0,6);
+INSERT INTO label VALUES(12,0,1,1,0,6);
+INSERT INTO label VALUES(12,1,1,1,0,6);
+INSERT INTO label VALUES(12,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(13,0,1,1,0,6);
+INSERT INTO label VALUES(13,1,1,1,0,6);
+INSERT INTO label VALUES(13,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(14,0,1,1,0,6);
+INSERT INTO label VALUES(14,1,1,1,0,6);
+INSERT INTO label VALUES(14,2,1,1,0,6);
+INSERT INTO label VALUES(15,0,1,1,0,6);
+INSERT INTO label VALUES(15,1,1,1,0,6);
+INSERT INTO label VALUES(15,2,1,1,0,6);
+INSERT INTO label VALUES(16,0,1,1,0,6);
+INSERT INTO label VALUES(16,1,1,1,0,6);
+INSERT INTO label VALUES(16,2,1,1,0,6);
+INSERT INTO label VALUES(17,0,1,1,0,5);
+INSERT INTO label VALUES(17,1,1,1,0,5);
+INSERT INTO label VALUES(17,2,1,1,0,5);
+INSERT INTO label VALUES(18,0,1,1,0,6);
+INSERT INTO label VALUES(18,1,1,1,0,6);
+INSERT INTO label VALUES(18,2,1,1,0,6);
+INSERT INTO label VALUES(19,0,1,1,0,7);
+INSERT INTO label VALUES(19,1,1,1,0,7);
+INSERT INTO label VALUES(19,2,1,1,0,7);
+INSERT INTO label VALUES(40,0,1,1,0,6);
+INSERT INTO label VALUES(40,1,1,1,0,6);
+INSERT INTO label VALUES(40,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(41,0,1,1,0,6);
+INSERT INTO label VALUES(41,1,1,1,0,6);
+INSERT INTO label VALUES(41,2,1,1,0,6);
+INSERT INTO label VALUES(42,0,1,1,0,6);
+INSERT INTO label VALUES(42,1,1,1,0,6);
+INSERT INTO label VALUES(42,2,1,1,0,6);
+INSERT INTO label VALUES(43,0,1,1,0,7);
+INSERT INTO label VALUES(43,1,1,1,0,7);
+INSERT INTO label VALUES(43,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(44,0,1,1,0,5);
+INSERT INTO label VALUES(44,1,0,0,NULL,NULL);
+INSERT INTO label VALUES(44,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(45,0,1,1,0,5);
+INSERT INTO label VALUES(45,1,1,1,0,5);
+INSERT INTO label VALUES(45,2,1,1,0,5);
+INSERT INTO label VALUES(46,0,1,1,0,5);
+INSERT INTO label VALUES(46,1,0,0,NULL,NULL);
+INSERT INTO label VALUES(46,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(47,0,1,1,0,6);
+INSERT INTO label VALUES(47,1,1,1,0,6);
+INSERT INTO label VALUES(47,2,1,1,0,6);
+INSERT INTO label VALUES(48,0,1,1,0,6);
+INSERT INTO label VALUES(48,1,1,1,0,6);
+INSERT INTO label VALUES(48,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(49,0,1,1,0,6);
+INSERT INTO label VALUES(49,1,1,1,0,6);
+INSERT INTO label VALUES(49,2,1,1,0,6);
+INSERT INTO label VALUES(50,0,1,1,0,6);
+INSERT INTO label VALUES(50,1,1,1,0,6);
+INSERT INTO label VALUES(50,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(51,0,1,1,0,6);
+INSERT INTO label VALUES(51,1,1,1,0,6);
+INSERT INTO label VALUES(51,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(52,0,1,1,0,6);
+INSERT INTO label VALUES(52,1,1,1,0,6);
+INSERT INTO label VALUES(52,2,1,1,0,6);
+INSERT INTO label VALUES(53,0,1,1,0,6);
+INSERT INTO label VALUES(53,1,1,1,0,6);
+INSERT INTO label VALUES(53,2,1,1,0,6);
+INSERT INTO label VALUES(54,0,1,1,0,5);
+INSERT INTO label VALUES(54,1,1,1,0,5);
+INSERT INTO label VALUES(54,2,1,1,0,5);
+INSERT INTO label VALUES(55,0,1,1,0,6);
+INSERT INTO label VALUES(55,1,0,0,NULL,NULL);
+INSERT INTO label VALUES(55,2,0,0,NULL,NULL);
+INSERT INTO label VALUES(56,0,1,1,0,6);
+INSERT INTO label VALUES(56,1,1,1,0,6);
+INSERT INTO label VALUES(56,2,1,1,0,6);
+INSERT INTO label VALUES(57,0,1,1,0,5);
+INSERT INTO label VALUES(57,1,1,1,0,5);
+INSERT INTO label VALUES(57,2,1,1,0,5);
+INSERT INTO label VALUES(58,0,1,1,0,5);
+INSERT INTO label VALUES(58,1,1,1,0,5);
+INSERT INTO label VALUES(58,2,1,1,0,5);
+INSERT INTO label VALUES(59,0,1,1,0,5);
+INSERT INTO label VALUES(59,1,1,1,0,5);
+INSERT INTO label VALUES(59,2,0,0,NULL,NULL);
+CREATE TABLE span (
+    first INTEGER PRIMARY KEY CHECK (first >= 0),
+    next INTEGER NOT NULL UNIQUE CHECK (next > first)
+) STRICT;
+INSERT INTO span VALUES(0,20);
+INSERT INTO span VALUES(40,60);
+CREATE TABLE tally (
+    stratum INTEGER NOT NULL,
+    launch INTEGER NOT NULL,
+    insn INTEGER NOT NULL,
+    outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2),
+    fate INTEGER NOT NULL CHECK (fate >= 0),
+    trap INTEGER NOT NULL CHECK ((outcome = 2) = (trap > 0)), -- 0: none
+    n INTEGER NOT NULL CHECK (n > 0),
+    PRIMARY KEY (stratum, launch, insn, outcome, fate, trap),
+    FOREIGN KEY (launch, insn) REFERENCES instruction (launch, insn)
+) STRICT, WITHOUT ROWID;
+INSERT INTO tally VALUES(0,0,97,1,0,0,40);
+CREATE TABLE look (
+    epsilon INTEGER NOT NULL REFERENCES epsilon (id),
+    pattern INTEGER NOT NULL CHECK (pattern >= 0),
+    domain INTEGER NOT NULL REFERENCES domain (id),
+    corrupted INTEGER NOT NULL CHECK (corrupted > 0),
+    n INTEGER NOT NULL CHECK (n > 0),
+    first INTEGER NOT NULL REFERENCES injection (number), -- the lowest number
+    worst INTEGER NOT NULL REFERENCES injection (number), -- the largest error, then the lowest number
+    worst_error REAL NOT NULL CHECK (worst_error >= 0),
+    PRIMARY KEY (epsilon, pattern, domain, corrupted)
+) STRICT, WITHOUT ROWID;
+INSERT INTO look VALUES(0,0,5,1,11,1,57,0.96400290727615356445);
+INSERT INTO look VALUES(0,0,6,1,26,0,6,1.0548445135354995727);
+INSERT INTO look VALUES(0,0,7,1,3,4,19,0.21991562843322753906);
+INSERT INTO look VALUES(1,0,5,1,9,1,57,0.96400290727615356445);
+INSERT INTO look VALUES(1,0,6,1,24,5,6,1.0548445135354995727);
+INSERT INTO look VALUES(1,0,7,1,3,4,19,0.21991562843322753906);
+INSERT INTO look VALUES(2,0,5,1,6,2,57,0.96400290727615356445);
+INSERT INTO look VALUES(2,0,6,1,17,6,6,1.0548445135354995727);
+INSERT INTO look VALUES(2,0,7,1,1,19,19,0.21991562843322753906);
+CREATE TABLE live (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    ranks INTEGER NOT NULL CHECK (ranks > 0),
+    jobs INTEGER NOT NULL CHECK (jobs > 0),
+    seconds REAL NOT NULL CHECK (seconds >= 0), -- since it was started or continued
+    began INTEGER NOT NULL CHECK (began >= 0), -- of the injections wanted, done at that time
+    done INTEGER NOT NULL CHECK (done >= began), -- done by now, those in shards too
+    wanted INTEGER NOT NULL CHECK (wanted >= done),
+    masked INTEGER NOT NULL CHECK (masked >= 0), -- of all that are in the store and in shards
+    sdc INTEGER NOT NULL CHECK (sdc >= 0),
+    due INTEGER NOT NULL CHECK (due >= 0)
+) STRICT;
+CREATE TABLE simulation (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    network TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    layer TEXT NOT NULL, -- as asked for
+    impl TEXT NOT NULL,
+    task TEXT NOT NULL,
+    strike TEXT NOT NULL,
+    share TEXT NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('direct', 'model')),
+    errors TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    planned INTEGER NOT NULL CHECK (planned >= 0),
+    images INTEGER NOT NULL CHECK (images > 0)
+) STRICT;
+CREATE TABLE layer (
+    id INTEGER PRIMARY KEY CHECK (id >= 0),
+    name TEXT NOT NULL,
+    exposure REAL NOT NULL CHECK (exposure >= 0)
+) STRICT;
+CREATE TABLE trial (
+    number INTEGER PRIMARY KEY CHECK (number >= 0), -- from 0, without gaps
+    image INTEGER NOT NULL CHECK (image >= 0),
+    layer INTEGER NOT NULL CHECK (layer >= 0),
+    injection INTEGER CHECK (injection >= 0), -- NULL: drawn from a model
+    pattern INTEGER CHECK (pattern >= 0),
+    corrupted INTEGER NOT NULL CHECK (corrupted >= 0),
+    magnitude REAL NOT NULL CHECK (magnitude >= 0), -- largest absolute change made
+    effect INTEGER NOT NULL CHECK (effect BETWEEN 0 AND 2), -- masked, tolerable, critical
+    answer_golden INTEGER NOT NULL,
+    answer_faulty INTEGER NOT NULL,
+    label INTEGER NOT NULL,
+    score_change REAL NOT NULL CHECK (score_change >= 0),
+    measure REAL NOT NULL, -- confidence drop, mean IoU, F1 of the boxes, as the task has it
+    top5 INTEGER NOT NULL CHECK (top5 IN (0, 1)), -- the fault-free answer is among the five largest
+    finite INTEGER NOT NULL CHECK (finite IN (0, 1)) -- all outputs are
+) STRICT;
+COMMIT;
