@@ -3,7 +3,7 @@
  * the plain way of simulating one error each. Two kinds of errors: a random bit of a random element, as the
  * injectors at application level have them; and wide ones, which hardly ever vanish: half single values, a
  * quarter runs of up to 16 values of a row, a quarter one position in all channels, magnitudes from 2^-6 to
- * 2^6. */
+ * 2^6. Words on the command line limit it to networks and to layers whose names they are parts of. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,8 @@
 #include "simulate/worker.h"
 
 static const char *const NETWORKS[] = {"lenet5", "mobilenet", "resnet8", "unet", "vgg"};
-enum { IMAGES = 16, ERRORS = 512, WARM_UP = 512 };
+enum { IMAGES = 16, ERRORS = 512, WARM_UP = 256 };
+static const double SECONDS = 0.8;
 
 /* Processor time: a shared machine does not show. */
 static double now(void)
@@ -55,71 +56,100 @@ static void wide_errors(struct target *t, struct arena *a)
     }
 }
 
-/* The layer that sim strikes. */
-static int bench_layer(struct simulation *sim, struct layer_rate *out, struct diag *d)
+struct layer_bench {
+    uint64_t done; /* of all its errors */
+    uint64_t masked;
+};
+
+/* n more errors of a target, all on one image; those that do not fill a batch are left out. */
+static int strike(struct worker *w, size_t target, size_t n, struct layer_bench *b)
 {
-    struct worker w;
-    uint64_t done = 0, counted = 0, effects[N_EFFECTS] = {0};
-    int rc = worker_init(&w, sim, d);
-    double start = now(), seconds = 0;
-    while (rc == OK && seconds < 0.6) {
-        rc = worker_image(&w, done / ERRORS % IMAGES);
-        if (done <= WARM_UP) { /* it also makes the convolutions of pieces */
-            start = now();
-            counted = done;
+    int rc = worker_image(w, b->done / ERRORS % IMAGES);
+    for (size_t k = 0; rc == OK && k + w->slots <= n; k += w->slots) {
+        struct store_trial t[w->slots], *batch[w->slots];
+        for (size_t i = 0; i < w->slots; i++) {
+            t[i].number = b->done++ * w->sim->targets.n + target;
+            batch[i] = &t[i];
         }
-        for (size_t k = 0; rc == OK && k < ERRORS; k += w.slots) {
-            struct store_trial t[w.slots], *batch[w.slots];
-            for (size_t i = 0; i < w.slots; i++) {
-                t[i].number = done++;
-                batch[i] = &t[i];
-            }
-            rc = worker_trials(&w, w.slots, batch);
-            for (size_t i = 0; i < w.slots; i++)
-                effects[t[i].effect]++;
-        }
-        seconds = now() - start;
+        rc = worker_trials(w, w->slots, batch);
+        for (size_t i = 0; i < w->slots; i++)
+            b->masked += t[i].effect == EFFECT_MASKED;
     }
-    out->rate = (double)(done - counted) / seconds;
-    out->masked = (double)effects[EFFECT_MASKED] / (double)done;
-    worker_fini(&w);
     return rc;
 }
 
-/* All convolutions with one kind of errors. */
-static int bench_kind(const char *path, struct nn *net, const struct dataset *data, bool wide,
-                      double whole, struct diag *d)
+static int bench_layer(struct worker *w, size_t target, struct layer_rate *out)
 {
-    double inverse = 0;
+    struct layer_bench b = {0};
     int rc = OK;
-    printf(" %s:\n", wide ? "wide errors" : "single bits");
-    for (size_t k = 0; rc == OK && k < nn_n_convs(net); k++) {
-        struct arena a = {0};
-        struct tensor out;
-        struct layer_rate r;
-        struct simulation sim = {.network = path, .data = *data, .seed = 1, .images = IMAGES};
-        struct sim_options o = {.layer = nn_conv(net, k)->name, .baseline = "single-bit"};
-        nn_output_dims(net, &out);
-        rc = judge_make(&sim.judge, NULL, &out, d);
-        if (rc == OK)
-            rc = targets_load(&sim.targets, &a, net, &o, d);
-        if (rc == OK && wide)
-            wide_errors(sim.targets.of, &a);
-        if (rc == OK)
-            rc = bench_layer(&sim, &r, d);
-        if (rc == OK)
-            printf("  %-28s %9.0f /s  masked %4.1f %%\n", nn_conv(net, k)->name, r.rate,
-                   100 * r.masked);
-        inverse += 1 / r.rate;
-        arena_fini(&a);
-    }
-    if (rc == OK)
-        printf("  %-28s %9.0f /s, %.1f times whole inferences\n", "equally many in each layer",
-               (double)nn_n_convs(net) / inverse, (double)nn_n_convs(net) / inverse / whole);
+    double start = now(), seconds = 0;
+    for (; rc == OK && seconds < SECONDS; seconds = now() - start)
+        rc = strike(w, target, ERRORS, &b);
+    *out = (struct layer_rate){(double)b.done / seconds, (double)b.masked / (double)b.done};
     return rc;
 }
 
-static int bench_network(const char *path, const struct dataset *data, struct diag *d)
+/* All layers with one kind of errors, after a few errors in each: those make what all share, the smaller
+ * convolutions. */
+static int bench_layers(struct worker *w, double whole, const char *only)
+{
+    double inverse = 0, sum = 0, start = now();
+    size_t n = 0;
+    int rc = OK;
+    for (size_t k = 0; rc == OK && k < w->sim->targets.n; k++) {
+        struct layer_bench warm_up = {0};
+        if (strstr(nn_conv(w->net, k)->name, only))
+            rc = strike(w, k, WARM_UP, &warm_up);
+    }
+    double warm = now() - start;
+    for (size_t k = 0; rc == OK && k < w->sim->targets.n; k++) {
+        const char *name = nn_conv(w->net, k)->name;
+        struct layer_rate r;
+        if (!strstr(name, only))
+            continue;
+        rc = bench_layer(w, k, &r);
+        if (rc != OK)
+            break;
+        printf("  %-28s %9.0f /s  masked %4.1f %%\n", name, r.rate, 100 * r.masked);
+        inverse += 1 / r.rate;
+        sum += r.rate;
+        n++;
+    }
+    if (rc == OK && n > 0)
+        printf("  %-28s %9.0f /s, %.1f times whole inferences\n"
+               "  %-28s %9.0f /s; the first %d of each took %.1f s\n",
+               "equally many in each layer", (double)n / inverse, (double)n / inverse / whole,
+               "mean of the layers' rates", sum / (double)n, WARM_UP, warm);
+    return rc;
+}
+
+static int bench_kind(const char *path, struct nn *net, const struct dataset *data, bool wide,
+                      double whole, const char *only, struct diag *d)
+{
+    struct arena a = {0};
+    struct tensor out;
+    struct worker w;
+    struct simulation sim = {.network = path, .data = *data, .seed = 1, .images = IMAGES};
+    struct sim_options o = {.layer = "convs", .baseline = "single-bit"};
+    nn_output_dims(net, &out);
+    printf(" %s:\n", wide ? "wide errors" : "single bits");
+    int rc = judge_make(&sim.judge, NULL, &out, d);
+    if (rc == OK)
+        rc = targets_load(&sim.targets, &a, net, &o, d);
+    for (size_t k = 0; rc == OK && wide && k < sim.targets.n; k++)
+        wide_errors(&sim.targets.of[k], &a);
+    if (rc == OK && (rc = worker_init(&w, &sim, d)) == OK) {
+        rc = bench_layers(&w, whole, only);
+        if (rc != OK)
+            *d = w.diag;
+        worker_fini(&w);
+    }
+    arena_fini(&a);
+    return rc;
+}
+
+static int bench_network(const char *path, const struct dataset *data, const char *only,
+                         struct diag *d)
 {
     struct nn *net;
     int rc = nn_load(&net, path, 1, d);
@@ -133,7 +163,7 @@ static int bench_network(const char *path, const struct dataset *data, struct di
     double whole = (double)runs / seconds;
     printf("%s: %.0f whole inferences a second\n", path, whole);
     for (int wide = 0; rc == OK && wide < 2; wide++)
-        rc = bench_kind(path, net, data, wide, whole, d);
+        rc = bench_kind(path, net, data, wide, whole, only, d);
     nn_free(net);
     return rc;
 }
@@ -151,7 +181,7 @@ static void noise(struct dataset *out, struct arena *a, size_t c, size_t h, size
     *out = (struct dataset){IMAGES, c, h, w, images, labels, "noise"};
 }
 
-static int bench_resnet18(struct arena *a, struct diag *d)
+static int bench_resnet18(struct arena *a, const char *only, struct diag *d)
 {
     char path[] = "/tmp/sievert-resnet18-XXXXXX";
     struct dataset data;
@@ -163,24 +193,27 @@ static int bench_resnet18(struct arena *a, struct diag *d)
     int rc = resnet18_write(path, 1, d);
     if (rc == OK)
         printf("ResNet-18 for 3x32x32, random weights, noise as images:\n");
-    rc = rc == OK ? bench_network(path, &data, d) : rc;
+    rc = rc == OK ? bench_network(path, &data, only, d) : rc;
     unlink(path);
     return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const char *networks = argc > 1 ? argv[1] : "", *layers = argc > 2 ? argv[2] : "";
     struct arena a = {0};
     struct dataset data;
     struct diag d = {0};
     int rc = dataset_load(&data, &a, "fashion-mnist", IMAGES, &d);
     for (size_t k = 0; rc == OK && k < sizeof NETWORKS / sizeof *NETWORKS; k++) {
         char path[400];
+        if (!strstr(NETWORKS[k], networks))
+            continue;
         snprintf(path, sizeof path, TEST_SOURCE_DIR "/examples/%s.onnx", NETWORKS[k]);
-        rc = bench_network(path, &data, &d);
+        rc = bench_network(path, &data, layers, &d);
     }
-    if (rc == OK)
-        rc = bench_resnet18(&a, &d);
+    if (rc == OK && strstr("resnet18", networks))
+        rc = bench_resnet18(&a, layers, &d);
     if (rc != OK)
         printf("%s: %s\n", d.file, d.msg);
     arena_fini(&a);

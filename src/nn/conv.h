@@ -6,17 +6,23 @@
 
 struct conv_pieces; /* convolutions of windows of the output */
 
+/* Some of the output channels: all, unless their weights are more than the cache next to the processor
+ * holds, as a batch then uses each part of them while it is there. */
+struct conv_part {
+    dnnl_primitive_t conv, store, weigh; /* the last two NULL if the layouts agree */
+    dnnl_memory_t w_plain, b, y;         /* plain */
+    dnnl_memory_t w_fast, y_fast;
+};
 struct conv {
     struct window w;
     int64_t groups;
-    dnnl_primitive_t conv, load, store, weigh; /* the last three NULL if the layouts agree */
-    dnnl_memory_t x, w_plain, b, y;            /* plain */
-    dnnl_memory_t x_fast, w_fast, y_fast;
-    bool weigh_each; /* the weights are not known when loading */
-    struct conv
-        *root; /* of a piece: the whole, whose weights it shares where the layout is the same */
-    struct conv *layout; /* of a whole: the pieces that have weights of their own */
-    struct conv *next;
+    dnnl_primitive_t load; /* NULL if the layouts agree */
+    dnnl_memory_t x, x_fast;
+    size_t n_parts;
+    struct conv_part *part;
+    bool weigh_each;   /* the weights are not known when loading */
+    struct conv *root; /* of a piece: the whole; they share weights that lie in the same layout */
+    struct conv *next; /* of a whole: its pieces */
     struct conv_pieces *pieces; /* made when first needed */
 };
 

@@ -12,7 +12,7 @@
 
 #include "nn/threads.h"
 
-enum { SLOTS = 16 };
+enum { SLOTS = 32 };
 static const size_t SLOT_BYTES = (size_t)256 << 20; /* of all lists that may live at once */
 
 /* A value that depends on the input. Outputs that share memory with an input share its track. */
@@ -28,6 +28,8 @@ struct track {
 struct reach {
     size_t n_in, n_out;
     struct track **in, **out; /* NULL: errors do not come this way */
+    bool
+        heavy; /* parameters from here on are many, and far more than elements: read them for a batch */
 };
 
 struct nn_delta {
@@ -143,6 +145,21 @@ static void add_step(struct nn_delta *e, size_t step)
         r->out[k] = node->out[k] ? track_new(e, node->out[k]) : NULL;
 }
 
+/* Loading weights that no cache holds is then most of the work, and several errors share it. */
+static void find_heavy(struct nn_delta *e)
+{
+    enum { CACHED = 1 << 20, PER_ELEMENT = 4 }; /* floats */
+    size_t weights = 0, elements = 0;
+    for (size_t s = e->net->n_steps; s-- > 0;) {
+        const struct nn_node *node = &e->net->steps[s];
+        if (node->parameters)
+            weights += node->in[1]->n;
+        for (size_t k = 0; k < node->n_out; k++)
+            elements += node->run && node->out[k] ? node->out[k]->n : 0;
+        e->reach[s].heavy = weights > CACHED && weights / PER_ELEMENT > elements;
+    }
+}
+
 int nn_delta_new(struct nn_delta **out, struct nn *net, struct diag *d)
 {
     for (size_t s = 0; s < net->n_steps; s++)
@@ -161,6 +178,7 @@ int nn_delta_new(struct nn_delta **out, struct nn *net, struct diag *d)
     e->reach = arena_alloc(&e->arena, net->n_steps * sizeof *e->reach);
     for (size_t s = 0; s < net->n_steps; s++)
         add_step(e, s);
+    find_heavy(e);
     struct track *answer = track_of(e, net->outputs[0]);
     if (answer)
         answer->kept = true;
@@ -354,7 +372,7 @@ static unsigned run_one(struct nn_delta *e, const struct nn_node *node, const st
 /* Most of what the step reads differs: following differences costs more than the plain way. */
 static bool spread_out(const struct reach *r, size_t slot)
 {
-    for (size_t k = 0; k < r->n_in; k++)
+    for (size_t k = 0; !r->heavy && k < r->n_in; k++)
         if (r->in[k] && r->in[k]->now[slot] && 2 * r->in[k]->now[slot]->n > r->in[k]->value->n)
             return true;
     return false;

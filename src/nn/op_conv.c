@@ -4,21 +4,31 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <string.h>
+
+static unsigned weigh(struct nn *net, const struct conv *c)
+{
+    unsigned s = dnnl_success;
+    for (size_t k = 0; s == dnnl_success && k < c->n_parts; k++)
+        s = dn_run_reorder(net, c->part[k].weigh, c->part[k].w_plain, c->part[k].w_fast);
+    return s;
+}
 
 unsigned conv_run(struct nn *net, struct conv *c)
 {
-    unsigned s =
-        c->weigh_each ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : dnnl_success;
+    unsigned s = c->weigh_each ? weigh(net, c) : dnnl_success;
     if (s == dnnl_success)
         s = dn_run_reorder(net, c->load, c->x, c->x_fast);
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, c->x_fast},
-                              {DNNL_ARG_WEIGHTS, c->w_fast},
-                              {DNNL_ARG_DST, c->y_fast},
-                              {DNNL_ARG_BIAS, c->b}};
-    if (s == dnnl_success)
-        s = dn_run(net, c->conv, c->b ? 4 : 3, args);
-    if (s == dnnl_success)
-        s = dn_run_reorder(net, c->store, c->y_fast, c->y);
+    for (size_t k = 0; s == dnnl_success && k < c->n_parts; k++) {
+        const struct conv_part *p = &c->part[k];
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, c->x_fast},
+                                  {DNNL_ARG_WEIGHTS, p->w_fast},
+                                  {DNNL_ARG_DST, p->y_fast},
+                                  {DNNL_ARG_BIAS, p->b}};
+        s = dn_run(net, p->conv, p->b ? 4 : 3, args);
+        if (s == dnnl_success)
+            s = dn_run_reorder(net, p->store, p->y_fast, p->y);
+    }
     return s;
 }
 
@@ -29,8 +39,7 @@ static unsigned run_conv(struct nn *net, const struct nn_node *node)
 
 static unsigned reload_conv(struct nn *net, const struct nn_node *node)
 {
-    struct conv *c = node->state;
-    return dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast);
+    return weigh(net, node->state);
 }
 
 /* The memory that the primitive wants, and the reorder between it and the plain one. */
@@ -52,44 +61,49 @@ static unsigned fit(struct nn *net, const_dnnl_primitive_desc_t pd, dnnl_query_t
 }
 
 /* The whole's weights, or another piece's, if they are in the layout that this piece wants. */
-static bool share_weights(struct conv *c, const_dnnl_primitive_desc_t pd)
+static bool share_weights(const struct conv *c, size_t number, const_dnnl_primitive_desc_t pd)
 {
     const dnnl_memory_desc_t *want = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0),
                              *have;
-    for (struct conv *k = c->root; k; k = k == c->root ? k->layout : k->next) {
-        dnnl_memory_get_memory_desc(k->w_fast, &have);
+    for (const struct conv *k = c->root; k; k = k->next) {
+        if (k == c || k->n_parts != c->n_parts || !k->part[number].w_fast)
+            continue;
+        dnnl_memory_get_memory_desc(k->part[number].w_fast, &have);
         if (dnnl_memory_desc_equal(want, have)) {
-            c->w_fast = k->w_fast;
+            c->part[number].w_fast = k->part[number].w_fast;
             return true;
         }
     }
     return false;
 }
 
-static unsigned own_weights(struct nn *net, struct conv *c, const_dnnl_primitive_desc_t pd,
-                            bool known)
+/* Output channels of a part. */
+static size_t channels_at_once(const struct nn_value *w, int64_t groups)
 {
-    unsigned s = fit(net, pd, dnnl_query_weights_md, 0, c->w_plain, &c->w_fast, &c->weigh, true);
-    c->weigh_each = !known;
-    if (c->root) {
-        c->next = c->root->layout;
-        c->root->layout = c;
-    }
-    return s == dnnl_success && known ? dn_run_reorder(net, c->weigh, c->w_plain, c->w_fast) : s;
+    enum { PART = 64, MANY_FLOATS = 1 << 20 };
+    return groups == 1 && w->n > MANY_FLOATS && w->dim[0] % PART == 0 ? PART : w->dim[0];
 }
 
-unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
-                   const struct nn_value *x, const struct nn_value *y)
+struct conv_values {
+    const struct nn_value *x, *w, *b, *y; /* b NULL: none */
+};
+
+/* Channels from `first` on of c's outputs, of all inputs. */
+static unsigned make_part(struct nn *net, struct conv *c, struct conv_values v, size_t number,
+                          size_t channels)
 {
-    const struct nn_value *w = node->in[1];
-    const struct nn_value *b = node->n_in > 2 ? node->in[2] : NULL;
-    size_t wd[TENSOR_MAX_RANK + 1], g = (size_t)c->groups;
-    int wr = w->rank;
+    struct conv_part *p = &c->part[number];
+    size_t wd[TENSOR_MAX_RANK + 1], yd[TENSOR_MAX_RANK], g = (size_t)c->groups;
+    size_t strides[TENSOR_MAX_RANK], first = number * channels;
+    int wr = v.w->rank;
+    memcpy(yd, v.y->dim, (size_t)v.y->rank * sizeof *yd);
+    dims_strides(v.y->rank, yd, strides);
+    yd[1] = channels;
     for (int k = 0; k < wr; k++)
-        wd[k + (g > 1)] = w->dim[k];
+        wd[k + (g > 1)] = k == 0 ? channels : v.w->dim[k];
     if (g > 1) {
         wd[0] = g;
-        wd[1] = w->dim[0] / g;
+        wd[1] = channels / g;
         wr++;
     }
     dnnl_memory_desc_t xp, wp, yp, bp, xa, wa, ya;
@@ -102,27 +116,49 @@ unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
     }
     dnnl_convolution_desc_t desc;
     const_dnnl_primitive_desc_t pd = NULL;
-    unsigned s = dn_plain(&xp, x->rank, x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
-                 dn_plain(&yp, y->rank, y->dim, NULL) | dn_any(&xa, x->rank, x->dim) |
-                 dn_any(&wa, wr, wd) | dn_any(&ya, y->rank, y->dim);
-    if (s == dnnl_success && b)
-        s = dn_plain(&bp, 1, b->dim, NULL);
+    unsigned s = dn_plain(&xp, v.x->rank, v.x->dim, NULL) | dn_plain(&wp, wr, wd, NULL) |
+                 dn_plain(&yp, v.y->rank, yd, strides) | dn_any(&xa, v.x->rank, v.x->dim) |
+                 dn_any(&wa, wr, wd) | dn_any(&ya, v.y->rank, yd);
+    if (s == dnnl_success && v.b)
+        s = dn_plain(&bp, 1, &channels, NULL);
     if (s == dnnl_success)
         s = dnnl_dilated_convolution_forward_desc_init(
-            &desc, dnnl_forward_inference, dnnl_convolution_direct, &xa, &wa, b ? &bp : NULL, &ya,
+            &desc, dnnl_forward_inference, dnnl_convolution_direct, &xa, &wa, v.b ? &bp : NULL, &ya,
             stride, dilation, lo, hi);
     if (s == dnnl_success)
-        s = dn_primitive(net, &c->conv, &desc, NULL, &pd);
+        s = dn_primitive(net, &p->conv, &desc, NULL, &pd);
     if (s == dnnl_success)
-        s = dn_memory(net, &c->x, &xp, x->f) | dn_memory(net, &c->w_plain, &wp, w->f) |
-            dn_memory(net, &c->y, &yp, y->f);
-    if (s == dnnl_success && b)
-        s = dn_memory(net, &c->b, &bp, b->f);
+        s = dn_memory(net, &p->w_plain, &wp, v.w->f + first * (v.w->n / v.w->dim[0])) |
+            dn_memory(net, &p->y, &yp, v.y->f + first * strides[1]);
+    if (s == dnnl_success && v.b)
+        s = dn_memory(net, &p->b, &bp, v.b->f + first);
+    if (s == dnnl_success && number == 0) /* the parts are alike */
+        s = dn_memory(net, &c->x, &xp, v.x->f) |
+            fit(net, pd, dnnl_query_src_md, 0, c->x, &c->x_fast, &c->load, true);
     if (s == dnnl_success)
-        s = fit(net, pd, dnnl_query_src_md, 0, c->x, &c->x_fast, &c->load, true) |
-            fit(net, pd, dnnl_query_dst_md, 0, c->y, &c->y_fast, &c->store, false);
-    if (s == dnnl_success && !share_weights(c, pd))
-        s = own_weights(net, c, pd, w->known);
+        s = fit(net, pd, dnnl_query_dst_md, 0, p->y, &p->y_fast, &p->store, false);
+    if (s != dnnl_success || share_weights(c, number, pd))
+        return s;
+    s = fit(net, pd, dnnl_query_weights_md, 0, p->w_plain, &p->w_fast, &p->weigh, true);
+    return s == dnnl_success && v.w->known ? dn_run_reorder(net, p->weigh, p->w_plain, p->w_fast)
+                                           : s;
+}
+
+unsigned conv_make(struct nn *net, const struct nn_node *node, struct conv *c,
+                   const struct nn_value *x, const struct nn_value *y)
+{
+    struct conv_values v = {x, node->in[1], node->n_in > 2 ? node->in[2] : NULL, y};
+    size_t channels = channels_at_once(v.w, c->groups);
+    unsigned s = dnnl_success;
+    c->n_parts = v.w->dim[0] / channels;
+    c->part = arena_alloc(&net->arena, c->n_parts * sizeof *c->part);
+    c->weigh_each = !v.w->known;
+    if (c->root) {
+        c->next = c->root->next;
+        c->root->next = c;
+    }
+    for (size_t k = 0; s == dnnl_success && k < c->n_parts; k++)
+        s = make_part(net, c, v, k, channels);
     return s;
 }
 

@@ -8,13 +8,14 @@
 #include "nn/conv.h"
 #include "nn/delta.h"
 
-enum { BATCHES = 3, MAX_PIECES = 48, TRIAL_PLACES = 4 };
-static const size_t BATCH[BATCHES] = {1, 4, 16};
+enum { BATCHES = 5, MAX_PIECES = 48, TRIAL_PLACES = 4 };
+static const size_t BATCH[BATCHES] = {1, 2, 4, 8, 16};
 static const size_t MAX_BATCH_FLOATS = (size_t)1 << 24;
 
-/* Windows of out[0] x out[1] outputs. */
+/* Windows of out[0] x out[1] outputs, of in[0] x in[1] inputs. The whole has its padding computed (and
+ * left out) by the convolution, others have zeros among their inputs. */
 struct conv_piece {
-    int64_t out[2], in[2];
+    int64_t out[2], in[2], lo[2], hi[2];
     struct variant {
         bool made, usable;
         struct nn_value x, y;
@@ -36,6 +37,18 @@ struct place {
  * --------------------------------------------------------------------------------------------------
  */
 
+/* How often a row (k 0) or column of the input, and not of the padding, meets one of the kernel. */
+static int64_t taps_of(const struct conv *c, int k)
+{
+    int64_t n = 0;
+    for (int64_t out = 0; out < c->w.out[k]; out++)
+        for (int64_t j = 0; j < c->w.kernel[k]; j++) {
+            int64_t at = out * c->w.stride[k] - c->w.lo[k] + j * c->w.dilation[k];
+            n += at >= 0 && at < c->w.in[k];
+        }
+    return n;
+}
+
 static void add_piece(struct conv_pieces *p, const struct conv *c, int64_t rows, int64_t columns)
 {
     int64_t out[2] = {rows < c->w.out[0] ? rows : c->w.out[0],
@@ -44,12 +57,15 @@ static void add_piece(struct conv_pieces *p, const struct conv *c, int64_t rows,
         if (p->piece[k].out[0] == out[0] && p->piece[k].out[1] == out[1])
             return;
     bool whole = out[0] == c->w.out[0] && out[1] == c->w.out[1];
-    if (p->n == MAX_PIECES || (!whole && 4 * out[0] * out[1] > 3 * c->w.out[0] * c->w.out[1]))
+    int64_t taps = out[0] * out[1] * c->w.kernel[0] * c->w.kernel[1];
+    if (p->n == MAX_PIECES || (!whole && 4 * taps > 3 * taps_of(c, 0) * taps_of(c, 1)))
         return;
     struct conv_piece *x = &p->piece[p->n++];
     for (int k = 0; k < 2; k++) {
         x->out[k] = out[k];
-        x->in[k] = (out[k] - 1) * c->w.stride[k] + window_extent(&c->w, k);
+        x->in[k] = whole ? c->w.in[k] : (out[k] - 1) * c->w.stride[k] + window_extent(&c->w, k);
+        x->lo[k] = whole ? c->w.lo[k] : 0;
+        x->hi[k] = whole ? c->w.hi[k] : 0;
     }
 }
 
@@ -113,12 +129,19 @@ static bool find_place(struct place *out, const struct conv *c, const struct dif
  * ------------------------------------------------------------------------------------------------
  */
 
+/* The row and column of the input where the window begins. */
+static void origin(int64_t *at, const struct conv *c, const struct place *p)
+{
+    for (int k = 0; k < 2; k++)
+        at[k] = p->first[k] * c->w.stride[k] - c->w.lo[k] + p->piece->lo[k];
+}
+
 /* The window's inputs, zeros where it reaches beyond them. */
 static void load(float *to, const struct conv *c, const struct place *p, const struct nn_value *x)
 {
-    int64_t row = p->first[0] * c->w.stride[0] - c->w.lo[0],
-            column = p->first[1] * c->w.stride[1] - c->w.lo[1];
-    int64_t rows = p->piece->in[0], columns = p->piece->in[1];
+    int64_t from[2], rows = p->piece->in[0], columns = p->piece->in[1];
+    origin(from, c, p);
+    int64_t row = from[0], column = from[1];
     int64_t left = column < 0 ? -column : 0, right = column + columns - c->w.in[1];
     left = left < columns ? left : columns;
     right = right < 0 ? 0 : right < columns - left ? right : columns - left;
@@ -129,10 +152,10 @@ static void load(float *to, const struct conv *c, const struct place *p, const s
                 memset(to, 0, (size_t)columns * sizeof *to);
                 continue;
             }
-            const float *from =
+            const float *values =
                 x->f + ((int64_t)ch * c->w.in[0] + row + r) * c->w.in[1] + column + left;
             memset(to, 0, (size_t)left * sizeof *to);
-            memcpy(to + left, from, middle * sizeof *to);
+            memcpy(to + left, values, middle * sizeof *to);
             memset(to + left + middle, 0, (size_t)right * sizeof *to);
         }
 }
@@ -141,8 +164,9 @@ static void load(float *to, const struct conv *c, const struct place *p, const s
 static void load_diffs(float *to, const struct conv *c, const struct place *p,
                        const struct diffs *in)
 {
-    int64_t row = p->first[0] * c->w.stride[0] - c->w.lo[0],
-            column = p->first[1] * c->w.stride[1] - c->w.lo[1];
+    int64_t from[2];
+    origin(from, c, p);
+    int64_t row = from[0], column = from[1];
     int64_t width = c->w.in[1], plane = c->w.in[0] * width, rows = p->piece->in[0],
             columns = p->piece->in[1];
     for (size_t k = 0; k < in->n; k++) {
@@ -172,13 +196,26 @@ static void store(struct diffs *out, const struct conv *c, const struct place *p
 
 static size_t window_floats(const struct nn_value *v) { return v->n / v->dim[0]; }
 
-/* A few places of the window, in all places of the batch, against the whole on random numbers. */
+/* A place to try: two corners first. */
+static void try_place(struct place *out, const struct conv *c, const struct conv_piece *p,
+                      size_t number, struct rng *r)
+{
+    out->piece = p;
+    for (int j = 0; j < 2; j++) {
+        int64_t most = c->w.out[j] - p->out[j];
+        out->first[j] =
+            number < 2 ? (number ? most : 0) : (int64_t)rng_below(r, (uint64_t)most + 1);
+    }
+}
+
+/* A few places of the window, another in each place of the batch, against the whole on random numbers. */
 static bool try_variant(struct nn *net, const struct nn_node *node, struct conv *c,
                         const struct conv_piece *p, struct variant *v)
 {
     struct arena a = {0};
     struct nn_value x = *node->in[0], y = *node->out[0];
-    struct place place = {.piece = p};
+    size_t batch = v->x.dim[0];
+    struct place places[BATCH[BATCHES - 1]];
     struct diffs wrong = {0};
     struct rng r;
     float *was_x = arena_alloc(&a, x.n * sizeof *was_x),
@@ -189,16 +226,14 @@ static bool try_variant(struct nn *net, const struct nn_node *node, struct conv 
     for (size_t k = 0; k < x.n; k++)
         x.f[k] = (float)(rng_unit(&r) * 2 - 1);
     bool good = conv_run(net, c) == dnnl_success;
-    for (size_t t = 0; good && t < TRIAL_PLACES; t++) {
-        for (int j = 0; j < 2; j++) { /* two corners first */
-            int64_t most = c->w.out[j] - p->out[j];
-            place.first[j] = t < 2 ? (t ? most : 0) : (int64_t)rng_below(&r, (uint64_t)most + 1);
+    for (size_t t = 0; good && t < TRIAL_PLACES; t += batch) {
+        for (size_t b = 0; b < batch; b++) {
+            try_place(&places[b], c, p, t + b, &r);
+            load(v->x.f + b * window_floats(&v->x), c, &places[b], &x);
         }
-        for (size_t b = 0; b < v->x.dim[0]; b++)
-            load(v->x.f + b * window_floats(&v->x), c, &place, &x);
         good = conv_run(net, &v->conv) == dnnl_success;
-        for (size_t b = 0; good && b < v->x.dim[0]; b++)
-            store(&wrong, c, &place, v->y.f + b * window_floats(&v->y), &y);
+        for (size_t b = 0; good && b < batch; b++)
+            store(&wrong, c, &places[b], v->y.f + b * window_floats(&v->y), &y);
         good = good && wrong.n == 0;
     }
     memcpy(x.f, was_x, x.n * sizeof *was_x);
@@ -224,7 +259,8 @@ static bool ready(struct nn *net, const struct nn_node *node, struct conv *c, st
     for (int k = 0; k < 2; k++) {
         v->x.dim[k + 2] = (size_t)(v->conv.w.in[k] = p->in[k]);
         v->y.dim[k + 2] = (size_t)(v->conv.w.out[k] = p->out[k]);
-        v->conv.w.lo[k] = v->conv.w.hi[k] = 0;
+        v->conv.w.lo[k] = p->lo[k];
+        v->conv.w.hi[k] = p->hi[k];
     }
     v->x.n = dims_product(4, v->x.dim);
     v->y.n = dims_product(4, v->y.dim);
@@ -240,10 +276,12 @@ static bool ready(struct nn *net, const struct nn_node *node, struct conv *c, st
 static int batch_for(struct nn *net, const struct nn_node *node, struct conv *c,
                      struct conv_piece *p, size_t n)
 {
-    for (int which = n > 11 ? 2 : n > 2 ? 1 : 0; which >= 0; which--)
-        if (ready(net, node, c, p, which))
-            return which;
-    return -1;
+    int which = BATCHES - 1;
+    while (which > 0 && 4 * n < 3 * BATCH[which])
+        which--;
+    while (which >= 0 && !ready(net, node, c, p, which))
+        which--;
+    return which;
 }
 
 /* All n errors have windows of the same size; list: which they are. */
