@@ -229,6 +229,7 @@ struct ptx_symbol {
     uint32_t align;
     int32_t owner;       /* number of the body that declares it, or -1: the module */
     bool formal;         /* a parameter or result of its owner */
+    uint32_t block;      /* of its owner's blocks: number + 1; 0: in none */
     const uint8_t *init; /* global: initial bytes, or NULL */
 };
 
@@ -241,6 +242,13 @@ struct ptx_relocation {
     uint64_t at, add;
     uint32_t symbol;
     bool constant;
+};
+
+/* A pair of braces inside a body: variables of calls share memory with those of other blocks. */
+enum { PTX_MAX_BLOCKS = 64 }; /* inside each other */
+struct ptx_block {
+    uint32_t first, end; /* instructions */
+    uint32_t depth;
 };
 
 /* What was written between braces: a kernel or a function, before kernels got theirs. */
@@ -257,6 +265,8 @@ struct ptx_body {
     uint32_t local_bytes; /* variables, parameters, variables of calls */
     uint32_t symbol;      /* its own */
     uint32_t n_tables;    /* brx tables, named T<number> when printed */
+    size_t n_blocks;
+    const struct ptx_block *blocks; /* as they begin */
 };
 
 /* A function as part of a kernel; number 0 is the kernel itself. */

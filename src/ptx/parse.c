@@ -418,6 +418,7 @@ static int parse_argument(struct parser *p, struct ptx_symbol **out)
         return diag_fail(p->d, ERR_UNSUPPORTED, v.name.at, "parameter '%.*s' has no size",
                          (int)v.name.len, v.name.text);
     struct ptx_symbol *s = add_symbol(p, &v, PTX_SYM_ARGUMENT);
+    s->block = p->block;
     if (place(p, s, &p->argument_bytes) != OK)
         return ERR_INPUT;
     if (p->argument_bytes > p->most_argument_bytes)
@@ -556,24 +557,39 @@ static void leave_block(struct parser *p, struct name *mark)
         names_add(&p->names, labels->text, labels->len, labels->kind, labels->index, 1);
 }
 
-enum { MAX_BLOCKS = 64 };
+static struct ptx_block *block_at(const struct parser *p, uint32_t block)
+{
+    return (struct ptx_block *)p->blocks.items + block - 1;
+}
+
+static uint32_t begin_block(struct parser *p, uint32_t depth)
+{
+    *(struct ptx_block *)list_add(&p->blocks, p->a, sizeof(struct ptx_block)) =
+        (struct ptx_block){.first = (uint32_t)p->insns.n, .depth = depth};
+    return (uint32_t)p->blocks.n;
+}
 
 static int parse_body(struct parser *p)
 {
-    struct name *marks[MAX_BLOCKS];
-    uint32_t arguments[MAX_BLOCKS];
+    struct name *marks[PTX_MAX_BLOCKS];
+    uint32_t arguments[PTX_MAX_BLOCKS], outer[PTX_MAX_BLOCKS];
     size_t depth = 0;
     do {
         if (parse_punct(p, '{')) {
-            if (depth == MAX_BLOCKS)
-                return parse_fail(p, "blocks are nested more than %d deep", MAX_BLOCKS);
+            if (depth == PTX_MAX_BLOCKS)
+                return parse_fail(p, "blocks are nested more than %d deep", PTX_MAX_BLOCKS);
             arguments[depth] = p->argument_bytes;
+            outer[depth] = p->block;
+            if (depth > 0)
+                p->block = begin_block(p, (uint32_t)depth);
             marks[depth++] = p->names.last;
             lex_next(&p->x);
         } else if (parse_punct(p, '}')) {
             if (--depth > 0) {
                 leave_block(p, marks[depth]);
                 p->argument_bytes = arguments[depth];
+                block_at(p, p->block)->end = (uint32_t)p->insns.n;
+                p->block = outer[depth];
             }
             lex_next(&p->x);
         } else if (p->x.token.kind == TOKEN_END) {
@@ -728,7 +744,8 @@ static uint32_t add_body(struct parser *p, struct token t, bool is_kernel)
 static void begin_body(struct parser *p, uint32_t number)
 {
     p->body = (int32_t)number;
-    p->insns = p->regs = p->params = p->uses = p->tables = (struct list){0};
+    p->insns = p->regs = p->params = p->uses = p->tables = p->blocks = (struct list){0};
+    p->block = 0;
     p->local_bytes = p->argument_bytes = p->most_argument_bytes = 0;
     p->source_line = 0;
 }
@@ -771,6 +788,8 @@ static int finish_body(struct parser *p, struct name *mark, size_t first_symbol)
     b->n_regs = p->regs.n;
     b->regs = p->regs.items;
     b->n_tables = (uint32_t)p->tables.n;
+    b->n_blocks = p->blocks.n;
+    b->blocks = p->blocks.items;
     p->k = NULL;
     p->body = -1;
     names_forget(&p->names, mark);

@@ -37,7 +37,8 @@ struct parser {
     /* What is being read. */
     struct ptx_kernel *k; /* NULL in functions and outside */
     int32_t body;         /* its number; -1 outside */
-    struct list insns, regs, params, uses, tables;
+    struct list insns, regs, params, uses, tables, blocks;
+    uint32_t block;       /* number + 1 of the innermost one; 0: none */
     uint32_t local_bytes; /* variables of this body */
     uint32_t argument_bytes,
         most_argument_bytes; /* parameters, and variables of calls: now, at most */

@@ -14,7 +14,14 @@ struct printer {
     int body;                  /* its number */
     const uint32_t *run_start; /* register -> first of its width in a row */
     const uint32_t *run;       /* register -> which row */
+    const uint32_t *ordinal; /* symbol -> which variable of a call of its body it is */
     size_t n_tables;
+    uint32_t block; /* number of the next one to begin */
+    struct {
+        const struct ptx_block *block;
+        bool printed;
+    } open[PTX_MAX_BLOCKS];
+    size_t n_open;
 };
 
 /* Registers of one width that follow each other are declared together: %g<run>_<number>. */
@@ -58,7 +65,7 @@ static void print_symbol(const struct printer *p, uint32_t index)
 {
     const struct ptx_symbol *s = &p->m->symbols[index];
     if (s->kind == PTX_SYM_ARGUMENT && !s->formal)
-        fprintf(p->f, "A%u", index);
+        fprintf(p->f, "A%u", p->ordinal[index]);
     else
         fputs(s->name, p->f);
 }
@@ -283,7 +290,7 @@ static void print_initial(const struct printer *p, const struct ptx_symbol *s, c
     fputc('}', p->f);
 }
 
-static void print_variables(const struct printer *p, int owner)
+static void print_variables(const struct printer *p, int owner, uint32_t block)
 {
     static const char *const spaces[] = {[PTX_SYM_SHARED] = ".shared",
                                          [PTX_SYM_LOCAL] = ".local",
@@ -293,7 +300,7 @@ static void print_variables(const struct printer *p, int owner)
     for (size_t n = 0; n < p->m->n_symbols; n++) {
         const struct ptx_symbol *s = &p->m->symbols[n];
         if (s->owner != owner || s->kind == PTX_SYM_PARAM || s->kind == PTX_SYM_FUNCTION ||
-            s->formal)
+            s->formal || s->block != block)
             continue;
         bool open = !s->bytes && s->kind == PTX_SYM_SHARED;
         fprintf(p->f, "\t%s%s .align %u .b8 ", open ? ".extern " : "", spaces[s->kind], s->align);
@@ -359,6 +366,40 @@ static void print_targets(const struct printer *p, const struct ptx_insn *i)
     fputs(";\n", p->f);
 }
 
+/* ---- Blocks, where they declare variables of calls --------------------------------------------------- */
+static bool declares(const struct printer *p, uint32_t block)
+{
+    for (size_t n = 0; n < p->m->n_symbols; n++)
+        if (p->m->symbols[n].owner == p->body && p->m->symbols[n].block == block)
+            return true;
+    return false;
+}
+
+static void close_block(struct printer *p)
+{
+    if (p->open[--p->n_open].printed)
+        fputs("\t}\n", p->f);
+}
+
+/* What begins and what ends before instruction `at`. */
+static void print_braces(struct printer *p, uint32_t at)
+{
+    const struct ptx_body *b = p->b;
+    for (; p->block < b->n_blocks && b->blocks[p->block].first == at; p->block++) {
+        const struct ptx_block *block = &b->blocks[p->block];
+        while (p->n_open && p->open[p->n_open - 1].block->depth >= block->depth)
+            close_block(p);
+        bool printed = declares(p, p->block + 1);
+        p->open[p->n_open].printed = printed;
+        p->open[p->n_open++].block = block;
+        if (printed)
+            fputs("\t{\n", p->f);
+        print_variables(p, p->body, p->block + 1);
+    }
+    while (p->n_open && p->open[p->n_open - 1].block->end == at)
+        close_block(p);
+}
+
 static void print_body(struct printer *p, const struct ptx_kernel *k)
 {
     const struct ptx_body *b = p->b;
@@ -375,8 +416,11 @@ static void print_body(struct printer *p, const struct ptx_kernel *k)
     print_head(p, k);
     fputs("{\n", p->f);
     print_registers(p);
-    print_variables(p, p->body);
+    print_variables(p, p->body, 0);
+    p->block = 0;
+    p->n_open = 0;
     for (size_t i = 0; i < b->n_insns; i++) {
+        print_braces(p, (uint32_t)i);
         if (b->insns[i].source_line != line)
             fprintf(p->f, "\t.loc 1 %d 1\n", line = b->insns[i].source_line);
         if (target[i])
@@ -386,8 +430,21 @@ static void print_body(struct printer *p, const struct ptx_kernel *k)
         print_insn(p, &b->insns[i]);
         p->n_tables += b->insns[i].n_targets > 0;
     }
+    print_braces(p, (uint32_t)b->n_insns);
+    while (p->n_open) /* a ret that was added comes after them */
+        close_block(p);
     fputs("}\n", p->f);
     free(target);
+}
+
+static const uint32_t *count_arguments(const struct ptx_module *m, struct arena *a)
+{
+    uint32_t *ordinal = arena_array(a, m->n_symbols + 1, sizeof *ordinal);
+    uint32_t *seen = arena_array(a, m->n_bodies + 1, sizeof *seen);
+    for (size_t n = 0; n < m->n_symbols; n++)
+        if (m->symbols[n].kind == PTX_SYM_ARGUMENT && !m->symbols[n].formal)
+            ordinal[n] = seen[m->symbols[n].owner]++;
+    return ordinal;
 }
 
 char *ptx_print(struct arena *a, const struct ptx_module *m)
@@ -399,6 +456,7 @@ char *ptx_print(struct arena *a, const struct ptx_module *m)
     const struct ptx_kernel *k = m->kernels;
     if (!p.f)
         abort();
+    p.ordinal = count_arguments(m, &scratch);
     fprintf(p.f, ".version %s\n.target %s\n.address_size 64\n", m->version ? m->version : "7.0",
             m->target ? m->target : "sm_80");
     for (int i = 0; i < (int)m->n_bodies; i++) {
@@ -407,7 +465,7 @@ char *ptx_print(struct arena *a, const struct ptx_module *m)
         if (!p.b->is_kernel)
             print_declaration(&p);
     }
-    print_variables(&p, -1);
+    print_variables(&p, -1, 0);
     for (int i = 0; i < (int)m->n_bodies; i++) {
         p.b = &m->bodies[i];
         p.body = i;

@@ -1,80 +1,19 @@
-/* Printing and parsing again changes no decoded instruction: on every kernel that the build embeds, and
- * on text with what those do not have. */
+/* Printing and parsing again changes no decoded instruction: on every kernel that the build embeds, on every
+ * PTX file of the tree, those compiled for tests included, and on text with what those do not have. All
+ * kernels that tests write themselves go through the same check in simt/rig.c. */
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "conv/kernels.h"
-#include "ptx/insn.h"
-
-static struct ptx_module *parse(struct arena *a, const char *name, const char *text, size_t len)
-{
-    struct diag d = {0};
-    struct ptx_module *m;
-    if (ptx_parse(&m, a, (struct text){name, text, len}, &d) != OK)
-        fail_msg("%s:%d:%d: %s", d.file, d.line, d.col, d.msg);
-    return m;
-}
-
-static void same_operand(const struct ptx_operand *a, const struct ptx_operand *b)
-{
-    assert_int_equal(a->kind, b->kind);
-    assert_int_equal(a->negated, b->negated);
-    assert_int_equal(a->value, b->value);
-    if (a->kind != PTX_SYMBOL)
-        assert_int_equal(a->index, b->index);
-}
-
-static void same_insn(const struct ptx_insn *a, const struct ptx_insn *b)
-{
-    assert_string_equal(a->mnemonic, b->mnemonic);
-    assert_int_equal(a->op, b->op);
-    assert_int_equal(a->mods, b->mods);
-    assert_int_equal(a->space, b->space);
-    assert_int_equal(a->mem_bits, b->mem_bits);
-    assert_int_equal(a->mem_signed, b->mem_signed);
-    assert_int_equal(a->bool_op, b->bool_op);
-    assert_int_equal(a->what, b->what);
-    assert_int_equal(a->guard, b->guard);
-    assert_int_equal(a->guard_negated, b->guard_negated);
-    assert_int_equal(a->n_dst, b->n_dst);
-    assert_int_equal(a->n_src, b->n_src);
-    assert_memory_equal(a->dst, b->dst, sizeof a->dst);
-    for (int n = 0; n < a->n_src; n++)
-        same_operand(&a->src[n], &b->src[n]);
-    same_operand(&a->base, &b->base);
-    assert_int_equal(a->offset, b->offset);
-    assert_int_equal(a->target, b->target);
-    assert_int_equal(a->reconverge, b->reconverge);
-    assert_int_equal(a->source_line, b->source_line);
-}
-
-static void check(const char *name, const char *text, size_t len)
-{
-    struct arena a = {0};
-    const struct ptx_module *m = parse(&a, name, text, len);
-    char *printed = ptx_print(&a, m);
-    const struct ptx_module *again = parse(&a, "printed", printed, strlen(printed));
-    assert_int_equal(m->n_kernels, again->n_kernels);
-    for (size_t i = 0; i < m->n_kernels; i++) {
-        const struct ptx_kernel *k = &m->kernels[i], *q = &again->kernels[i];
-        assert_string_equal(k->name, q->name);
-        assert_int_equal(k->n_insns, q->n_insns);
-        assert_int_equal(k->n_regs, q->n_regs);
-        assert_int_equal(k->params_bytes, q->params_bytes);
-        assert_int_equal(k->shared_bytes, q->shared_bytes);
-        assert_int_equal(k->local_bytes, q->local_bytes);
-        assert_int_equal(k->max_threads, q->max_threads);
-        for (size_t n = 0; n < k->n_insns; n++)
-            same_insn(&k->insns[n], &q->insns[n]);
-    }
-    assert_string_equal(printed, ptx_print(&a, again));
-    arena_fini(&a);
-}
+#include "round_trip.h"
 
 static void test_embedded(void **state)
 {
@@ -83,7 +22,41 @@ static void test_embedded(void **state)
     const struct kernel_file *files = kernel_files(&n);
     assert_true(n > 0);
     for (size_t i = 0; i < n; i++)
-        check(files[i].name, files[i].ptx, (size_t)(files[i].ptx_end - files[i].ptx));
+        assert_true(
+            round_trip(files[i].name, files[i].ptx, (size_t)(files[i].ptx_end - files[i].ptx)));
+}
+
+/* ---- Files --------------------------------------------------------------------------------------------- */
+static int checked, refused; /* nftw has no context */
+
+static int check_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)at;
+    size_t n = strlen(path);
+    bool corpus = strstr(path, "/tests/fuzz/ptx/");
+    if (type != FTW_F || (!corpus && (n < 4 || strcmp(path + n - 4, ".ptx") != 0)))
+        return 0;
+    struct arena a = {0};
+    struct text text;
+    struct diag d = {0};
+    assert_int_equal(file_read(&text, &a, path, 64u << 20, &d), OK);
+    if (round_trip(path, text.ptr, text.len))
+        checked++;
+    else
+        refused++;
+    arena_fini(&a);
+    return 0;
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {TEST_SOURCE_DIR "/tests", TEST_SOURCE_DIR "/examples",
+                                          TEST_BINARY_DIR "/kernels", TEST_BINARY_DIR "/tests"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_int_equal(nftw(folders[i], check_file, 16, FTW_PHYS), 0);
+    print_message("%d files, %d more do not parse\n", checked, refused);
+    assert_true(checked >= 100);
 }
 
 static void test_the_rest(void **state)
@@ -112,13 +85,14 @@ static void test_the_rest(void **state)
         "L: selp.b32 %r1, 1, %r2, %p1; @%p2 bra L; { .reg .b32 %t; mov.u32 %t, %r1; bra.uni M; }\n"
         "M: membar.gl; cvt.rn.f16.f32 %h1, %f1; ret; }\n"
         ".entry b() { ret; }\n";
-    check("rest", text, strlen(text));
+    assert_true(round_trip("rest", text, strlen(text)));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_embedded),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "round_trip.h"
+
 const struct lanes *const rig_lanes[] = {&simt_lanes_portable, &simt_lanes_avx2, &simt_lanes_avx512,
                                          NULL};
 
@@ -17,6 +19,7 @@ const struct ptx_kernel *rig_module(struct arena *a, const char *text)
         fprintf(stderr, "%s:%d:%d: %s\n%s\n", d.file, d.line, d.col, d.msg, text);
         abort();
     }
+    round_trip("test.ptx", text, t.len);
     return k;
 }
 
