@@ -3,169 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ptx/liveness.h"
-#include "simt/priv.h"
-
-enum { N_TEMPS = 8, TEMP_BYTES = 8 * SIMT_LANES, N_ADDRESSES = 8 };
-
-struct constant {
-    uint64_t value;
-    int bits;
-    uint32_t slot;
-};
-
-struct lowering {
-    const struct ptx_kernel *k;
-    const struct lanes *lanes;
-    struct program *p;
-    struct arena scratch;
-    uint32_t temps; /* slot of the first temporary */
-    uint32_t carry; /* slot of the carry bits */
-    struct constant *constants;
-    size_t n_constants, max_constants;
-    struct code *code; /* being written */
-    size_t n_code, max_code;
-    enum code_variant variant;
-    bool hooked; /* some hook is called: control instructions all return to the scheduler */
-    uint32_t insn;
-    uint32_t n_symbols;                 /* of this instruction, in temporaries of their own */
-    uint32_t addresses;                 /* slot of the first struct address */
-    uint32_t address_base[N_ADDRESSES]; /* the base register's slot each was made from, or 0 */
-    size_t next_address;
-};
-
-/* ---- Places ---------------------------------------------------------------------------------------- */
-static uint32_t slot_bytes(int bits) { return bits == 1 ? 4 : (uint32_t)bits / 8 * SIMT_LANES; }
-
-static uint32_t take(struct program *p, int bits)
-{
-    uint32_t align = bits == 1 ? 4 : 64;
-    uint32_t at = (p->file_bytes + align - 1) / align * align;
-    p->file_bytes = at + slot_bytes(bits);
-    return at;
-}
-
-/* ---- Registers: packed by the ranges in which they are live, widths apart, because lanes of different
- * widths would overlap where paths diverge. A place is reused in the order of the instructions. ---- */
-struct by_start {
-    uint32_t first, last, reg;
-};
-
-static int compare_starts(const void *a, const void *b)
-{
-    const struct by_start *x = a, *y = b;
-    if (x->first != y->first)
-        return x->first < y->first ? -1 : 1;
-    return x->reg < y->reg ? -1 : x->reg > y->reg;
-}
-
-/* Places of one width; free from instruction `until` on. */
-struct place_pool {
-    uint32_t *slot, *until;
-    size_t n;
-};
-
-static uint32_t place_one(struct lowering *x, struct place_pool *pool, const struct by_start *range,
-                          int bits)
-{
-    for (size_t i = 0; i < pool->n; i++)
-        if (pool->until[i] <= range->first) {
-            pool->until[i] = range->last;
-            return pool->slot[i];
-        }
-    pool->slot[pool->n] = take(x->p, bits);
-    pool->until[pool->n] = range->last;
-    return pool->slot[pool->n++];
-}
-
-static void place_width(struct lowering *x, const struct ptx_liveness *live,
-                        const struct ptx_function *f, int bits)
-{
-    size_t n = 0;
-    struct by_start *ranges = arena_array(&x->scratch, f->n_regs + 1, sizeof *ranges);
-    for (uint32_t i = f->first_reg; i < f->first_reg + f->n_regs; i++)
-        if (x->k->regs[i].bits == bits && live->range[i].first <= live->range[i].last)
-            ranges[n++] = (struct by_start){live->range[i].first, live->range[i].last, i};
-    qsort(ranges, n, sizeof *ranges, compare_starts);
-    struct place_pool pool = {arena_array(&x->scratch, n + 1, sizeof(uint32_t)),
-                              arena_array(&x->scratch, n + 1, sizeof(uint32_t)), 0};
-    for (size_t i = 0; i < n; i++)
-        x->p->slot[ranges[i].reg] = place_one(x, &pool, &ranges[i], bits);
-}
-
-static void find_undefined(struct lowering *x, const struct ptx_liveness *live)
-{
-    struct program *p = x->p;
-    p->zeroed = arena_array(&p->arena, x->k->n_regs + 2, sizeof *p->zeroed);
-    p->zeroed_bytes = arena_array(&p->arena, x->k->n_regs + 2, sizeof *p->zeroed_bytes);
-    p->zeroed_bytes[p->n_zeroed] = slot_bytes(1); /* no CTA sees the carry of the one before */
-    p->zeroed[p->n_zeroed++] = x->carry;
-    for (size_t i = 0; i < x->k->n_regs; i++)
-        if (live->range[i].at_entry) {
-            p->zeroed_bytes[p->n_zeroed] = slot_bytes(x->k->regs[i].bits);
-            p->zeroed[p->n_zeroed++] = p->slot[i];
-        }
-}
-
-/* Slot 0 is a trash place for discarded results. */
-static void place_registers(struct lowering *x)
-{
-    static const int widths[] = {64, 32, 16, 1};
-    struct program *p = x->p;
-    struct ptx_liveness live;
-    ptx_find_liveness(&live, &x->scratch, x->k);
-    p->slot = arena_array(&p->arena, x->k->n_regs + 1, sizeof *p->slot);
-    take(p, 64);
-    x->temps = p->file_bytes;
-    for (int i = 0; i < N_TEMPS; i++)
-        take(p, 64);
-    x->carry = p->carry = take(p, 1);
-    p->file_bytes = (p->file_bytes + 63) / 64 * 64;
-    x->addresses = p->file_bytes;
-    p->file_bytes += N_ADDRESSES * (uint32_t)sizeof(struct address);
-    p->frame = arena_array(&p->arena, x->k->n_functions, sizeof *p->frame);
-    for (uint32_t f = 0; f < x->k->n_functions;
-         f++) { /* one may run while another waits: no shared places */
-        p->file_bytes = (p->file_bytes + 63) / 64 * 64;
-        p->frame[f].at = p->file_bytes;
-        for (int w = 0; w < 4; w++)
-            place_width(x, &live, &x->k->functions[f], widths[w]);
-        p->frame[f].bytes = p->file_bytes - p->frame[f].at;
-    }
-    if (x->k->n_functions > 1)
-        p->special[PTX_SPECIAL_LOCAL_FRAME] = take(p, 64);
-    find_undefined(x, &live);
-}
-
-static uint32_t temp(const struct lowering *x, int n)
-{
-    return x->temps + (uint32_t)n * TEMP_BYTES;
-}
-
-static uint32_t constant(struct lowering *x, uint64_t value, int bits)
-{
-    for (size_t i = 0; i < x->n_constants; i++)
-        if (x->constants[i].value == value && x->constants[i].bits == bits)
-            return x->constants[i].slot;
-    if (x->n_constants == x->max_constants) {
-        size_t max = x->max_constants ? 2 * x->max_constants : 64;
-        struct constant *more = arena_array(&x->scratch, max, sizeof *more);
-        if (x->n_constants)
-            memcpy(more, x->constants, x->n_constants * sizeof *more);
-        x->constants = more;
-        x->max_constants = max;
-    }
-    uint32_t slot = take(x->p, bits);
-    x->constants[x->n_constants++] = (struct constant){value, bits, slot};
-    return slot;
-}
-
-static uint32_t special(struct lowering *x, uint32_t index)
-{
-    if (!x->p->special[index])
-        x->p->special[index] = take(x->p, ptx_special_bits(index));
-    return x->p->special[index];
-}
+#include "simt/lowering.h"
 
 /* ---- Steps ------------------------------------------------------------------------------------------ */
 static struct code *emit(struct lowering *x, simt_step_fn *fn)
@@ -207,7 +45,7 @@ static void emit_convert(struct lowering *x, int to, int from, bool is_signed, u
 static uint32_t emit_clock(struct lowering *x, uint32_t index)
 {
     struct code *c = emit(x, x->lanes->clock);
-    c->d = special(x, index);
+    c->d = place_special(x, index);
     c->a = x->insn - x->p->segment[x->insn];
     c->b = x->hooked;
     c->x = (uint8_t)ptx_special_bits(index);
@@ -230,10 +68,10 @@ static uint32_t symbol_slot(struct lowering *x, const struct ptx_operand *o, int
     bool framed =
         (s->kind == PTX_SYM_LOCAL || s->kind == PTX_SYM_ARGUMENT) && x->k->n_functions > 1;
     if (s->kind == PTX_SYM_FUNCTION)
-        return constant(x, PTX_CODE_WINDOW + 16 * s->address, *bits);
+        return place_constant(x, PTX_CODE_WINDOW + 16 * s->address, *bits);
     if (!framed && s->kind != PTX_SYM_GLOBAL)
-        return constant(x, symbol_address(x, o), *bits);
-    uint32_t from = special(x, framed ? PTX_SPECIAL_LOCAL_FRAME : PTX_SPECIAL_GLOBALS);
+        return place_constant(x, symbol_address(x, o), *bits);
+    uint32_t from = place_special(x, framed ? PTX_SPECIAL_LOCAL_FRAME : PTX_SPECIAL_GLOBALS);
     uint32_t to = temp(x, 4 + (int)(x->n_symbols++ % 4));
     struct code *c = emit(x, x->lanes->add_u64);
     c->a = from;
@@ -260,11 +98,11 @@ static uint32_t operand_slot(struct lowering *x, const struct ptx_operand *o, in
         *bits = ptx_special_bits(o->index);
         if (o->index >= PTX_SPECIAL_CLOCK)
             return emit_clock(x, o->index);
-        return special(x, o->index);
+        return place_special(x, o->index);
     case PTX_SYMBOL:
         return symbol_slot(x, o, bits);
     case PTX_IMM:
-        return constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
+        return place_constant(x, *bits == 1 ? (o->value ? ~0ull : 0) : o->value, *bits);
     case PTX_NONE:
         break;
     }
@@ -327,6 +165,15 @@ static void emit_round(struct lowering *x, int mode)
     emit(x, x->lanes->round)->x = (uint8_t)mode;
 }
 
+static simt_step_fn *row_step(const struct lanes *lanes, enum ptx_op op)
+{
+    return op == PTX_DIV_U32   ? lanes->div_u32
+           : op == PTX_DIV_S32 ? lanes->div_s32
+           : op == PTX_REM_U32 ? lanes->rem_u32
+           : op == PTX_REM_S32 ? lanes->rem_s32
+                               : lanes->op[op];
+}
+
 static void lower_row(struct lowering *x, const struct ptx_insn *i)
 {
     const struct ptx_row *row = &ptx_rows[i->op];
@@ -339,7 +186,7 @@ static void lower_row(struct lowering *x, const struct ptx_insn *i)
     uint32_t d = have > bits || combine ? temp(x, 3) : dst_slot(x, i, 0);
     if (i->mods & PTX_MOD_ROUND)
         emit_round(x, i->mods & PTX_MOD_ROUND);
-    struct code *c = emit(x, x->lanes->op[i->op]);
+    struct code *c = emit(x, row_step(x->lanes, i->op));
     c->d = d;
     c->a = in[0];
     c->b = in[1];
@@ -382,7 +229,7 @@ static uint32_t lower_base(struct lowering *x, const struct ptx_insn *i)
     int bits = 64;
     if (i->base.kind == PTX_NONE) {
         x->p->base_bits[x->insn] = 64;
-        return x->p->base_slot[x->insn] = constant(x, 0, 64);
+        return x->p->base_slot[x->insn] = place_constant(x, 0, 64);
     }
     uint32_t slot = operand_slot(x, &i->base, &bits);
     x->p->base_slot[x->insn] = slot;
@@ -619,7 +466,8 @@ static void lower_set(struct lowering *x, const struct ptx_insn *i)
     }
     lower_comparison(x, i, in, temp(x, 3));
     emit_choose(x, bits == 16 ? PTX_SELP_B16 : PTX_SELP_B32, dst_slot(x, i, 0),
-                constant(x, (uint64_t)i->offset, bits), constant(x, 0, bits), temp(x, 3));
+                place_constant(x, (uint64_t)i->offset, bits), place_constant(x, 0, bits),
+                temp(x, 3));
 }
 
 /* Both halves, each taken out by itself; the lower one's result waits in temporary 7. */
@@ -633,7 +481,7 @@ static void lower_set_pair(struct lowering *x, const struct ptx_insn *i)
     }
     for (int k = 0; k < 2; k++) {
         for (int n = 0; n < 2; n++) {
-            uint32_t shift = constant(x, k ? 16 : 0, 32);
+            uint32_t shift = place_constant(x, k ? 16 : 0, 32);
             struct code *c = emit(x, x->lanes->op[PTX_SHR_U32]);
             c->d = temp(x, n);
             c->a = in[n];
@@ -648,9 +496,10 @@ static void lower_set_pair(struct lowering *x, const struct ptx_insn *i)
         return;
     }
     uint64_t one = (uint64_t)i->offset;
-    emit_choose(x, PTX_SELP_B32, temp(x, 0), constant(x, one, 32), constant(x, 0, 32), temp(x, 6));
-    emit_choose(x, PTX_SELP_B32, temp(x, 1), constant(x, one << 16, 32), constant(x, 0, 32),
-                temp(x, 7));
+    emit_choose(x, PTX_SELP_B32, temp(x, 0), place_constant(x, one, 32), place_constant(x, 0, 32),
+                temp(x, 6));
+    emit_choose(x, PTX_SELP_B32, temp(x, 1), place_constant(x, one << 16, 32),
+                place_constant(x, 0, 32), temp(x, 7));
     struct code *c = emit(x, x->lanes->op[PTX_OR_B32]);
     c->d = dst_slot(x, i, 0);
     c->a = temp(x, 0);
@@ -677,7 +526,7 @@ static void lower_copy(struct lowering *x, const struct ptx_insn *i)
         from = temp(x, 2);
     }
     if (i->src[0].kind == PTX_NONE)
-        to = constant(x, 0, 64);
+        to = place_constant(x, 0, 64);
     else
         to = operand_slot(x, &i->src[0], &bits);
     if (bits == 32) {
@@ -699,7 +548,7 @@ static void lower_copy(struct lowering *x, const struct ptx_insn *i)
     more->spare = (uint64_t)(int64_t)(int32_t)i->target;
 }
 
-static enum stop_kind stop_kind(const struct ptx_insn *i)
+enum stop_kind lower_stop_kind(const struct ptx_insn *i)
 {
     switch (i->op) {
     case PTX_BRA:
@@ -837,7 +686,7 @@ static void forget_addresses(struct lowering *x, const struct ptx_insn *i)
 
 static void lower_insn(struct lowering *x, const struct ptx_insn *i)
 {
-    enum stop_kind kind = stop_kind(i);
+    enum stop_kind kind = lower_stop_kind(i);
     x->n_symbols = 0;
     if (kind != STOP_NOT) {
         lower_control(x, i, kind);
@@ -873,7 +722,7 @@ static void find_segments(struct lowering *x)
     x->p->segment = arena_array(&x->p->arena, n + 1, sizeof *x->p->segment);
     uint32_t start = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (x->k->leader[i] || (i > 0 && stop_kind(&x->k->insns[i - 1]) != STOP_NOT))
+        if (x->k->leader[i] || (i > 0 && lower_stop_kind(&x->k->insns[i - 1]) != STOP_NOT))
             start = i;
         x->p->segment[i] = start;
     }
@@ -884,7 +733,7 @@ static void find_segments(struct lowering *x)
 static size_t lower_start(struct lowering *x)
 {
     uint32_t at = x->insn;
-    bool falls = at > 0 && stop_kind(&x->k->insns[at - 1]) == STOP_NOT;
+    bool falls = at > 0 && lower_stop_kind(&x->k->insns[at - 1]) == STOP_NOT;
     if (falls && !x->hooked && x->p->segment[at] == at)
         emit(x, x->lanes->count)->length = at - x->p->segment[at - 1];
     size_t arrival = x->n_code;
@@ -893,63 +742,6 @@ static size_t lower_start(struct lowering *x)
     if (x->k->joins[at])
         emit(x, x->lanes->join)->kind = STOP_JOIN;
     return arrival;
-}
-
-/* ---- Blocks of FMAs ---------------------------------------------------------------------------------- */
-static bool same_block(const struct code *c, size_t n, const struct code *row, bool first)
-{
-    for (size_t k = 0; k < n; k++)
-        if (row[k].a != row->a || (!first && row[k].b != c[k].b))
-            return false;
-    return true;
-}
-
-/* Is any result of these an a or b of theirs? */
-static bool overwrites(const struct code *c, size_t n, size_t rows)
-{
-    for (size_t d = 0; d < rows * n; d++) {
-        for (size_t k = 0; k < n; k++)
-            if (c[d].d == c[k].b)
-                return true;
-        for (size_t row = 0; row < rows; row++)
-            if (c[d].d == c[row * n].a)
-                return true;
-    }
-    return false;
-}
-
-/* Rows of n FMAs in c, of which `run` follow each other. */
-static size_t count_rows(const struct code *c, size_t run, size_t n)
-{
-    size_t rows = 0;
-    while (rows < 16 && (rows + 1) * n <= run && same_block(c, n, c + rows * n, rows == 0) &&
-           !overwrites(c, n, rows + 1))
-        rows++;
-    return rows;
-}
-
-/* Mark the first FMA of each block; the others stay as they are, for partial masks. entry: the unit of
- * each instruction. */
-static void find_fma_blocks(struct lowering *x, const size_t *entry)
-{
-    simt_step_fn *fma = x->lanes->op[PTX_FMA_F32];
-    size_t n_insns = x->k->n_insns;
-    for (size_t i = 0, run; x->lanes->fma_block && i < n_insns; i += run ? run : 1) {
-        for (run = 0; i + run < n_insns && x->code[entry[i + run]].fn == fma &&
-                      entry[i + run] == entry[i] + run;
-             run++)
-            ;
-        for (size_t at = 0; at + 4 <= run;) {
-            struct code *c = &x->code[entry[i] + at];
-            size_t n = count_rows(c, run - at, 8) > 0 ? 8 : 4, rows = count_rows(c, run - at, n);
-            if (rows > 0) {
-                c->fn = x->lanes->fma_block;
-                c->n = (uint8_t)n;
-                c->x = (uint8_t)rows;
-            }
-            at += rows > 0 ? rows * n : 1;
-        }
-    }
 }
 
 static void lower_kernel(struct lowering *x, enum code_variant variant)
@@ -969,13 +761,13 @@ static void lower_kernel(struct lowering *x, enum code_variant variant)
         forget_addresses(x, &x->k->insns[x->insn]);
     }
     if (variant == CODE_PLAIN)
-        find_fma_blocks(x, entry);
+        fuse_steps(x, entry);
     p->code[variant] = arena_array(&p->arena, x->n_code, sizeof *p->code[variant]);
     memcpy(p->code[variant], x->code, x->n_code * sizeof *x->code);
     for (size_t i = 0; i < n; i++)
         p->entry[variant][i] = p->code[variant] + entry[i];
     for (size_t i = 0; i < n; i++)
-        if (stop_kind(&x->k->insns[i]) == STOP_BRANCH) {
+        if (lower_stop_kind(&x->k->insns[i]) == STOP_BRANCH) {
             struct code *c = &p->code[variant][entry[i]];
             c->target = p->code[variant] + arrival[c->b];
         }
@@ -990,7 +782,7 @@ static void lower_solo(struct lowering *x)
     for (x->insn = 0; x->insn < n; x->insn++) {
         entry[x->insn] = x->n_code;
         x->n_symbols = 0;
-        if (stop_kind(&x->k->insns[x->insn]) == STOP_NOT)
+        if (lower_stop_kind(&x->k->insns[x->insn]) == STOP_NOT)
             lower_plain(x, &x->k->insns[x->insn]);
         emit(x, x->lanes->stop);
     }
@@ -998,19 +790,6 @@ static void lower_solo(struct lowering *x)
     memcpy(code, x->code, x->n_code * sizeof *code);
     for (size_t i = 0; i < n; i++)
         p->solo[i] = code + entry[i];
-}
-
-static void fill_image(struct lowering *x)
-{
-    struct program *p = x->p;
-    p->file_bytes = (p->file_bytes + 63) / 64 * 64;
-    p->image = arena_alloc(&p->arena, p->file_bytes);
-    for (size_t i = 0; i < x->n_constants; i++) {
-        const struct constant *c = &x->constants[i];
-        uint32_t lane_bytes = c->bits == 1 ? 4 : (uint32_t)c->bits / 8;
-        for (uint32_t l = 0; l < slot_bytes(c->bits) / lane_bytes; l++)
-            memcpy(p->image + c->slot + l * lane_bytes, &c->value, lane_bytes);
-    }
 }
 
 struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes)
@@ -1024,13 +803,15 @@ struct program *simt_lower(const struct ptx_kernel *k, const struct lanes *lanes
     p->n_insns = k->n_insns;
     p->base_slot = arena_array(&p->arena, k->n_insns + 1, sizeof *p->base_slot);
     p->base_bits = arena_array(&p->arena, k->n_insns + 1, sizeof *p->base_bits);
-    place_registers(&x);
     find_segments(&x);
+    ptx_find_liveness(&x.live, &x.scratch, k);
+    fuse_find_groups(&x);
+    place_registers(&x);
     for (int v = 0; v < CODE_VARIANTS; v++)
         lower_kernel(&x, (enum code_variant)v);
     x.variant = CODE_HOOKED; /* no step that relies on one before */
     lower_solo(&x);
-    fill_image(&x);
+    place_image(&x);
     arena_fini(&x.scratch);
     return p;
 }

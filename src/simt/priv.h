@@ -172,8 +172,11 @@ struct lanes {
     simt_step_fn *load[6], *store[6];     /* by space, any type */
     simt_step_fn *load32[6], *store32[6]; /* 32-bit elements in 32-bit registers */
     simt_step_fn *load64[6], *store64[6];
-    simt_step_fn *fma_block; /* rows of FMAs that share operands, or NULL */
-    simt_step_fn *address;   /* prepares what the next four use */
+    simt_step_fn *fma_block; /* program->fma_blocks[y << 8 | x], or NULL */
+    uint32_t fma_tile_rows;  /* of 4 accumulators, which it has registers for */
+    simt_step_fn *div_u32, *div_s32, *rem_u32, *rem_s32; /* fast by the same number in all lanes */
+    simt_step_fn *load_indexed;                          /* mul.wide, add.s64 and a load in one */
+    simt_step_fn *address;                               /* prepares what the next four use */
     simt_step_fn *load32_at[6], *store32_at[6], *load64_at[6], *store64_at[6];
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
@@ -187,6 +190,16 @@ struct lanes {
 struct simt *simt_new_for(const struct lanes *lanes);
 bool simt_lanes_usable(const struct lanes *lanes);
 extern const struct lanes simt_lanes_avx512, simt_lanes_avx2, simt_lanes_portable;
+
+/* FMAs that share operands, as the outer products of a GEMM do: for s < depth one after the other
+ * d[y][x] = a[s][y] * b[s][x] + c[y][x], where c is d after the first. Before them loads from shared memory:
+ * units of code from the block's first one on. slots: tile by tile c, d, and for each s b and a. */
+struct fma_block {
+    uint32_t units; /* of code that it stands for */
+    uint32_t depth, n_loads, n_tiles;
+    uint32_t tile_rows, tile_cols; /* 4, 2 or 1 by 4, or 4 by 1 */
+    uint32_t *load, *slots;
+};
 
 /* A kernel as threaded code: plain, with steps for all hooks, and with the watch step alone. */
 enum code_variant { CODE_PLAIN, CODE_HOOKED, CODE_WATCHED, CODE_VARIANTS };
@@ -205,6 +218,7 @@ struct program {
     struct {
         uint32_t at, bytes;
     } * frame;                        /* function -> where its registers lie */
+    struct fma_block *fma_blocks;     /* of plain code */
     uint32_t carry;                   /* offset of the carry bits */
     uint8_t *image;                   /* file_bytes: constants in place, all else 0 */
     uint32_t special[PTX_N_SPECIALS]; /* offset, or 0: unused */

@@ -44,48 +44,111 @@ ALWAYS_INLINE void put_lane(uint8_t *slot, int bits, int l, u64 v)
 
 #include "simt/lanes/priv_memory.h"
 
-/* ---- Steps that lowering adds ------------------------------------------------------------------------- */
+/* ---- Division ------------------------------------------------------------------------------------------ */
+/* By the same positive number in all lanes, as index arithmetic does: one division, 32 products. */
+#define DIVISION(name, T, op, expr)                                                                \
+    STEP(name)                                                                                     \
+    {                                                                                              \
+        const T *a = AT(r + i->a), *b = AT(r + i->b), by = b[0];                                   \
+        T differ = 0;                                                                              \
+        LANES differ |= b[l] ^ by;                                                                 \
+        if (differ || by <= 0)                                                                     \
+            return SIMT_ROWS[op](w, i, r, mask);                                                   \
+        f64 inverse = 1.0 / (f64)by;                                                               \
+        u32 *to = AT(result(w, r + i->d, mask));                                                   \
+        LANES to[l] = (u32)(expr);                                                                 \
+        if (mask != SIMT_FULL_MASK)                                                                \
+            blend(w, r + i->d, 4);                                                                 \
+        NEXT;                                                                                      \
+    }
+DIVISION(step_div_u32, u32, PTX_DIV_U32, div_by_u32(a[l], inverse))
+DIVISION(step_div_s32, s32, PTX_DIV_S32, div_by_s32(a[l], inverse))
+DIVISION(step_rem_u32, u32, PTX_REM_U32, a[l] - div_by_u32(a[l], inverse) * by)
+DIVISION(step_rem_s32, s32, PTX_REM_S32, (u32)a[l] - (u32)div_by_s32(a[l], inverse) * (u32)by)
+
 /* ---- Blocks of FMAs ------------------------------------------------------------------------------------ */
-/* x rows of n: row y is d[y][c] = a[y] * b[c] + c[y][c], as the outer products of a GEMM are. No result
- * is an a or b of the block. The units of code are those of the single FMAs. */
-#ifdef __AVX512F__
-ALWAYS_INLINE __m512 canonical_fma(__m512 a, __m512 b, __m512 c)
+#if defined __AVX512F__
+typedef __m512 floats;
+#define LOAD_FLOATS(from) _mm512_load_ps(from)
+#define STORE_FLOATS(to, v) _mm512_store_ps(to, v)
+#define FMA_FLOATS(a, b, c) _mm512_fmadd_ps(a, b, c)
+ALWAYS_INLINE floats canonical_floats(floats v)
 {
     const __m512 nan = _mm512_castsi512_ps(_mm512_set1_epi32(0x7fffffff));
-    __m512 v = _mm512_fmadd_ps(a, b, c);
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, v, _CMP_EQ_OQ), nan, v);
 }
+#elif defined __FMA__
+typedef __m256 floats;
+#define LOAD_FLOATS(from) _mm256_load_ps(from)
+#define STORE_FLOATS(to, v) _mm256_store_ps(to, v)
+#define FMA_FLOATS(a, b, c) _mm256_fmadd_ps(a, b, c)
+ALWAYS_INLINE floats canonical_floats(floats v)
+{
+    const __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    return _mm256_blendv_ps(nan, v, _mm256_cmp_ps(v, v, _CMP_EQ_OQ));
+}
+#endif
 
-#define FMA_ROWS(N)                                                                                \
-    for (int half = 0; half < 128; half += 64) {                                                   \
-        const struct code *q = i;                                                                  \
-        uint8_t *base = r + half;                                                                  \
-        __m512 b[N];                                                                               \
-        for (int c = 0; c < N; c++)                                                                \
-            b[c] = _mm512_load_ps(base + q[c].b);                                                  \
-        for (int row = 0; row < i->x; row++, q += N) {                                             \
-            __m512 a = _mm512_load_ps(base + q->a);                                                \
-            for (int c = 0; c < N; c++)                                                            \
-                _mm512_store_ps(base + q[c].d,                                                     \
-                                canonical_fma(a, b[c], _mm512_load_ps(base + q[c].c)));            \
-        }                                                                                          \
+#ifdef LOAD_FLOATS
+/* R x C accumulators, through all the block's depth in the processor's registers. Once a NaN an
+ * accumulator stays one, so that only the last result needs to become the canonical one. */
+ALWAYS_INLINE void fma_tile(uint8_t *r, const u32 *slots, u32 depth, const int R, const int C)
+{
+    const u32 *d = slots + R * C;
+    floats sum[16], b[4];
+#pragma GCC unroll 16
+    for (int k = 0; k < R * C; k++)
+        sum[k] = LOAD_FLOATS(AT(r + slots[k]));
+    slots += 2 * R * C;
+    for (; depth; depth--, slots += C + R) {
+#pragma GCC unroll 4
+        for (int k = 0; k < C; k++)
+            b[k] = LOAD_FLOATS(AT(r + slots[k]));
+#pragma GCC unroll 4
+        for (int j = 0; j < R; j++) {
+            floats a = LOAD_FLOATS(AT(r + slots[C + j]));
+#pragma GCC unroll 4
+            for (int k = 0; k < C; k++)
+                sum[j * C + k] = FMA_FLOATS(a, b[k], sum[j * C + k]);
+        }
     }
+#pragma GCC unroll 16
+    for (int k = 0; k < R * C; k++)
+        STORE_FLOATS(AT(r + d[k]), canonical_floats(sum[k]));
+}
+
+ALWAYS_INLINE void fma_tiles(uint8_t *r, const struct fma_block *t, const int R, const int C)
+{
+    const u32 *slots = t->slots, depth = t->depth;
+    for (u32 n = t->n_tiles; n; n--, slots += 2 * R * C + depth * (R + C))
+        for (size_t part = 0; part < SIMT_LANES * sizeof(f32); part += sizeof(floats))
+            fma_tile(r + part, slots, depth, R, C);
+}
 
 STEP(step_fma_block)
 {
+    const struct fma_block *t = &w->cta->program->fma_blocks[i->y << 8 | i->x];
     if (mask != SIMT_FULL_MASK)
         return SIMT_ROWS[PTX_FMA_F32](w, i, r, mask);
-    if (i->n == 8) {
-        FMA_ROWS(8)
-    } else {
-        FMA_ROWS(4)
-    }
-    i += i->x * i->n;
+    for (u32 k = 0; k < t->n_loads; k++)
+        if (__builtin_expect(!load32_at(w, i + t->load[k], r, SIMT_FULL_MASK, &w->shared), 0))
+            return SIMT_ROWS[PTX_FMA_F32](w, i, r, mask); /* until the load that traps */
+    if (t->tile_cols == 1)
+        fma_tiles(r, t, 4, 1);
+    else if (sizeof(floats) == 64 && t->tile_rows == 4)
+        fma_tiles(r, t, 4, 4);
+    else if (t->tile_rows == 2)
+        fma_tiles(r, t, 2, 4);
+    else
+        fma_tiles(r, t, 1, 4);
+    i += t->units;
     return i->fn(w, i, r, mask);
 }
+#define FMA_TILE_ROWS (sizeof(floats) == 64 ? 4 : 2)
 #define FMA_BLOCK step_fma_block
 #else
 #define FMA_BLOCK NULL
+#define FMA_TILE_ROWS 1
 #endif
 
 /* ---- Ends of segments ----------------------------------------------------------------------------------- */
@@ -356,6 +419,12 @@ const struct lanes SIMT_TABLE = {
     .store64 = {store64_generic, store64_global, store64_shared, store_slow, store_slow,
                 store_slow},
     .fma_block = FMA_BLOCK,
+    .fma_tile_rows = FMA_TILE_ROWS,
+    .div_u32 = step_div_u32,
+    .div_s32 = step_div_s32,
+    .rem_u32 = step_rem_u32,
+    .rem_s32 = step_rem_s32,
+    .load_indexed = step_load_indexed,
     .address = step_address,
     .load32_at = {[PTX_SPACE_GLOBAL] = load32_global_at, [PTX_SPACE_SHARED] = load32_shared_at},
     .load64_at = {[PTX_SPACE_GLOBAL] = load64_global_at, [PTX_SPACE_SHARED] = load64_shared_at},

@@ -119,117 +119,206 @@ STEP(store_slow)
 }
 
 /* ---- Fast paths: 32- and 64-bit elements in registers of that width ----------------------------------- */
-enum access_shape { ACCESS_BAD, ACCESS_CONSECUTIVE, ACCESS_EQUAL, ACCESS_ANY };
+/* A row: lane l's element lies l * bytes from start. Equal: all lie at start. Octets: 8 lanes at a time
+ * make a row from w->address[their first] on. Any: each at w->address[l]. */
+enum access_shape { ACCESS_BAD, ACCESS_ROW, ACCESS_EQUAL, ACCESS_OCTETS, ACCESS_ANY };
 
-/* Offsets of all lanes in win to w->address; lanes that are off get the first active lane's. What is
- * checked: all are at most size - bytes (offset and limit - offset both below 2^63) and aligned. */
+/* The addresses of 8 lanes. */
+typedef u64 octet __attribute__((vector_size(64)));
+enum { OCTETS = SIMT_LANES / 8 };
+
+ALWAYS_INLINE bool any_bit(octet v)
+{
+#if defined __AVX512F__
+    return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
+#elif defined __AVX__
+    union {
+        octet whole;
+        __m256i half[2];
+    } u = {v};
+    __m256i both = _mm256_or_si256(u.half[0], u.half[1]);
+    return !_mm256_testz_si256(both, both);
+#else
+    u64 bits = 0;
+    for (int l = 0; l < 8; l++)
+        bits |= v[l];
+    return bits != 0;
+#endif
+}
+
+/* Is an offset beyond size - bytes = limit, or not aligned? Both offset and limit - offset are below 2^63
+ * for those that are not. */
+ALWAYS_INLINE bool is_outside(u64 offset, u64 limit, u64 bytes)
+{
+    return ((offset | (limit - offset)) >> 63 | (offset & (bytes - 1))) != 0;
+}
+
+/* The lanes that are on, n elements of size each: do they make a row, or are they all equal? ANY means
+ * neither, or a row that is not all mapped. */
+ALWAYS_INLINE enum access_shape check_row(const struct warp *w, const struct code *i,
+                                          const u64 *base, uint32_t mask, const struct window *win,
+                                          unsigned size, unsigned n, u64 *start)
+{
+    unsigned bytes = size * n, first = (unsigned)__builtin_ctz(mask),
+             last = 31u - (unsigned)__builtin_clz(mask);
+    bool full = mask == SIMT_FULL_MASK;
+    u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
+    u64 lowest = base[first], origin = lowest - first * bytes;
+    const octet *at = AT(base), *on = AT(w->lanes64), none = {0};
+    const octet lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    octet row = (lanes * size << (n >> 1)) + origin, apart = none, differ = none;
+    *start = 0;
+    if (win->size < bytes)
+        return ACCESS_BAD;
+    for (int k = 0; k < OCTETS; k++, row += 8 * bytes) {
+        apart |= full ? at[k] ^ row : (at[k] ^ row) & on[k];
+        differ |= full ? at[k] ^ lowest : (at[k] ^ lowest) & on[k];
+    }
+    if (!any_bit(apart)) {
+        *start = origin + shift;
+        if (is_outside(lowest + shift, limit, bytes) ||
+            is_outside(*start + last * bytes, limit, bytes))
+            return ACCESS_BAD;
+        /* The whole row must be mapped to be copied at once. */
+        bool whole = !((*start | (win->size - SIMT_LANES * bytes - *start)) >> 63);
+        return full || whole ? ACCESS_ROW : ACCESS_ANY;
+    }
+    *start = lowest + shift;
+    return any_bit(differ)                    ? ACCESS_ANY
+           : is_outside(*start, limit, bytes) ? ACCESS_BAD
+                                              : ACCESS_EQUAL;
+}
+
+/* The same for all shapes. */
 ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *i, const u64 *base,
                                              uint32_t mask, const struct window *win, unsigned size,
                                              u64 *start)
 {
+    enum access_shape shape = check_row(w, i, base, mask, win, size, i->n, start);
+    if (shape != ACCESS_ANY)
+        return shape;
+    bool full = mask == SIMT_FULL_MASK;
     unsigned bytes = size * i->n;
-    u64 *o = AT(w->address);
     u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
-    u64 bits = 0, over = 0, apart = 0, differ = 0;
-    base = AT(base);
-    if (mask == SIMT_FULL_MASK) {
-        u64 first = base[0] + shift;
-        LANES
-        {
-            u64 v = base[l] + shift;
-            o[l] = v;
-            bits |= v;
-            over |= limit - v;
-            differ |= v ^ first;
-            apart |= v - first - (u64)l * bytes;
-        }
-        *start = first;
-    } else {
-        const u64 *m = AT(w->lanes64);
-        unsigned f = (unsigned)__builtin_ctz(mask);
-        u64 first = base[f] + shift, origin = first - f * (u64)bytes;
-        LANES
-        {
-            u64 v = ((base[l] + shift) & m[l]) | (first & ~m[l]);
-            o[l] = v;
-            bits |= v;
-            over |= limit - v;
-            differ |= v ^ first;
-            apart |= (v - origin - (u64)l * bytes) & m[l];
-        }
-        *start = origin;
-        /* The whole row of 32 elements must be mapped to be copied at once. */
-        apart |= (origin | (win->size - 32 * (u64)bytes - origin)) >> 63;
+    const octet *at = AT(base), *on = AT(w->lanes64), none = {0};
+    const octet lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    octet *o = AT(w->address), row = lanes * size << (i->n >> 1), apart = none, bad = none;
+    u64 lowest = base[__builtin_ctz(mask)];
+    for (int k = 0; k < OCTETS; k++) { /* lanes that are off get the first one's that is on */
+        octet there = at[k];
+        if (!full)
+            there = (there & on[k]) | (lowest & ~on[k]);
+        o[k] = there + shift;
+        bad |= ((o[k] | (limit - o[k])) & 1ull << 63) | (o[k] & (bytes - 1));
+        apart |= at[k] ^ (at[k][0] + row);
     }
-    if ((bits | over) >> 63 || bits & (bytes - 1) || win->size < bytes)
-        return ACCESS_BAD;
-    return !apart ? ACCESS_CONSECUTIVE : !differ ? ACCESS_EQUAL : ACCESS_ANY;
+    return any_bit(bad) ? ACCESS_BAD : full && !any_bit(apart) ? ACCESS_OCTETS : ACCESS_ANY;
 }
 
-#define LOAD_BODY(T, win)                                                                          \
-    const u64 *base = (const u64 *)(r + i->a);                                                     \
+/* `value` into lane l of register dst: of those lanes that are on. */
+#define PUT_LANES(T, value)                                                                        \
+    if (mask == SIMT_FULL_MASK) {                                                                  \
+        LANES to[l] = (value);                                                                     \
+    } else {                                                                                       \
+        const T *here = AT(sizeof(T) == 8 ? (const void *)w->lanes64 : (const void *)w->lanes32);  \
+        LANES to[l] = ((value)&here[l]) | (to[l] & ~here[l]);                                      \
+    }
+
+/* The common shapes of single elements; all others in a step of their own, whose registers this one need
+ * not save. */
+#define LOAD_BODY(T, win, others)                                                                  \
     u64 start;                                                                                     \
+    enum access_shape shape =                                                                      \
+        i->n == 1 ? check_row(w, i, (const u64 *)(r + i->a), mask, &(win), sizeof(T), 1, &start)   \
+                  : ACCESS_ANY;                                                                    \
+    T *to = AT(r + i->d);                                                                          \
+    if (shape == ACCESS_ROW) {                                                                     \
+        const T *from = (const T *)((win).data + start);                                           \
+        PUT_LANES(T, from[l])                                                                      \
+    } else if (shape == ACCESS_EQUAL) {                                                            \
+        T v = *(const T *)((win).data + start);                                                    \
+        PUT_LANES(T, v)                                                                            \
+    } else {                                                                                       \
+        return others(w, i, r, mask);                                                              \
+    }                                                                                              \
+    NEXT_WIDE;
+
+#define LOAD_OTHERS_BODY(T, win)                                                                   \
+    const u64 *base = (const u64 *)(r + i->a);                                                     \
+    u64 start, bytes = i->n * sizeof(T);                                                           \
     enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);           \
     if (__builtin_expect(shape == ACCESS_BAD, 0))                                                  \
         return find_trap(w, i, base, mask, false) ? load_slow(w, i, r, mask) : NULL;               \
     const u64 *o = AT(w->address);                                                                 \
     const uint8_t *data = (win).data;                                                              \
     for (int k = 0; k < i->n; k++, data += sizeof(T)) {                                            \
-        uint8_t *dst = element_d(r, i, k);                                                         \
-        T *to = AT(result(w, dst, mask));                                                          \
-        if (shape == ACCESS_CONSECUTIVE && i->n == 1) {                                            \
-            memcpy(to, data + start, SIMT_LANES * sizeof(T));                                      \
-        } else if (shape == ACCESS_EQUAL) {                                                        \
-            T v = *(const T *)(data + o[0]);                                                       \
-            LANES to[l] = v;                                                                       \
+        T *to = AT(element_d(r, i, k));                                                            \
+        if (shape == ACCESS_EQUAL) {                                                               \
+            T v = *(const T *)(data + start);                                                      \
+            PUT_LANES(T, v)                                                                        \
+        } else if (shape == ACCESS_ROW) {                                                          \
+            PUT_LANES(T, *(const T *)(data + start + (u64)l * bytes))                              \
+        } else if (shape == ACCESS_OCTETS && i->n == 1) {                                          \
+            for (int l = 0; l < SIMT_LANES; l += 8)                                                \
+                memcpy(to + l, data + o[l], 8 * sizeof(T));                                        \
         } else {                                                                                   \
-            LANES to[l] = *(const T *)(data + o[l]);                                               \
+            PUT_LANES(T, *(const T *)(data + o[l]))                                                \
         }                                                                                          \
-        if (mask != SIMT_FULL_MASK)                                                                \
-            blend(w, dst, sizeof(T));                                                              \
     }                                                                                              \
     NEXT_WIDE;
 
 #define STORE_BODY(T, win, is_global)                                                              \
     const u64 *base = (const u64 *)(r + i->b);                                                     \
-    u64 start;                                                                                     \
+    u64 start, bytes = i->n * sizeof(T);                                                           \
     enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);           \
     if (__builtin_expect(shape == ACCESS_BAD, 0))                                                  \
         return find_trap(w, i, base, mask, true) ? store_slow(w, i, r, mask) : NULL;               \
-    const u64 *o = AT(w->address);                                                                 \
     uint8_t *data = (win).data;                                                                    \
-    if (shape == ACCESS_CONSECUTIVE && i->n == 1 && mask == SIMT_FULL_MASK) {                      \
+    if (shape == ACCESS_ROW && i->n == 1 && mask == SIMT_FULL_MASK) {                              \
         memcpy(data + start, r + i->a, SIMT_LANES * sizeof(T));                                    \
     } else {                                                                                       \
         for (uint32_t m = mask; m; m &= m - 1) {                                                   \
             int l = __builtin_ctz(m);                                                              \
+            u64 at = shape == ACCESS_ROW     ? start + (u64)l * bytes                              \
+                     : shape == ACCESS_EQUAL ? start                                               \
+                                             : w->address[l];                                      \
             for (int k = 0; k < i->n; k++)                                                         \
-                ((T *)(data + o[l]))[k] = ((const T *)element_a(r, i, k))[l];                      \
+                ((T *)(data + at))[k] = ((const T *)element_a(r, i, k))[l];                        \
         }                                                                                          \
     }                                                                                              \
     if (is_global)                                                                                 \
-        mark_all(w, shape, start, mask, sizeof(T) * i->n);                                         \
+        mark_all(w, shape, start, mask, bytes);                                                    \
     NEXT_WIDE;
 
 ALWAYS_INLINE void mark_all(struct warp *w, enum access_shape shape, u64 start, uint32_t mask,
                             u64 bytes)
 {
-    if (shape == ACCESS_CONSECUTIVE) {
-        u64 first = start + (unsigned)__builtin_ctz(mask) * bytes;
-        u64 last = start + (31u - (unsigned)__builtin_clz(mask)) * bytes;
-        for (u64 at = first / SIMT_CHUNK; at <= last / SIMT_CHUNK; at++)
-            w->written[at / 64] |= 1ull << at % 64;
-    } else {
+    if (shape == ACCESS_ANY || shape == ACCESS_OCTETS) {
         for (uint32_t m = mask; m; m &= m - 1)
             mark_written(w, w->address[__builtin_ctz(m)]);
+        return;
     }
+    u64 step = shape == ACCESS_ROW ? bytes : 0;
+    u64 first = start + (unsigned)__builtin_ctz(mask) * step;
+    u64 last = start + (31u - (unsigned)__builtin_clz(mask)) * step;
+    for (u64 at = first / SIMT_CHUNK; at <= last / SIMT_CHUNK; at++)
+        w->written[at / 64] |= 1ull << at % 64;
 }
 
-STEP(load32_global){LOAD_BODY(u32, w->global)} STEP(load64_global){
-    LOAD_BODY(u64, w->global)} STEP(load32_shared){LOAD_BODY(u32, w->shared)} STEP(load64_shared){
-    LOAD_BODY(u64, w->shared)} STEP(load32_param){LOAD_BODY(u32, w->param)} STEP(load64_param){
-    LOAD_BODY(u64, w->param)} STEP(store32_global){
-    STORE_BODY(u32, w->global, 1)} STEP(store64_global){
+/* clang-format off */
+#define ACCESSES(T, bits, space)                                                                   \
+    static __attribute__((noinline)) const struct code *load##bits##_##space##_others(             \
+        struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)                           \
+    { LOAD_OTHERS_BODY(T, w->space) }                                                              \
+    STEP(load##bits##_##space) { LOAD_BODY(T, w->space, load##bits##_##space##_others) }
+/* clang-format on */
+ACCESSES(u32, 32, global)
+ACCESSES(u64, 64, global)
+ACCESSES(u32, 32, shared)
+ACCESSES(u64, 64, shared)
+ACCESSES(u32, 32, param)
+ACCESSES(u64, 64, param)
+STEP(store32_global){STORE_BODY(u32, w->global, 1)} STEP(store64_global){
     STORE_BODY(u64, w->global, 1)} STEP(store32_shared){
     STORE_BODY(u32, w->shared, 0)} STEP(store64_shared){STORE_BODY(u64, w->shared, 0)}
 
@@ -429,42 +518,56 @@ ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct add
 #define HAVE_QUADS 0
 #endif
 
-#define LOAD_AT_BODY(T, win)                                                                       \
+#define LOAD_AT_BODY(T)                                                                            \
     const struct address *ad = AT(r + more_of(i)->address);                                        \
-    u64 offset = locate_all(ad, i, &(win), sizeof(T));                                             \
+    u64 offset = locate_all(ad, i, win, sizeof(T));                                                \
     if (__builtin_expect(offset == ~0ull, 0))                                                      \
-        return load_slow(w, i, r, mask);                                                           \
+        return false;                                                                              \
     const int n = i->n;                                                                            \
-    const uint8_t *data = (win).data + offset;                                                     \
+    const uint8_t *data = win->data + offset;                                                      \
     bool regular = ad->stride == 0 || ad->stride == (s32)sizeof(T) * n;                            \
     if (HAVE_QUADS && sizeof(T) == 4 && n == 4 && ad->shape == ADDRESS_GROUPS && regular) {        \
         load_quads(r, i, ad, data);                                                                \
-        NEXT_WIDE;                                                                                 \
+        return true;                                                                               \
     }                                                                                              \
     for (int k = 0; k < n; k++) {                                                                  \
-        uint8_t *dst = element_d(r, i, k);                                                         \
-        T *to = AT(result(w, dst, mask));                                                          \
+        T *to = AT(element_d(r, i, k));                                                            \
         if (ad->shape == ADDRESS_EQUAL) {                                                          \
             T v = ((const T *)data)[k];                                                            \
-            LANES to[l] = v;                                                                       \
-        } else if (ad->shape == ADDRESS_ROW && n == 1 && regular && mask == SIMT_FULL_MASK) {      \
-            memcpy(to, data, SIMT_LANES * sizeof(T));                                              \
+            PUT_LANES(T, v)                                                                        \
         } else if (ad->shape == ADDRESS_ROW && n == 1 && regular &&                                \
-                   offset >= ad->lane * sizeof(T) &&                                               \
-                   offset + (SIMT_LANES - ad->lane) * sizeof(T) <= (win).size) {                   \
-            memcpy(to, data - ad->lane * sizeof(T), SIMT_LANES * sizeof(T));                       \
+                   (mask == SIMT_FULL_MASK ||                                                      \
+                    (offset >= ad->lane * sizeof(T) &&                                             \
+                     offset + (SIMT_LANES - ad->lane) * sizeof(T) <= win->size))) {                \
+            const T *from = (const T *)data - ad->lane;                                            \
+            PUT_LANES(T, from[l])                                                                  \
         } else if (ad->shape == ADDRESS_GROUPS && regular && ad->group == 16) {                    \
             GROUP_LOADS(T, 16)                                                                     \
         } else if (ad->shape == ADDRESS_GROUPS && regular) {                                       \
             GROUP_LOADS(T, 8)                                                                      \
         } else {                                                                                   \
             const s32 *rel = AT(ad->relative);                                                     \
-            LANES to[l] = ((const T *)(data + rel[l]))[k];                                         \
+            PUT_LANES(T, ((const T *)(data + rel[l]))[k])                                          \
         }                                                                                          \
-        if (mask != SIMT_FULL_MASK)                                                                \
-            blend(w, dst, sizeof(T));                                                              \
     }                                                                                              \
-    NEXT_WIDE;
+    return true;
+
+/* False if any lane's address is bad: nothing has happened then. */
+/* clang-format off */
+ALWAYS_INLINE bool load32_at(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask,
+                             const struct window *win) { LOAD_AT_BODY(u32) }
+ALWAYS_INLINE bool load64_at(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask,
+                             const struct window *win) { LOAD_AT_BODY(u64) }
+/* clang-format on */
+
+#define LOAD_AT(bits, space)                                                                       \
+    STEP(load##bits##_##space##_at)                                                                \
+    {                                                                                              \
+        if (__builtin_expect(!load##bits##_at(w, i, r, mask, &w->space), 0))                       \
+            return load_slow(w, i, r, mask);                                                       \
+        NEXT_WIDE;                                                                                 \
+    }
+LOAD_AT(32, global) LOAD_AT(64, global) LOAD_AT(32, shared) LOAD_AT(64, shared)
 
 #define STORE_AT_BODY(T, win, is_global)                                                           \
     const struct address *ad = AT(r + more_of(i)->address);                                        \
@@ -475,6 +578,10 @@ ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct add
     bool row = ad->shape == ADDRESS_ROW && i->n == 1 && ad->stride == (s32)sizeof(T);              \
     if (row && mask == SIMT_FULL_MASK) {                                                           \
         memcpy(data, r + i->a, SIMT_LANES * sizeof(T));                                            \
+    } else if (i->n == 1 && mask == SIMT_FULL_MASK) {                                              \
+        const T *from = AT(r + i->a);                                                              \
+        for (int l = 0; l < SIMT_LANES; l++) /* in order: the last one's stays */                  \
+            *(T *)(data + ad->relative[l]) = from[l];                                              \
     } else {                                                                                       \
         for (uint32_t m = mask; m; m &= m - 1) {                                                   \
             int l = __builtin_ctz(m);                                                              \
@@ -486,8 +593,8 @@ ALWAYS_INLINE void load_quads(uint8_t *r, const struct code *i, const struct add
         mark_prepared(w, ad, offset, mask);                                                        \
     NEXT_WIDE;
 
-ALWAYS_INLINE void mark_prepared(struct warp *w, const struct address *ad, u64 offset,
-                                 uint32_t mask)
+    ALWAYS_INLINE
+    void mark_prepared(struct warp *w, const struct address *ad, u64 offset, uint32_t mask)
 {
     u64 first = (offset + (u64)(s64)ad->min) / SIMT_CHUNK,
         last = (offset + (u64)(s64)ad->max) / SIMT_CHUNK;
@@ -500,13 +607,57 @@ ALWAYS_INLINE void mark_prepared(struct warp *w, const struct address *ad, u64 o
         mark_written(w, offset + (u64)(s64)ad->relative[__builtin_ctz(m)]);
 }
 
-STEP(load32_global_at){LOAD_AT_BODY(u32, w->global)} STEP(load64_global_at){
-    LOAD_AT_BODY(u64, w->global)} STEP(load32_shared_at){
-    LOAD_AT_BODY(u32, w->shared)} STEP(load64_shared_at){
-    LOAD_AT_BODY(u64, w->shared)} STEP(store32_global_at){
-    STORE_AT_BODY(u32, w->global, 1)} STEP(store64_global_at){
+STEP(store32_global_at){STORE_AT_BODY(u32, w->global, 1)} STEP(store64_global_at){
     STORE_AT_BODY(u64, w->global, 1)} STEP(store32_shared_at){
     STORE_AT_BODY(u32, w->shared, 0)} STEP(store64_shared_at)
 {
     STORE_AT_BODY(u64, w->shared, 0)
+}
+
+/* ---- Elements of an array ----------------------------------------------------------------------------- */
+typedef u32 sixteen __attribute__((vector_size(64)));
+
+/* base + index * 4, as mul.wide (here; x: of unsigned numbers), add.s64 and ld.global (the next two) make
+ * it, where nobody reads what they leave in between: at once if the bases are equal and the indices a row
+ * or equal. */
+STEP(step_load_indexed)
+{
+    const struct code *add = i + 1, *load = i + 2;
+    const struct window *win = &w->global;
+    const u32 *index = AT(r + i->a);
+    const u64 *base = AT(r + (add->a == i->d ? add->b : add->a));
+    int first = __builtin_ctz(mask), last = 31 - __builtin_clz(mask);
+    bool full = mask == SIMT_FULL_MASK;
+    const octet *at = AT(base), *on = AT(w->lanes64);
+    const sixteen *number = AT(index), *on32 = AT(w->lanes32);
+    octet differ = {0};
+    sixteen equal = {0}, apart = {0};
+    sixteen row = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    row += index[first] - (u32)first;
+    for (int k = 0; k < OCTETS; k++)
+        differ |= full ? at[k] ^ base[first] : (at[k] ^ base[first]) & on[k];
+    for (int k = 0; k < 2; k++, row += 16) {
+        apart |= full ? number[k] ^ row : (number[k] ^ row) & on32[k];
+        equal |= full ? number[k] ^ index[first] : (number[k] ^ index[first]) & on32[k];
+    }
+    s64 low = i->x ? (s64)index[first] : (s64)(s32)index[first];
+    s64 high = i->x ? (s64)index[last] : (s64)(s32)index[last];
+    u64 shift = base[first] + (u64)more_of(load)->imm - win->base, limit = win->size - 4;
+    u64 start = shift + (u64)low * 4, end = shift + (u64)high * 4, origin = start - (u64)first * 4;
+    u32 *to = AT(r + load->d);
+    if (any_bit(differ) || win->size < 128 || is_outside(start, limit, 4) ||
+        is_outside(end, limit, 4))
+        return SIMT_ROWS[i->x ? PTX_MUL_WIDE_U32 : PTX_MUL_WIDE_S32](w, i, r, mask);
+    if (!any_bit((octet)apart) && high - low == last - first &&
+        !((origin | (win->size - 128 - origin)) >> 63)) {
+        const u32 *from = (const u32 *)(win->data + origin);
+        PUT_LANES(u32, from[l])
+    } else if (!any_bit((octet)equal)) {
+        u32 v = *(const u32 *)(win->data + start);
+        PUT_LANES(u32, v)
+    } else {
+        return SIMT_ROWS[i->x ? PTX_MUL_WIDE_U32 : PTX_MUL_WIDE_S32](w, i, r, mask);
+    }
+    i = load;
+    NEXT_WIDE;
 }

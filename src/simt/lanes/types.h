@@ -86,20 +86,48 @@ static inline s32 clamp_s32(s64 v) { return (s32)CLAMP(v, -2147483647 - 1, 21474
 
 static inline s32 sext24(u32 v) { return (s32)(v << 8) >> 8; }
 
-/* Through double: the quotient of 32-bit numbers is at least 2^-32 away from the next integer above
- * it, and double's error is below 2^-21 of that. No branch for the zero divisor. */
+/* 32-bit numbers to double and back by adding a power of two: such loops become vector code everywhere.
+ * a + 1/2, and the integer below a y that is none itself. */
+static inline f64 half_above(u32 a)
+{
+    u64 bits = 0x4330000000000000u | a;
+    f64 v;
+    memcpy(&v, &bits, sizeof v);
+    return v - (0x1p52 - 0.5);
+}
+
+static inline u32 floor_u32(f64 y)
+{
+    f64 rounded = (y - 0.5) + 0x1.8p52;
+    u64 bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    return (u32)bits;
+}
+
+/* Integer division through double, exact: (a + 1/2) / b is at least 1/(2b) away from any integer, and all
+ * errors made here, also with 1/b rounded first, are below 2^-19 of that. */
 static inline u32 div_u32(u32 a, u32 b)
 {
-    u32 q = (u32)(s64)((f64)a / (f64)(b ? b : 1));
+    u32 q = floor_u32(half_above(a) / (half_above(b ? b : 1) - 0.5));
     return b ? q : 0xffffffffu;
 }
 
+static inline u32 size_s32(s32 a) { return a < 0 ? 0u - (u32)a : (u32)a; }
+
 static inline s32 div_s32(s32 a, s32 b)
 {
-    u32 ua = a < 0 ? 0u - (u32)a : (u32)a, ub = b < 0 ? 0u - (u32)b : (u32)b;
-    u32 q = (u32)(s64)((f64)ua / (f64)(ub ? ub : 1));
+    u32 q = div_u32(size_s32(a), size_s32(b));
     q = (a < 0) != (b < 0) ? 0u - q : q;
     return (s32)(b ? q : 0xffffffffu);
+}
+
+/* With inverse = 1 / b for b > 0. */
+static inline u32 div_by_u32(u32 a, f64 inverse) { return floor_u32(half_above(a) * inverse); }
+
+static inline s32 div_by_s32(s32 a, f64 inverse)
+{
+    u32 q = div_by_u32(size_s32(a), inverse);
+    return (s32)(a < 0 ? 0u - q : q);
 }
 
 static inline u64 div_u64(u64 a, u64 b) { return b ? a / b : ~0ull; }
