@@ -1,12 +1,14 @@
-/* The simulator against PoCL's native code: the same kernel sources, one core, side by side in turn.
- * What is timed is the kernels alone. Figures of one run compare; those of different runs need not.
- * bench_simt [TURNS [LOG]]: with a log, one line is added to it; or TURNS IMPLEMENTATION TILE. */
+/* The simulator against PoCL's native code: the same kernel sources, one core, side by side in turn, for
+ * every implementation and every tile. What is timed is the kernels alone; of the first columns with the
+ * steps for this processor, then with those for AVX2. Figures of one run compare; those of different runs
+ * need not. bench_simt [TURNS]; for a profiler TURNS IMPLEMENTATION TILE. */
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "cases.h"
 #include "native.h"
 #include "ptx/insn.h"
+#include "simt/priv.h"
 
 enum { MAX_TURNS = 15 };
 
@@ -52,83 +55,155 @@ static double simulate(struct simt *s, const struct conv_program *p, struct simt
     return seconds() - start;
 }
 
-static void compare(struct native *native, struct simt *s, const char *impl_name, const char *tile,
-                    const char *shape, int turns, FILE *log)
+/* ---- Every implementation -------------------------------------------------------------------------- */
+/* Each is measured on the first shape that it supports; those with channels last on the last one, too. */
+static const char *const shapes[] = {"1x64x56x56:64x3x3:p1", "1x64x56x56:64x1x1",
+                                     "1x64x56x56:64x3x3:p1:g64", "8x64x28x28:64x3x3:p1",
+                                     "1x64x56x56:64x3x3:p1:nhwc"};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes, NHWC = N_SHAPES - 1 };
+
+struct bench {
+    struct native *native; /* NULL: none here */
+    struct simt *s, *avx2;
+    struct conv_data data[N_SHAPES];
+    const struct conv_impl *impl;
+    int shape, turns;
+    double highest, highest_rate; /* ratio to PoCL; warp instructions a second */
+    char highest_name[96], rate_name[96];
+};
+
+static void keep_highest(double v, double *highest, char name[96], const struct bench *b,
+                         const char *tile)
 {
-    struct conv_data data;
+    if (v <= *highest)
+        return;
+    *highest = v;
+    snprintf(name, 96, "%s%s%s on %s", b->impl->name, *tile ? " " : "", tile, shapes[b->shape]);
+}
+
+static void compare(const char *tile, void *ctx)
+{
+    struct bench *b = ctx;
+    struct conv_data *data = &b->data[b->shape];
     struct conv_program p;
     struct conv_plan plan;
     struct arena a = {0};
     struct diag d = {0};
-    const struct conv_impl *impl;
     struct simt_counts counts = {0};
-    double ours[MAX_TURNS], theirs[MAX_TURNS];
-    conv_data_of(&data, shape, 1);
-    if (conv_find(&impl, impl_name, &d) != OK ||
-        conv_prepare(&p, &a, &data.problem, impl, tile, data.in, data.filter, &d) != OK ||
-        conv_make_plan(&plan, &a, &data.problem, impl, tile, &d) != OK) {
-        printf("%s: %s\n", impl_name, d.msg);
-        exit(1);
+    double own[MAX_TURNS], avx2[MAX_TURNS], other[MAX_TURNS] = {0};
+    if (!data->in)
+        conv_data_of(data, shapes[b->shape], 1);
+    if (!*tile && *b->impl->tiles) /* the planner's choice is one of them */
+        return;
+    if (conv_prepare(&p, &a, &data->problem, b->impl, tile, data->in, data->filter, &d) != OK ||
+        conv_make_plan(&plan, &a, &data->problem, b->impl, tile, &d) != OK) {
+        printf("%s: %s\n", b->impl->name, d.msg);
+        arena_fini(&a);
+        return;
     }
-    for (int i = -1; i < turns; i++) { /* one turn to warm up: PoCL compiles in it */
-        if (native && !native_run(native, &plan, &data.problem, data.in, data.filter, data.out))
+    for (int i = -1; i < b->turns; i++) { /* one turn to warm up: PoCL compiles in it */
+        if (b->native &&
+            !native_run(b->native, &plan, &data->problem, data->in, data->filter, data->out))
             exit(1);
-        double own = simulate(s, &p, &counts);
-        if (i >= 0) {
-            ours[i] = own;
-            theirs[i] = native ? native_kernel_seconds(native) : 0;
-        }
+        int at = i < 0 ? 0 : i;
+        own[at] = simulate(b->s, &p, &counts);
+        avx2[at] = simulate(b->avx2, &p, &counts);
+        other[at] = b->native ? native_kernel_seconds(b->native) : 0;
     }
-    double own = median(ours, turns), other = median(theirs, turns);
-    printf("%-22s %-12s %-22s %9.2f %9.2f %7.2f %9.1f %9.2f\n", impl_name, tile, shape, 1e3 * own,
-           1e3 * other, other > 0 ? own / other : 0, 1e-6 * (double)counts.warp_insns / own,
-           1e-9 * (double)counts.thread_insns / own);
+    double mine = median(own, b->turns), narrow = median(avx2, b->turns),
+           theirs = median(other, b->turns), rate = (double)counts.warp_insns / mine;
+    printf("%-22s %-15s %-26s %8.2f %7.2f %6.2f %8.1f %9.2f %9.2f\n", b->impl->name, tile,
+           shapes[b->shape], 1e3 * theirs, 1e3 * mine, theirs > 0 ? mine / theirs : 0, 1e-6 * rate,
+           1e-9 * (double)counts.thread_insns / mine, theirs > 0 ? narrow / theirs : 0);
     fflush(stdout);
-    if (log)
-        fprintf(log, " %s%s%s=%.3f,%.1fM/s", impl_name, *tile ? ":" : "", tile,
-                other > 0 ? own / other : 0, 1e-6 * (double)counts.warp_insns / own);
+    if (theirs > 0)
+        keep_highest(mine / theirs, &b->highest, b->highest_name, b, tile);
+    keep_highest(rate, &b->highest_rate, b->rate_name, b, tile);
     conv_program_fini(&p);
-    conv_data_fini(&data);
     arena_fini(&a);
 }
 
+static void print_head(const struct bench *b)
+{
+    printf("one core, medians of %d; natively on %s\n", b->turns,
+           b->native ? native_device(b->native) : "nothing");
+    printf("%-22s %-15s %-26s %8s %7s %6s %8s %9s %9s\n", "implementation", "tile", "shape",
+           "PoCL ms", "Sievert", "ratio", "M warp/s", "G thread/s", "with AVX2");
+}
+
+static bool supports(const struct conv_impl *impl, int shape)
+{
+    struct conv_problem p;
+    struct diag d = {0};
+    return conv_parse_shape(&p, shapes[shape], &d) == OK && conv_supports(impl, &p, &d) == OK;
+}
+
+static void bench_implementations(struct bench *b)
+{
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n);
+    for (size_t i = 0; i < n; i++) {
+        b->impl = &impls[i];
+        for (b->shape = 0; b->shape < NHWC && !supports(b->impl, b->shape); b->shape++)
+            ;
+        conv_for_tiles(b->impl, EVERY_TILE, compare, b);
+        if (b->shape < NHWC && supports(b->impl, NHWC)) {
+            b->shape = NHWC;
+            conv_for_tiles(b->impl, EVERY_TILE, compare, b);
+        }
+    }
+    if (b->native)
+        printf("slowest beside PoCL: %.2f x, %s\n", b->highest, b->highest_name);
+    printf("fastest: %.1f million warp instructions a second, %s\n", 1e-6 * b->highest_rate,
+           b->rate_name);
+}
+
 /* ---- Two workers share the CTAs of each launch ---------------------------------------------------- */
-struct worker {
-    struct simt *s;
+struct sharing {
     const struct conv_program *p;
     size_t launch;
-    uint64_t first, n;
+    atomic_uint_fast64_t next; /* CTA that nobody has taken */
 };
+struct worker {
+    struct simt *s;
+    struct sharing *sharing;
+    double seconds; /* processor time of its thread */
+};
+
+static double clock_now(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 static void *work(void *ctx)
 {
     struct worker *w = ctx;
-    struct simt_result r;
-    simt_run(w->s, w->p->sim.mem, &w->p->sim.launches[w->launch], w->first, w->n, NULL, &r);
-    if (r.trap.kind != TRAP_NONE)
-        abort();
+    struct sharing *x = w->sharing;
+    const struct simt_launch *l = &x->p->sim.launches[x->launch];
+    const uint64_t ctas = simt_n_ctas(l), part = ctas / 32 + 1;
+    const double start = clock_now(CLOCK_THREAD_CPUTIME_ID);
+    for (uint64_t at; (at = atomic_fetch_add(&x->next, part)) < ctas;) {
+        struct simt_result r;
+        simt_run(w->s, x->p->sim.mem, l, at, ctas - at < part ? ctas - at : part, NULL, &r);
+        if (r.trap.kind != TRAP_NONE)
+            abort();
+    }
+    w->seconds += clock_now(CLOCK_THREAD_CPUTIME_ID) - start;
     return NULL;
 }
 
-static double wall(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Wall-clock time of the program with n workers. */
-static double share(struct worker *w, int n, const struct conv_program *p)
+/* Wall-clock time of the program with n workers, and the processor time of the one that took longest. */
+static double share(struct worker *w, int n, const struct conv_program *p, double *longest)
 {
     pthread_t thread[2];
-    double start = wall();
+    const double start = clock_now(CLOCK_MONOTONIC);
+    w[0].seconds = w[1].seconds = 0;
     for (size_t i = 0; i < p->sim.n_launches; i++) {
-        uint64_t ctas = simt_n_ctas(&p->sim.launches[i]);
+        struct sharing x = {.p = p, .launch = i};
         for (int k = 0; k < n; k++) {
-            w[k].p = p;
-            w[k].launch = i;
-            w[k].first = ctas * (uint64_t)k / (uint64_t)n;
-            w[k].n = ctas * (uint64_t)(k + 1) / (uint64_t)n - w[k].first;
+            w[k].sharing = &x;
             if (k > 0 && pthread_create(&thread[k], NULL, work, &w[k]) != 0)
                 abort();
         }
@@ -136,44 +211,40 @@ static double share(struct worker *w, int n, const struct conv_program *p)
         for (int k = 1; k < n; k++)
             pthread_join(thread[k], NULL);
     }
-    return wall() - start;
+    *longest = w[0].seconds > w[1].seconds ? w[0].seconds : w[1].seconds;
+    return clock_now(CLOCK_MONOTONIC) - start;
 }
 
-static void bench_workers(const char *impl_name, const char *tile, const char *shape, int turns,
-                          FILE *log)
+static void bench_workers(struct bench *b, const char *impl_name, const char *tile)
 {
-    struct conv_data data;
+    struct conv_data *data = &b->data[0];
     struct conv_program p;
     struct arena a = {0};
     struct diag d = {0};
     const struct conv_impl *impl;
     struct worker w[2] = {{.s = simt_new()}, {.s = simt_new()}};
-    double time[2][MAX_TURNS];
-    conv_data_of(&data, shape, 1);
+    double time[2][MAX_TURNS], longest[2][MAX_TURNS];
     if (conv_find(&impl, impl_name, &d) != OK ||
-        conv_prepare(&p, &a, &data.problem, impl, tile, data.in, data.filter, &d) != OK)
+        conv_prepare(&p, &a, &data->problem, impl, tile, data->in, data->filter, &d) != OK)
         exit(1);
-    for (int i = -1; i < turns; i++)
-        for (int n = 1; n <= 2; n++) {
-            double t = share(w, n, &p);
-            if (i >= 0)
-                time[n - 1][i] = t;
-        }
-    double one = median(time[0], turns), two = median(time[1], turns);
-    printf("two workers, %s %s: %.2f times as fast as one (%.2f and %.2f ms)\n", impl_name, tile,
-           one / two, 1e3 * one, 1e3 * two);
-    if (log)
-        fprintf(log, " workers=%.2f", one / two);
+    for (int i = -1; i < b->turns; i++)
+        for (int n = 1; n <= 2; n++)
+            time[n - 1][i < 0 ? 0 : i] = share(w, n, &p, &longest[n - 1][i < 0 ? 0 : i]);
+    double one = median(time[0], b->turns), two = median(time[1], b->turns),
+           alone = median(longest[0], b->turns), each = median(longest[1], b->turns);
+    printf("two workers, %s%s%s: %.2f times as fast as one (%.2f and %.2f ms of wall clock); "
+           "%.2f by processor time (%.2f, the longer one of two %.2f ms)\n",
+           impl_name, *tile ? " " : "", tile, one / two, 1e3 * one, 1e3 * two, alone / each,
+           1e3 * alone, 1e3 * each);
     simt_free(w[0].s);
     simt_free(w[1].s);
     conv_program_fini(&p);
-    conv_data_fini(&data);
     arena_fini(&a);
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------ */
 /* Most memory of a process that makes the program's buffers and simulates it once, beside their size. */
-static void bench_memory(FILE *log)
+static void bench_memory(void)
 {
     int pipe_ends[2];
     struct rusage usage;
@@ -217,13 +288,11 @@ static void bench_memory(FILE *log)
         double most = (double)usage.ru_maxrss / 1024, size = (double)buffers / (1 << 20);
         printf("peak memory: %.0f MiB for %.0f MiB of buffers (at most %.0f wanted)\n", most, size,
                2 * size + 64);
-        if (log)
-            fprintf(log, " peak=%.0fMiB/%.0fMiB", most, size);
     }
 }
 
 /* PTX text a second, on text of a few megabytes: the embedded kernels again and again. */
-static void bench_loading(FILE *log)
+static void bench_loading(void)
 {
     struct diag d = {0};
     size_t n_files, bytes = 0;
@@ -242,13 +311,12 @@ static void bench_loading(FILE *log)
         }
     double rate = 1e-6 * (double)bytes / (seconds() - start);
     printf("loading PTX: %.1f MB/s\n", rate);
-    if (log)
-        fprintf(log, " loading=%.1fMB/s", rate);
 }
 
 int main(int argc, char **argv)
 {
-    int turns = argc > 1 ? atoi(argv[1]) : 5;
+    struct bench b = {.turns = argc > 1 ? atoi(argv[1]) : 5};
+    struct diag d = {0};
     cpu_set_t one, all;
     CPU_ZERO(&one);
     sched_getaffinity(0, sizeof all, &all);
@@ -256,41 +324,35 @@ int main(int argc, char **argv)
     sched_setaffinity(0, sizeof one, &one);
     setenv("POCL_MAX_PTHREAD_COUNT", "1", 1);
     setenv("POCL_CPU_MAX_CU_COUNT", "1", 1);
-    if (turns < 1 || turns > MAX_TURNS)
+    if (b.turns < 1 || b.turns > MAX_TURNS)
         return 2;
-    struct native *native = argc > 3 ? NULL : native_open();
-    struct simt *s = simt_new();
-    FILE *log = argc == 3 ? fopen(argv[2], "a") : NULL;
-    if (log) { /* one line a run: when, where, ratios to PoCL and million warp instructions a second */
-        char when[64];
-        time_t now = time(NULL);
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-        fprintf(log, "%s %s", when, native ? native_device(native) : "no-PoCL");
+    b.s = simt_new();
+    b.avx2 =
+        simt_new_for(simt_lanes_usable(&simt_lanes_avx2) ? &simt_lanes_avx2 : &simt_lanes_portable);
+    if (argc > 3) {
+        if (conv_find(&b.impl, argv[2], &d) != OK) {
+            fprintf(stderr, "%s\n", d.msg);
+            return 2;
+        }
+        while (b.shape < NHWC && !supports(b.impl, b.shape))
+            b.shape++;
+        print_head(&b);
+        compare(argv[3], &b);
+    } else {
+        b.native = native_open();
+        print_head(&b);
+        bench_implementations(&b);
+        bench_loading();
+        bench_memory();
+        sched_setaffinity(0, sizeof all, &all);
+        bench_workers(&b, "implicit-gemm", "64x64x8");
+        bench_workers(&b, "implicit-gemm", "32x32x8");
+        bench_workers(&b, "direct", "");
     }
-    printf("one core, medians of %d; natively on %s\n", turns,
-           native ? native_device(native) : "nothing");
-    printf("%-22s %-12s %-22s %9s %9s %7s %9s %9s\n", "implementation", "tile", "shape",
-           "sievert ms", "PoCL ms", "ratio", "M warp/s", "G thread/s");
-    if (argc > 3) { /* one implementation alone, for a profiler: TURNS IMPLEMENTATION TILE */
-        compare(NULL, s, argv[2], argv[3], "1x64x56x56:64x3x3:p1", turns, NULL);
-        simt_free(s);
-        return 0;
-    }
-    static const char *const rows[][2] = {
-        {"implicit-gemm", "64x64x8"},  {"implicit-gemm", "128x64x8"}, {"direct", ""},
-        {"winograd-2x2-nonfused", ""}, {"implicit-gemm", "32x32x8"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        compare(native, s, rows[i][0], rows[i][1], "1x64x56x56:64x3x3:p1", turns, log);
-    bench_loading(log);
-    bench_memory(log);
-    sched_setaffinity(0, sizeof all, &all);
-    bench_workers("implicit-gemm", "32x32x8", "1x64x56x56:64x3x3:p1", turns, log);
-    if (log) {
-        fputc('\n', log);
-        fclose(log);
-    }
-    simt_free(s);
-    if (native)
-        native_close(native);
+    for (int i = 0; i < N_SHAPES; i++)
+        conv_data_fini(&b.data[i]);
+    simt_free(b.s);
+    simt_free(b.avx2);
+    if (b.native)
+        native_close(b.native);
 }
