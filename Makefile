@@ -37,15 +37,18 @@ coverage: configure
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -LE slow
 	@tools/coverage.sh $(BUILD)
 
+# Ratios to peers measured in the same run; everything printed is added to BENCH_LOG. BENCHES: some of them.
+BENCH_LOG ?= bench.log
+BENCHES ?=
 bench: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target sievert benches
-	@for b in $(BUILD)/bench/bench_*; do [ -x $$b ] && [ -f $$b ] || continue; log=; case $$b in *_simt) log="5 bench.log";; esac; OMP_WAIT_POLICY=passive $$b $$log || exit 1; done
+	@tools/bench.sh $(BUILD)/bench $(BENCH_LOG) $(BENCHES)
 
 # Search for inputs that break the readers of files or the interpreter: SECONDS_EACH, new ones join the corpora.
 SECONDS_EACH ?= 60
 FUZZERS = ptx programs npy model
 fuzz: BUILD := build-fuzz
-fuzz: override CMAKE_FLAGS += -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 -DSIEVERT_SANITIZE=ON
+fuzz: override CMAKE_FLAGS += -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 -DSIEVERT_SANITIZE=ON -DSIEVERT_FUZZ=ON
 fuzz: configure
 	@tools/install-deps.sh --dev
 	@cmake --build $(BUILD) -j $(JOBS) --target $(FUZZERS:%=fuzz_%_libfuzzer)

@@ -20,15 +20,15 @@ struct simt {
 
 bool simt_lanes_usable(const struct lanes *lanes)
 {
+    if (lanes == &simt_lanes_portable)
+        return true;
     __builtin_cpu_init();
     if (lanes == &simt_lanes_avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512cd");
-    if (lanes == &simt_lanes_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("bmi2");
-    return true;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi2");
 }
 
 static const struct lanes *best_lanes(void)
