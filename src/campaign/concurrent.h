@@ -126,7 +126,8 @@ struct region {
     size_t n_use, n_fixed, n_def;
     const struct row *use, *fixed,
         *def;         /* live before it and touched; special registers; written */
-    const bool *live; /* def: at the meeting point */
+    const bool *live;    /* def: at the meeting point */
+    struct hangs *hangs; /* hang.c; made when needed */
 };
 struct plan {
     enum plan_kind kind;
@@ -348,6 +349,14 @@ bool stray_is(const struct concurrent *c, const struct warp *w, uint32_t key);
 void stray_keys(struct concurrent *c, const struct warp *w, uint32_t mask, struct entries *out);
 void stray_rejoin(struct concurrent *c, struct party *g, uint64_t issued);
 void stray_fini(struct strays *s);
+
+/* hang.c: of a lane that goes from the branch to `start`, with lane `index` of regs as its registers, in a simple
+ * region. HANG_CERTAIN: it neither arrives at the meeting point nor traps before it has issued more than limit
+ * instructions. Otherwise how long it may take, for bringing together lanes that take as long: nothing rests
+ * on it. */
+#define HANG_CERTAIN UINT64_MAX
+uint64_t hang_prospect(struct plans *p, uint32_t branch, const struct warp *w, const uint8_t *regs,
+                       int index, uint32_t start, uint64_t limit);
 
 /* detour.c */
 struct party *party_new(struct concurrent *c, struct warp *w, uint32_t insn);

@@ -140,6 +140,7 @@ void fork_machine(struct concurrent *c, const struct warp *w, uint32_t insn, uin
     detour_lay_words(&c->shared, machine, simt_warp(c->fork, 0)->shared.data);
     detour_lay_words(&c->global, machine, simt_mem_data(c->spare));
     cta.issued += (uint64_t)m->least;
+    cta.limit = c->limits[c->position];
     simt_run_on(&cta, w->index, &counts);
     bool ended = cta.trap.kind == TRAP_NONE;
     bool certain = cta.trap.kind == TRAP_HANG ||

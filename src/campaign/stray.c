@@ -74,18 +74,45 @@ static void reserve(struct strays *s, uint32_t n, size_t n_def)
         abort();
 }
 
+/* Some of the strays, as the lanes of one warp; ascending as a rule. */
+struct bunch {
+    uint32_t n, stray[SIMT_LANES];
+    uint32_t key[SIMT_LANES + SIMT_LIST_SLACK];
+    uint64_t limit[SIMT_LANES]; /* instructions from the branch on */
+};
+
 static void lay(struct concurrent *c, const struct warp *w, const struct row *r,
-                const uint32_t *key, uint32_t n)
+                const struct bunch *b)
 {
     const struct entries *list = list_of(c, w, r->reg);
-    c->lists->spread(c->stray_regs + r->slot, w->regs + r->slot, r->bits, key, n);
-    uint32_t k = list->n ? entries_find(list, key[0]) : 0;
-    for (uint32_t i = 0; i < n && k < list->n; i++) {
-        while (k < list->n && list->key[k] < key[i])
-            k++;
-        if (k < list->n && list->key[k] == key[i])
-            row_set(c->stray_regs, r, (int)i, entries_get(list, k++));
+    c->lists->spread(c->stray_regs + r->slot, w->regs + r->slot, r->bits, b->key, b->n);
+    for (uint32_t i = 0, k = 0; i < b->n && list->n; i++) {
+        k = i && b->key[i - 1] < b->key[i] ? entries_seek(list, b->key[i], k)
+                                           : entries_find(list, b->key[i]);
+        if (k < list->n && list->key[k] == b->key[i])
+            row_set(c->stray_regs, r, (int)i, entries_get(list, k));
     }
+}
+
+static void lay_all(struct concurrent *c, const struct party *g, const struct bunch *b)
+{
+    const struct region *r = region_of(c, g);
+    for (size_t k = 0; k < r->n_use; k++)
+        lay(c, g->w, &r->use[k], b);
+    for (size_t k = 0; k < r->n_fixed; k++)
+        c->lists->spread(c->stray_regs + r->fixed[k].slot, g->w->regs + r->fixed[k].slot,
+                         r->fixed[k].bits, b->key, b->n);
+}
+
+static void add_stray(const struct concurrent *c, const struct party *g, struct bunch *b,
+                      uint32_t stray)
+{
+    uint32_t key = g->strays.key[stray];
+    int64_t left =
+        (int64_t)(c->limits[c->position] - g->issued) - c->machine[key_machine(key)].least;
+    b->stray[b->n] = stray;
+    b->key[b->n] = key;
+    b->limit[b->n++] = left > 0 ? (uint64_t)left : 0;
 }
 
 static void make_warp(struct concurrent *c, const struct party *g, uint32_t mask, struct cta *cta)
@@ -117,40 +144,39 @@ static void make_warp(struct concurrent *c, const struct party *g, uint32_t mask
         .pc = g->branch, .reconverge = g->meet, .mask = mask, .parent = 0, .barrier = -1};
 }
 
-/* Up to 32 strays from `from` on. Those that trap are left out, and the others run again. */
-static void run_batch(struct concurrent *c, struct party *g, uint32_t from, uint32_t n,
-                      uint8_t *fate)
+/* Where the stray goes from the branch. */
+static uint32_t way_of(const struct concurrent *c, const struct party *g, uint32_t key)
+{
+    const struct plan *p = &c->plans->plan[g->branch];
+    bool golden = row_get(g->w->regs, &p->guard, key_lane(key)) != p->guard_negated;
+    return golden ? g->branch + 1 : c->plans->kernel->insns[g->branch].target;
+}
+
+/* Those that trap are left out, and the others run again. */
+static void run_bunch(struct concurrent *c, struct party *g, const struct bunch *b, uint8_t *fate)
 {
     const struct region *r = region_of(c, g);
     struct strays *s = &g->strays;
-    const uint32_t *key = s->key + from;
     uint64_t limit[SIMT_LANES] = {0}, count[SIMT_LANES];
-    uint32_t mask = n == SIMT_LANES ? SIMT_FULL_MASK : (1u << n) - 1, hung = 0;
+    uint32_t mask = b->n == SIMT_LANES ? SIMT_FULL_MASK : (1u << b->n) - 1, hung = 0;
     /* plain code counts a segment at its end, and the branch is the end of one */
     uint64_t skipped = g->branch - c->plans->program->segment[g->branch];
     struct cta cta;
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t left =
-            (int64_t)(c->limits[c->position] - g->issued) - c->machine[key_machine(key[i])].least;
-        limit[i] = skipped + (left > 0 ? (uint64_t)left : 0);
-    }
+    for (uint32_t i = 0; i < b->n; i++)
+        limit[i] = skipped + b->limit[i];
     for (;;) {
-        for (size_t k = 0; k < r->n_use; k++)
-            lay(c, g->w, &r->use[k], key, n);
-        for (size_t k = 0; k < r->n_fixed; k++)
-            c->lists->spread(c->stray_regs + r->fixed[k].slot, g->w->regs + r->fixed[k].slot,
-                             r->fixed[k].bits, key, n);
+        lay_all(c, g, b);
         make_warp(c, g, mask, &cta);
         if (simt_run_lanes(&cta, c->stray_warp, limit, count, &hung))
             break;
-        fate[from + cta.trap.lane] = END_HARD;
+        fate[b->stray[cta.trap.lane]] = END_HARD;
         mask &= ~(1u << cta.trap.lane);
         if (!mask)
             return;
     }
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        uint32_t i = from + (uint32_t)l;
+        uint32_t i = b->stray[l];
         fate[i] = hung >> l & 1 || count[l] > limit[l] ? END_HUNG : END_ARRIVED;
         s->count[i] = count[l] - skipped;
         for (size_t k = 0; k < r->n_def; k++)
@@ -263,19 +289,67 @@ static void stay(struct concurrent *c, struct party *g, uint32_t from)
     }
 }
 
-/* Where the stray goes from the branch. */
-static uint32_t way_of(const struct concurrent *c, const struct party *g, uint32_t key)
+struct prospect {
+    uint64_t rounds;
+    uint32_t stray;
+};
+
+static int by_rounds(const void *a, const void *b)
 {
-    const struct plan *p = &c->plans->plan[g->branch];
-    bool golden = row_get(g->w->regs, &p->guard, key_lane(key)) != p->guard_negated;
-    return golden ? g->branch + 1 : c->plans->kernel->insns[g->branch].target;
+    const struct prospect *x = a, *y = b;
+    return x->rounds != y->rounds ? (x->rounds < y->rounds ? -1 : 1)
+           : x->stray < y->stray  ? -1
+                                  : x->stray > y->stray;
+}
+
+/* Those of the bunch that need not run to show that they hang; the others are added to out. */
+static uint32_t look_ahead(struct concurrent *c, const struct party *g, const struct bunch *b,
+                           uint8_t *fate, struct prospect *out)
+{
+    uint32_t n = 0;
+    lay_all(c, g, b);
+    for (uint32_t l = 0; l < b->n; l++) {
+        uint64_t rounds = hang_prospect(c->plans, g->branch, g->w, c->stray_regs, (int)l,
+                                        way_of(c, g, b->key[l]), b->limit[l]);
+        if (rounds == HANG_CERTAIN)
+            fate[b->stray[l]] = END_HUNG;
+        else
+            out[n++] = (struct prospect){rounds, b->stray[l]};
+    }
+    return n;
+}
+
+/* What becomes of strays that go around the region: those that take as long go together. */
+static void run_around(struct concurrent *c, struct party *g, uint8_t *fate)
+{
+    struct prospect *order = malloc((g->strays.n + 1) * sizeof *order);
+    struct bunch b = {0};
+    uint32_t n = 0;
+    if (!order)
+        abort();
+    for (uint32_t i = 0; i <= g->strays.n; i++) {
+        if (i < g->strays.n && fate[i] == END_ARRIVED)
+            add_stray(c, g, &b, i);
+        if (b.n == SIMT_LANES || (i == g->strays.n && b.n)) {
+            n += look_ahead(c, g, &b, fate, order + n);
+            b.n = 0;
+        }
+    }
+    qsort(order, n, sizeof *order, by_rounds);
+    for (uint32_t i = 0; i < n; i++) {
+        add_stray(c, g, &b, order[i].stray);
+        if (b.n == SIMT_LANES || i + 1 == n) {
+            run_bunch(c, g, &b, fate);
+            b.n = 0;
+        }
+    }
+    free(order);
 }
 
 static void run_all(struct concurrent *c, struct party *g, uint8_t *fate)
 {
     const struct region *r = region_of(c, g);
-    uint32_t n = g->strays.n, from = 0, kept;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < g->strays.n; i++) {
         bool direct = way_of(c, g, g->strays.key[i]) == g->meet;
         fate[i] = direct ? END_DIRECT
                   : !r->simple || sees_other_memory(c, r, key_machine(g->strays.key[i]))
@@ -284,13 +358,7 @@ static void run_all(struct concurrent *c, struct party *g, uint8_t *fate)
         if (direct)
             stay(c, g, i);
     }
-    while (from < n) { /* others split the batches */
-        for (kept = from; kept < n && kept - from < SIMT_LANES && fate[kept] == END_ARRIVED;)
-            kept++;
-        if (kept > from)
-            run_batch(c, g, from, kept - from, fate);
-        from = kept > from ? kept : from + 1;
-    }
+    run_around(c, g, fate);
 }
 
 void stray_diverge(struct concurrent *c, struct warp *w, uint32_t insn, const struct plan *p)

@@ -790,7 +790,8 @@ void simt_fork(struct cta *copy, struct simt *to, const struct cta *c, const str
     copy->s = to;
     copy->hook = NULL;
     copy->variant = CODE_PLAIN;
-    copy->issued = c->issued + insn - (uint64_t)w->started_at;
+    /* plain code counts a segment at its end, as if it began where the segment does */
+    copy->issued = c->issued + c->program->segment[insn] - (uint64_t)w->started_at;
     for (uint32_t i = 0; i < c->n_warps; i++) {
         struct warp *x = &to->warps[i];
         x->cta = copy;

@@ -125,9 +125,10 @@ static void check_unread(const struct simt_program *p, const struct golden *g,
     experiment_free(e);
 }
 
-static void compare_tracer(const struct simt_program *p, const struct golden *g,
-                           const struct fault *faults, const struct experiment_result *results,
-                           const char *name, const char *shape, unsigned n, struct tally *t)
+static inline void compare_tracer(const struct simt_program *p, const struct golden *g,
+                                  const struct fault *faults,
+                                  const struct experiment_result *results, const char *name,
+                                  const char *shape, unsigned n, struct tally *t)
 {
     struct tracer *tracer = tracer_new(p, g, 10);
     for (unsigned i = 0; i < n; i++) {
@@ -146,8 +147,8 @@ static void compare_tracer(const struct simt_program *p, const struct golden *g,
 }
 
 /* n random faults of a kind through all engines. */
-static void compare_engines(const struct simt_program *p, const struct golden *g, const char *name,
-                            const char *shape, unsigned n, struct tally *t)
+static inline void compare_engines(const struct simt_program *p, const struct golden *g,
+                                   const char *name, const char *shape, unsigned n, struct tally *t)
 {
     struct arena a = {0};
     struct experiment *full = experiment_new(p, g, ENGINE_FULL, 10);
@@ -198,7 +199,7 @@ static struct fault_kind draw_kind(enum where where, enum flip flip, const struc
     return k;
 }
 
-static void print_fates(const struct tally *t)
+static inline void print_fates(const struct tally *t)
 {
     print_message("   ");
     for (int f = 0; f < N_FATES; f++)
@@ -208,8 +209,8 @@ static void print_fates(const struct tally *t)
 }
 
 /* n faults of every WHERE and flip, the rest drawn. */
-static void compare_every_kind(const struct simt_program *p, const char *name, const char *shape,
-                               struct tally *t)
+static inline void compare_every_kind(const struct simt_program *p, const char *name,
+                                      const char *shape, struct tally *t)
 {
     for (int where = 0; where < N_WHERES; where++)
         for (int flip = 0; flip < N_FLIPS; flip++) {
