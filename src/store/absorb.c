@@ -2,14 +2,14 @@
  * must be the same, for the same number is the same experiment. */
 #include "store/priv.h"
 
-/* Injections that go into one commit. */
-enum { CHUNK = 100000 };
+/* Injections that go into one commit: a whole store, or of a larger one so many at a time. */
+enum { CHUNK = 100000, AT_ONCE = 10000000 };
 
 #define RANGE "number >= ?1 AND number < ?2"
-static const char *const copies[] = {
-    "INSERT INTO main.injection SELECT * FROM part.injection WHERE " RANGE " ORDER BY number",
-    "INSERT INTO main.label SELECT * FROM part.label WHERE " RANGE " ORDER BY number, epsilon",
-};
+static const char copy_rows[] =
+    "INSERT INTO main.injection SELECT * FROM part.injection WHERE " RANGE " ORDER BY number";
+static const char copy_labels[] =
+    "INSERT INTO main.label SELECT * FROM part.label WHERE " RANGE " ORDER BY number, epsilon";
 static const char differing[] =
     "SELECT number FROM main.injection a JOIN part.injection b USING (number) WHERE " RANGE
     " AND ((a.launch, a.insn, a.cta, a.nth, a.warp, a.lane, a.lanes, a.reg, a.bits, a.before, "
@@ -27,7 +27,8 @@ struct spans {
     size_t n;
 };
 
-static int run_range(struct store *s, const char *sql, uint64_t first, uint64_t next,
+/* Adds the number of rows to *n. */
+static int run_range(struct store *s, const char *sql, uint64_t first, uint64_t next, uint64_t *n,
                      struct diag *d)
 {
     sqlite3_stmt *q;
@@ -37,6 +38,7 @@ static int run_range(struct store *s, const char *sql, uint64_t first, uint64_t 
     sql_bind_u64(q, 1, first);
     sql_bind_u64(q, 2, next);
     rc = sql_run(s, q, "cannot write", d);
+    *n += (uint64_t)sqlite3_changes64(s->db);
     sqlite3_finalize(q);
     return rc;
 }
@@ -65,10 +67,14 @@ static int copy(struct store *s, uint64_t first, uint64_t next, struct diag *d)
     int rc = OK;
     for (uint64_t at = first, until; rc == OK && at < next; at = until) {
         until = next - at > CHUNK ? at + CHUNK : next;
-        for (size_t i = 0; rc == OK && i < sizeof copies / sizeof *copies; i++)
-            rc = run_range(s, copies[i], at, until, d);
+        uint64_t rows = 0, labels = 0;
+        rc = run_range(s, copy_rows, at, until, &rows, d);
         if (rc == OK)
-            rc = summary_note(s, at, until, d);
+            rc = run_range(s, copy_labels, at, until, &labels, d);
+        if (rc == OK && rows != until - at)
+            rc = sql_damaged(s, d, "a part lacks injections that it says it has");
+        if (rc == OK)
+            rc = summary_note(s, at, until, false, d);
         if (rc == OK)
             rc = store_commit(s, d);
     }
@@ -112,25 +118,97 @@ static int widen_plan(struct store *s, const struct store_campaign *part, struct
                                                       : store_set_planned(s, first, planned, d);
 }
 
-static int absorb(struct store *s, const char *path, struct spans part, uint64_t *n, struct diag *d)
+static bool are_apart(struct spans a, struct spans b)
+{
+    for (size_t i = 0, k = 0; i < a.n && k < b.n;)
+        if (a.v[i].next <= b.v[k].first)
+            i++;
+        else if (b.v[k].next <= a.v[i].first)
+            k++;
+        else
+            return false;
+    return true;
+}
+
+static uint64_t total(struct spans x)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < x.n; i++)
+        n += x.v[i].next - x.v[i].first;
+    return n;
+}
+
+static const char copy_places[] =
+    "INSERT OR IGNORE INTO main.instruction SELECT * FROM part.instruction; "
+    "INSERT OR IGNORE INTO main.register SELECT * FROM part.register;";
+
+/* Everything, records as they are: the part's rows have passed the rules when they were written, and its summaries
+ * are taken over. That they belong together is checked by counting. */
+static int take_all(struct store *s, struct spans part, uint64_t *n, struct diag *d)
+{
+    uint64_t rows = 0, labels = 0, told = 0, sdcs = 0, lost = 0;
+    int rc = sql_exec(s, copy_places, "cannot write", d);
+    if (rc == OK)
+        rc = sql_exec(s, "INSERT INTO main.injection SELECT * FROM part.injection", "cannot write",
+                      d);
+    rows = (uint64_t)sqlite3_changes64(s->db);
+    if (rc == OK)
+        rc = sql_exec(s, "INSERT INTO main.label SELECT * FROM part.label", "cannot write", d);
+    labels = (uint64_t)sqlite3_changes64(s->db);
+    if (rc == OK)
+        rc = sql_one_u64(s, "SELECT coalesce(sum(n), 0) FROM part.tally", &told, d);
+    if (rc == OK)
+        rc = sql_one_u64(s, "SELECT coalesce(sum(n), 0) FROM part.tally WHERE outcome = 1", &sdcs,
+                         d);
+    if (rc == OK)
+        rc = sql_one_u64(s,
+                         "SELECT count(*) FROM part.tally WHERE (launch, insn) NOT IN "
+                         "(SELECT launch, insn FROM main.instruction)",
+                         &lost, d);
+    if (rc == OK &&
+        (rows != total(part) || rows != told || labels != sdcs * s->campaign->n_epsilons || lost))
+        rc = sql_damaged(s, d, "a part's rows are not those that its summaries tell");
+    for (size_t i = 0; rc == OK && i < part.n; i++)
+        rc = summary_note(s, part.v[i].first, part.v[i].next, true, d);
+    if (rc == OK)
+        rc = summary_absorb(s, d);
+    *n = rows;
+    return rc;
+}
+
+/* Of a part that has injections that are here, or of a very large one: range by range. */
+static int take_missing(struct store *s, const char *path, struct spans mine, struct spans part,
+                        uint64_t *n, struct diag *d)
+{
+    uint64_t same = 0;
+    int rc = walk(s, path, mine, part, true, &same, d);
+    if (rc == OK)
+        rc = sql_exec(s, copy_places, "cannot write", d);
+    return rc == OK ? walk(s, path, mine, part, false, n, d) : rc;
+}
+
+static int take(struct store *s, const char *path, struct spans part, uint64_t *n, struct diag *d)
 {
     struct arena a = {0};
     struct spans mine;
-    uint64_t same = 0;
     int rc = store_spans(s, &a, &mine.v, &mine.n, d);
+    bool all = rc == OK && are_apart(mine, part) && total(part) <= AT_ONCE;
+    if (rc == OK && all) /* heeded only between transactions */
+        rc = sql_exec(s, "PRAGMA foreign_keys = OFF", "cannot write", d);
     if (rc == OK)
-        rc = walk(s, path, mine, part, true, &same, d);
+        rc = store_begin(s, d);
     if (rc == OK)
-        rc = sql_exec(s,
-                      "INSERT OR IGNORE INTO main.instruction SELECT * FROM part.instruction; "
-                      "INSERT OR IGNORE INTO main.register SELECT * FROM part.register;",
-                      "cannot write", d);
-    if (rc == OK)
-        rc = walk(s, path, mine, part, false, n, d);
+        rc = all ? take_all(s, part, n, d) : take_missing(s, path, mine, part, n, d);
     if (rc == OK)
         rc = sample_trim(s, d);
+    if (rc == OK)
+        rc = leave_transaction(s, d);
+    else
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    int back = sql_exec(s, "PRAGMA foreign_keys = ON", "cannot write", d);
+    s->n_pending = rc == OK ? s->n_pending : 0;
     arena_fini(&a);
-    return rc;
+    return rc != OK ? rc : back;
 }
 
 int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
@@ -151,12 +229,8 @@ int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
     /* other stores come and go only between transactions */
     if (rc == OK && (rc = leave_transaction(s, d)) == OK &&
         (rc = store_attach(s, path, "part", false, d)) == OK) {
-        if ((rc = store_begin(s, d)) == OK && (rc = absorb(s, path, part, n, d)) == OK)
-            rc = leave_transaction(s, d);
-        else
-            sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        rc = take(s, path, part, n, d);
         s->count += *n;
-        s->n_pending = rc == OK ? s->n_pending : 0;
         sqlite3_exec(s->db, "DETACH part", NULL, NULL, NULL);
     }
     if (sqlite3_get_autocommit(s->db)) {

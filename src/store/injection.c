@@ -188,9 +188,10 @@ static int domain_id(const struct store *s, const char *classes, size_t *id, str
     return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path}, "'%s' is no domain", classes);
 }
 
-static int add_label(struct store *s, uint64_t number, size_t epsilon, const struct store_label *l,
+static int add_label(struct store *s, const struct store_injection *i, size_t epsilon,
                      struct diag *d)
 {
+    const struct store_label *l = &i->labels[epsilon];
     size_t domain = 0;
     int rc = s->insert_label
                  ? OK
@@ -200,7 +201,7 @@ static int add_label(struct store *s, uint64_t number, size_t epsilon, const str
     if (rc != OK)
         return rc;
     sqlite3_clear_bindings(s->insert_label);
-    sql_bind_u64(s->insert_label, 1, number);
+    sql_bind_u64(s->insert_label, 1, i->number);
     sql_bind_u64(s->insert_label, 2, epsilon);
     sql_bind_u64(s->insert_label, 3, l->corrupted);
     sql_bind_u64(s->insert_label, 4, l->channels);
@@ -208,7 +209,8 @@ static int add_label(struct store *s, uint64_t number, size_t epsilon, const str
         sqlite3_bind_int(s->insert_label, 5, l->pattern);
         sql_bind_u64(s->insert_label, 6, domain);
     }
-    return sql_run(s, s->insert_label, "cannot write", d);
+    rc = sql_run(s, s->insert_label, "cannot write", d);
+    return rc == OK && l->corrupted ? summary_add_label(s, i, epsilon, domain, d) : rc;
 }
 
 int store_add(struct store *s, const struct store_injection *i, struct diag *d)
@@ -219,9 +221,9 @@ int store_add(struct store *s, const struct store_injection *i, struct diag *d)
     if (rc == OK)
         rc = add_row(s, i, d);
     for (size_t e = 0; rc == OK && i->outcome == OUTCOME_SDC && e < s->campaign->n_epsilons; e++)
-        rc = add_label(s, i->number, e, &i->labels[e], d);
+        rc = add_label(s, i, e, d);
     if (rc == OK)
-        rc = summary_note(s, i->number, i->number + 1, d);
+        rc = summary_add(s, i, d);
     return rc == OK ? row_added(s, d) : rc;
 }
 

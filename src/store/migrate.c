@@ -88,7 +88,7 @@ static int summarise(struct store *s, uint32_t version, struct diag *d)
                                      : "SELECT first, next FROM old.span ORDER BY first",
                          d);
     while (rc == OK && (rc = sql_step(s, q, d)) == 1)
-        rc = summary_note(s, sql_u64(q, 0), sql_u64(q, 1), d);
+        rc = summary_note(s, sql_u64(q, 0), sql_u64(q, 1), false, d);
     sqlite3_finalize(q);
     return rc == OK ? summary_update(s, d) : rc;
 }

@@ -20,6 +20,16 @@ struct sample {
     } * heap;
 };
 
+/* Rows counted by four numbers that they share: a tally, or a look. A hash table; n is 0 in free slots. */
+struct counts {
+    size_t used, room;
+    struct count {
+        uint64_t key[4], n;
+        uint64_t first, worst; /* of a look */
+        double worst_error;
+    } * slot;
+};
+
 struct store {
     sqlite3 *db;
     struct arena arena; /* identity, path */
@@ -28,7 +38,11 @@ struct store {
     struct timespec last_commit;
     uint64_t count; /* injections or trials, kept by the writer */
     size_t n_pending, pending_room;
-    struct store_span *pending; /* rows since the last commit, not yet in the summaries */
+    struct pending { /* rows since the last commit, not yet in the summaries */
+        struct store_span span;
+        bool counted; /* in tallies and looks, or by others */
+    } * pending;
+    struct counts tallies, looks;
     struct sample sample;
     struct store_campaign *campaign; /* one of these two */
     struct store_simulation *simulation;
@@ -91,10 +105,18 @@ int store_attach(struct store *s, const char *path, const char *name, bool writa
 int store_migrate(const char *path, uint32_t version, struct diag *d);
 
 /* ---- summary.c ---- */
-/* Rows first to next - 1 were added, and belong in the summaries with the next commit. */
-int summary_note(struct store *s, uint64_t first, uint64_t next, struct diag *d);
+/* Rows first to next - 1 were added, and belong in the summaries with the next commit. counted: all but their
+ * numbers is seen to, by summary_add or summary_absorb; otherwise they are read. */
+int summary_note(struct store *s, uint64_t first, uint64_t next, bool counted, struct diag *d);
+/* Row i was added. */
+int summary_add(struct store *s, const struct store_injection *i, struct diag *d);
+int summary_add_label(struct store *s, const struct store_injection *i, size_t epsilon,
+                      size_t domain, struct diag *d);
+/* All rows of the store attached as `part` were added. */
+int summary_absorb(struct store *s, struct diag *d);
 /* Before a commit: brings them up to date. */
 int summary_update(struct store *s, struct diag *d);
+void summary_fini(struct store *s);
 
 /* ---- sample.c: whose differences are kept ---- */
 /* Before the SDC is added: keep its differences? Those of another may be dropped for it. */

@@ -1,7 +1,9 @@
 /* The life of a file: made beside its name and moved there whole; write-ahead log while a campaign
  * runs; one plain file, rewritten in canonical form, when it is complete. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,7 @@ static void store_free(struct store *s)
     sqlite3_finalize(s->insert_register);
     sqlite3_finalize(s->drop_diffs);
     sqlite3_close(s->db);
-    free(s->pending);
+    summary_fini(s);
     free(s->sample.heap);
     diff_codec_free(s->codec);
     free(s->instructions.bits);
@@ -115,6 +117,7 @@ int store_replace(const char *tmp, const char *path, struct diag *d)
 {
     if (has_log(path))
         return diag_fail(d, ERR_IO, file_loc(path), "another process has this store open");
+    sync_folder(path); /* that the log or journal of the old file is gone must be known before */
     if (sync_path(tmp) != 0 || rename(tmp, path) != 0)
         return diag_fail(d, ERR_IO, file_loc(path), "cannot write: %s", strerror(errno));
     sync_folder(path);
@@ -308,14 +311,37 @@ int store_begin(struct store *s, struct diag *d)
     return sql_exec(s, "BEGIN IMMEDIATE", "cannot write", d);
 }
 
+/* Half-made files of writers that are no more: path.PID.tmp and its journal. */
+static void sweep(const char *path)
+{
+    struct arena a = {0};
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    const char *folder = slash ? arena_strndup(&a, path, (size_t)(slash - path) + 1) : "./";
+    size_t n = strlen(base);
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        char *end;
+        if (strncmp(e->d_name, base, n) != 0 || e->d_name[n] != '.')
+            continue;
+        long pid = strtol(e->d_name + n + 1, &end, 10);
+        if (pid > 0 && strncmp(end, ".tmp", 4) == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+            unlink(arena_printf(&a, "%s%s", folder, e->d_name));
+    }
+    if (dir)
+        closedir(dir);
+    arena_fini(&a);
+}
+
 /* The writer is always inside a transaction: that is what keeps a second writer out. */
 static int become_writer(struct store *s, struct diag *d)
 {
     int rc = sql_exec(s,
                       "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
-                      "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;",
+                      "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
                       "cannot write", d);
-    return rc == OK ? store_begin(s, d) : rc;
+    if (rc == OK && (rc = store_begin(s, d)) == OK)
+        sweep(s->path);
+    return rc;
 }
 
 /* What is there to know before the first row is read or written. */

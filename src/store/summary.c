@@ -1,65 +1,214 @@
 /* What is known of the injections without looking at each: which numbers are there, how many came out
- * how, what the SDCs look like. A commit takes the new rows' share along, by the same SQL that would
- * make the whole from nothing. */
+ * how, what the SDCs look like. A commit takes the new rows' share along: counted as they are added, taken over
+ * from another store, or by the SQL that would make the whole from nothing. */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/priv.h"
 
-/* ?1: first number, ?2: the one after the last. */
-static const char *const updates[] = {
-    /* replaces the spans that it touches */
+/* ?1: first number, ?2: the one after the last. Replaces the spans that it touches. */
+static const char add_span[] =
     "INSERT OR REPLACE INTO span VALUES (coalesce((SELECT first FROM span WHERE next = ?1), ?1), "
-    "coalesce((SELECT next FROM span WHERE first = ?2), ?2))",
-    "INSERT INTO tally SELECT stratum, launch, insn, outcome, fate, coalesce(trap, 0), count(*) "
-    "FROM injection WHERE number >= ?1 AND number < ?2 GROUP BY 1, 2, 3, 4, 5, 6 "
-    "ON CONFLICT DO UPDATE SET n = n + excluded.n",
-    "INSERT INTO look SELECT epsilon, pattern, domain, corrupted, count(*), min(number), "
-    "min(number), 0 "
-    "FROM label WHERE number >= ?1 AND number < ?2 AND corrupted > 0 GROUP BY 1, 2, 3, 4 "
-    "ON CONFLICT DO UPDATE SET n = n + excluded.n, first = min(first, excluded.first)",
-    "UPDATE look SET worst = new.number, worst_error = new.error FROM "
-    "(SELECT epsilon, pattern, domain, corrupted, l.number, max_abs_error AS error, row_number() "
-    "OVER "
-    "(PARTITION BY epsilon, pattern, domain, corrupted ORDER BY max_abs_error DESC, l.number) AS "
-    "place "
-    "FROM label l CROSS JOIN injection i ON i.number = l.number "
-    "WHERE l.number >= ?1 AND l.number < ?2 AND corrupted > 0) AS new "
-    "WHERE place = 1 AND look.epsilon = new.epsilon AND look.pattern = new.pattern "
-    "AND look.domain = new.domain AND look.corrupted = new.corrupted AND (new.error > worst_error "
-    "OR (new.error = worst_error AND new.number <= worst))",
+    "coalesce((SELECT next FROM span WHERE first = ?2), ?2))";
+
+#define INTO_TALLY(rows) "INSERT INTO tally " rows " ON CONFLICT DO UPDATE SET n = n + excluded.n"
+#define INTO_LOOK(rows)                                                                            \
+    "INSERT INTO look " rows " ON CONFLICT DO UPDATE SET n = n + excluded.n, "                     \
+    "first = min(first, excluded.first), "                                                         \
+    "worst = CASE WHEN excluded.worst_error > worst_error THEN excluded.worst "                    \
+    "WHEN excluded.worst_error = worst_error THEN min(worst, excluded.worst) ELSE worst END, "     \
+    "worst_error = max(worst_error, excluded.worst_error)"
+
+static const char add_tally[] = INTO_TALLY("VALUES (?,?,?,?,?,?,?)");
+static const char add_look[] = INTO_LOOK("VALUES (?,?,?,?,?,?,?,?)");
+/* Of rows that nobody counted: by their numbers, as above. */
+static const char *const recounts[] = {
+    INTO_TALLY("SELECT stratum, launch, insn, outcome, fate, coalesce(trap, 0), count(*) "
+               "FROM injection WHERE number >= ?1 AND number < ?2 GROUP BY 1, 2, 3, 4, 5, 6"),
+    INTO_LOOK(
+        "SELECT epsilon, pattern, domain, corrupted, count(*), min(number), worst, error "
+        "FROM (SELECT epsilon, pattern, domain, corrupted, l.number, "
+        "first_value(l.number) OVER same AS worst, first_value(max_abs_error) OVER same AS error "
+        "FROM label l CROSS JOIN injection i ON i.number = l.number "
+        "WHERE l.number >= ?1 AND l.number < ?2 AND corrupted > 0 "
+        "WINDOW same AS (PARTITION BY epsilon, pattern, domain, corrupted "
+        "ORDER BY max_abs_error DESC, l.number)) GROUP BY 1, 2, 3, 4"),
 };
 
-int summary_note(struct store *s, uint64_t first, uint64_t next, struct diag *d)
+/* ---- Counting rows as they are added ----------------------------------------------------------- */
+
+static size_t slot_of(const struct counts *t, const uint64_t key[static 4])
 {
-    if (s->n_pending && s->pending[s->n_pending - 1].next == first) {
-        s->pending[s->n_pending - 1].next = next;
+    uint64_t h = 0;
+    for (int i = 0; i < 4; i++)
+        h = (h ^ key[i]) * 0x9e3779b97f4a7c15;
+    size_t at = (size_t)(h >> 32) & (t->room - 1);
+    while (t->slot[at].n && memcmp(t->slot[at].key, key, sizeof t->slot[at].key) != 0)
+        at = (at + 1) & (t->room - 1);
+    return at;
+}
+
+static bool grow(struct counts *t)
+{
+    struct counts larger = {t->used, t->room ? 2 * t->room : 256, NULL};
+    larger.slot = calloc(larger.room, sizeof *larger.slot);
+    if (!larger.slot)
+        return false;
+    for (size_t i = 0; i < t->room; i++)
+        if (t->slot[i].n)
+            larger.slot[slot_of(&larger, t->slot[i].key)] = t->slot[i];
+    free(t->slot);
+    *t = larger;
+    return true;
+}
+
+/* One more of this kind; NULL: out of memory. */
+static struct count *count(struct counts *t, const uint64_t key[static 4], struct diag *d)
+{
+    if (2 * t->used >= t->room && !grow(t)) {
+        diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+        return NULL;
+    }
+    struct count *c = &t->slot[slot_of(t, key)];
+    if (!c->n) {
+        memcpy(c->key, key, sizeof c->key);
+        t->used++;
+    }
+    c->n++;
+    return c;
+}
+
+enum { OUTCOME_SHIFT = 32, FATE_SHIFT = 16, WORD_MASK = 0xffff };
+
+int summary_add(struct store *s, const struct store_injection *i, struct diag *d)
+{
+    uint64_t trap = i->outcome == OUTCOME_DUE ? (uint64_t)i->trap : 0;
+    uint64_t words = (uint64_t)i->outcome << OUTCOME_SHIFT | (uint64_t)i->fate << FATE_SHIFT | trap;
+    if (!count(&s->tallies, (uint64_t[4]){i->stratum, i->launch, i->insn, words}, d))
+        return ERR_NOMEM;
+    return summary_note(s, i->number, i->number + 1, true, d);
+}
+
+int summary_add_label(struct store *s, const struct store_injection *i, size_t epsilon,
+                      size_t domain, struct diag *d)
+{
+    const struct store_label *l = &i->labels[epsilon];
+    double error = isnan(i->max_abs_error) ? (double)INFINITY : i->max_abs_error;
+    struct count *c =
+        count(&s->looks, (uint64_t[4]){epsilon, (uint64_t)l->pattern, domain, l->corrupted}, d);
+    if (!c)
+        return ERR_NOMEM;
+    if (c->n == 1 || i->number < c->first)
+        c->first = i->number;
+    if (c->n == 1 || error > c->worst_error || (error >= c->worst_error && i->number < c->worst)) {
+        c->worst = i->number;
+        c->worst_error = error;
+    }
+    return OK;
+}
+
+static int flush_counts(struct store *s, struct counts *t, const char *sql,
+                        void (*bind)(sqlite3_stmt *q, const struct count *c), struct diag *d)
+{
+    sqlite3_stmt *q;
+    if (!t->used)
+        return OK;
+    int rc = sql_prepare(s, &q, sql, d);
+    for (size_t i = 0; rc == OK && i < t->room; i++)
+        if (t->slot[i].n) {
+            bind(q, &t->slot[i]);
+            rc = sql_run(s, q, "cannot write", d);
+        }
+    sqlite3_finalize(q);
+    memset(t->slot, 0, t->room * sizeof *t->slot);
+    t->used = 0;
+    return rc;
+}
+
+static void bind_tally(sqlite3_stmt *q, const struct count *c)
+{
+    for (int i = 0; i < 3; i++)
+        sql_bind_u64(q, i + 1, c->key[i]);
+    sql_bind_u64(q, 4, c->key[3] >> OUTCOME_SHIFT);
+    sql_bind_u64(q, 5, c->key[3] >> FATE_SHIFT & WORD_MASK);
+    sql_bind_u64(q, 6, c->key[3] & WORD_MASK);
+    sql_bind_u64(q, 7, c->n);
+}
+
+static void bind_look(sqlite3_stmt *q, const struct count *c)
+{
+    for (int i = 0; i < 4; i++)
+        sql_bind_u64(q, i + 1, c->key[i]);
+    sql_bind_u64(q, 5, c->n);
+    sql_bind_u64(q, 6, c->first);
+    sql_bind_u64(q, 7, c->worst);
+    sqlite3_bind_double(q, 8, c->worst_error);
+}
+
+void summary_fini(struct store *s)
+{
+    free(s->pending);
+    free(s->tallies.slot);
+    free(s->looks.slot);
+}
+
+/* ---- Commits ------------------------------------------------------------------------------------- */
+
+int summary_note(struct store *s, uint64_t first, uint64_t next, bool counted, struct diag *d)
+{
+    struct pending *last = s->n_pending ? &s->pending[s->n_pending - 1] : NULL;
+    if (last && last->span.next == first && last->counted == counted) {
+        last->span.next = next;
         return OK;
     }
     if (s->n_pending == s->pending_room) {
         size_t room = s->pending_room ? 2 * s->pending_room : 16;
-        struct store_span *grown = realloc(s->pending, room * sizeof *grown);
+        struct pending *grown = realloc(s->pending, room * sizeof *grown);
         if (!grown)
             return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
         s->pending = grown;
         s->pending_room = room;
     }
-    s->pending[s->n_pending++] = (struct store_span){first, next};
+    s->pending[s->n_pending++] = (struct pending){{first, next}, counted};
     return OK;
+}
+
+/* For the spans that are pending; those that are counted only if all. */
+static int run_pending(struct store *s, const char *sql, bool all, struct diag *d)
+{
+    sqlite3_stmt *q;
+    int rc = sql_prepare(s, &q, sql, d);
+    for (size_t i = 0; rc == OK && i < s->n_pending; i++) {
+        if (s->pending[i].counted && !all)
+            continue;
+        sql_bind_u64(q, 1, s->pending[i].span.first);
+        sql_bind_u64(q, 2, s->pending[i].span.next);
+        rc = sql_run(s, q, "cannot write", d);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+int summary_absorb(struct store *s, struct diag *d)
+{
+    int rc = sql_exec(s, INTO_TALLY("SELECT * FROM part.tally WHERE true"), "cannot write", d);
+    return rc == OK
+               ? sql_exec(s, INTO_LOOK("SELECT * FROM part.look WHERE true"), "cannot write", d)
+               : rc;
 }
 
 int summary_update(struct store *s, struct diag *d)
 {
-    int rc = OK;
-    for (size_t u = 0; rc == OK && s->n_pending && u < sizeof updates / sizeof *updates; u++) {
-        sqlite3_stmt *q;
-        rc = sql_prepare(s, &q, updates[u], d);
-        for (size_t i = 0; rc == OK && i < s->n_pending; i++) {
-            sql_bind_u64(q, 1, s->pending[i].first);
-            sql_bind_u64(q, 2, s->pending[i].next);
-            rc = sql_run(s, q, "cannot write", d);
-        }
-        sqlite3_finalize(q);
-    }
+    if (!s->n_pending)
+        return OK;
+    int rc = run_pending(s, add_span, true, d);
+    for (size_t r = 0; rc == OK && r < sizeof recounts / sizeof *recounts; r++)
+        rc = run_pending(s, recounts[r], false, d);
+    if (rc == OK)
+        rc = flush_counts(s, &s->tallies, add_tally, bind_tally, d);
+    if (rc == OK)
+        rc = flush_counts(s, &s->looks, add_look, bind_look, d);
     if (rc == OK)
         s->n_pending = 0;
     return rc;
@@ -74,7 +223,7 @@ int store_count(struct store *s, uint64_t *n, struct diag *d)
                                      : "SELECT coalesce(max(number) + 1, 0) FROM trial",
                          n, d);
     for (size_t i = 0; rc == OK && i < s->n_pending; i++)
-        *n += s->pending[i].next - s->pending[i].first;
+        *n += s->pending[i].span.next - s->pending[i].span.first;
     return rc;
 }
 

@@ -8,6 +8,7 @@ SIEVERT=$(realpath "$1") SHIM=$(realpath "$2")
 slow=${3-}
 kills=${KILLS:-$([ "$slow" ] && echo 200 || echo 10)} every=${EVERY:-$([ "$slow" ] && echo 1 || echo 23)}
 seed=${SEED:-$RANDOM}; RANDOM=$seed; echo "SEED=$seed"
+[ ! -w /dev/shm ] || export TMPDIR=/dev/shm # hundreds of campaigns, each with its syncs
 work=$(mktemp -d); trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT; cd "$work" || exit 1
 export ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0
 failed=0
