@@ -49,7 +49,7 @@ static void patch_row(uint8_t *regs, const struct row *r, const uint32_t *key, u
 static void run_solo(struct concurrent *c, uint32_t insn)
 {
     const struct code *code = c->plans->program->solo[insn];
-    code->fn(c->scratch_warp, code, c->scratch, SIMT_FULL_MASK);
+    simt_enter(c->scratch_warp, code, c->scratch, SIMT_FULL_MASK);
 }
 
 /* Results of the instruction at these keys, ascending. src[s]: differences of source s, or NULL to

@@ -651,21 +651,21 @@ static void lower_plain(struct lowering *x, const struct ptx_insn *i)
 static const struct code *hook_step(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
 {
     simt_call_hook(w, i->insn, mask);
-    return i[1].fn(w, i + 1, r, mask);
+    GO(i + 1);
 }
 
 static const struct code *access_step(struct warp *w, const struct code *i, uint8_t *r,
                                       uint32_t mask)
 {
     simt_call_access(w, i, mask);
-    return i[1].fn(w, i + 1, r, mask);
+    GO(i + 1);
 }
 
 static const struct code *watch_step(struct warp *w, const struct code *i, uint8_t *r,
                                      uint32_t mask)
 {
     simt_call_watch(w, i->insn);
-    return i[1].fn(w, i + 1, r, mask);
+    GO(i + 1);
 }
 
 static bool touches_global(const struct ptx_insn *i)

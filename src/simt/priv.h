@@ -18,8 +18,8 @@
 struct warp;
 struct code;
 
-/* One step of threaded code: do i, then call the next step (a tail call), until one returns: control
- * steps return themselves, a trap returns NULL. r: the warp's registers. */
+/* One step of threaded code: do i, then GO to the next step, until one returns: control steps return
+ * themselves, a trap returns NULL. r: the warp's registers. Entered by simt_enter. */
 typedef const struct code *simt_step_fn(struct warp *w, const struct code *i, uint8_t *r,
                                         uint32_t mask);
 
@@ -142,7 +142,40 @@ struct warp {
     uint32_t started_at;   /* instruction at which the present run of code began */
     struct frames *frames; /* of kernels with calls */
     uint32_t running;      /* slot of the path that runs */
+    uint32_t go_mask;      /* see GO */
 };
+
+/* GO is a tail call where the compiler makes it one. Sanitizers and -O0 do not, and the stack would overflow: there it
+ * returns the step, marked, for simt_enter to call. */
+#ifdef __has_feature
+#define SIMT_SANITIZED __has_feature(address_sanitizer)
+#elif defined __SANITIZE_ADDRESS__
+#define SIMT_SANITIZED 1
+#else
+#define SIMT_SANITIZED 0
+#endif
+#if defined __OPTIMIZE__ && !SIMT_SANITIZED
+#define GO(to) return (to)->fn(w, to, r, mask)
+#else
+#define GO(to) return (void)r, simt_go(w, to, mask)
+#endif
+
+static inline const struct code *simt_go(struct warp *w, const struct code *to, uint32_t mask)
+{
+    w->go_mask = mask;
+    return (const struct code *)((uintptr_t)to | 1);
+}
+
+static inline const struct code *simt_enter(struct warp *w, const struct code *i, uint8_t *r,
+                                            uint32_t mask)
+{
+    i = i->fn(w, i, r, mask);
+    while (__builtin_expect((uintptr_t)i & 1, 0)) {
+        i = (const struct code *)((uintptr_t)i & ~(uintptr_t)1);
+        i = i->fn(w, i, r, w->go_mask);
+    }
+    return i;
+}
 
 /* Lists of lanes: low five bits of a key are the lane of a row (a register's lanes). Values are 64 bits
  * wide for 64-bit registers, else 32. Lists may be read, and written where they are results, up to

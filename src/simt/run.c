@@ -669,7 +669,7 @@ static const struct code *run_path(struct cta *c, struct warp *w, const struct p
     w->left = (int64_t)(c->limit - c->issued);
     if (p->mask != SIMT_FULL_MASK && p->mask != w->mask_of_lanes)
         c->s->lanes->set_lanes(w, p->mask);
-    return start->fn(w, start, w->regs, p->mask);
+    return simt_enter(w, start, w->regs, p->mask);
 }
 
 /* Run path p until it has to stop. Returns the path to go on with; NULL after a trap, or if there

@@ -120,7 +120,7 @@ static NOINLINE struct mixed change(struct mixed m, int n, const int *from)
     r.c = (char)(m.c + n);
     r.s[n & 1] = (short)(m.s[2] * 3 + from[n & 3]);
     r.d = m.d * 2 - n;
-    r.l = m.l ^ ((s64)m.i << 20);
+    r.l = m.l ^ (s64)((u64)(s64)m.i << 20);
     return r;
 }
 

@@ -21,6 +21,9 @@ else
 fi
 prefix=$work/usr
 lib=$(dirname "$(find "$prefix/lib" -name libsievert.so | head -1)")
+# A library built with AddressSanitizer wants its runtime first in programs that are not.
+runtime=$(ldd "$lib/libsievert.so" | awk '/libasan/ {print $3}')
+loads() { if [ -n "$runtime" ]; then LD_PRELOAD=$runtime ASAN_OPTIONS=detect_leaks=0 "$@"; else "$@"; fi; }
 export LD_LIBRARY_PATH=$lib PKG_CONFIG_PATH=$lib/pkgconfig
 for file in bin/sievert include/sievert.h share/man/man1/sievert.1 share/man/man1/sievert-conv-run.1 \
     share/bash-completion/completions/sievert share/zsh/site-functions/_sievert; do
@@ -40,16 +43,16 @@ ${CC:-cc} -std=c99 -Wall -Wextra -pedantic -Werror "$source/examples/sensitivity
 if command -v g++ >/dev/null; then
   g++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ "$prefix/include/sievert.h"
 fi
-./sensitivity 1x2x6x6:3x3x3 200 direct implicit-gemm >example.txt
+loads ./sensitivity 1x2x6x6:3x3x3 200 direct implicit-gemm >example.txt
 [ "$(awk 'NR > 1 && $2 + $3 + $4 == 200' example.txt | wc -l)" = 2 ] || fail "example: $(cat example.txt)"
-./sensitivity 1x2x6:3 200 direct 2>&1 | grep -q shape || fail "the example explains no bad shape"
+loads ./sensitivity 1x2x6:3 200 direct 2>&1 | grep -q shape || fail "the example explains no bad shape"
 
 if command -v python3 >/dev/null; then
   SIEVERT_PROGRAM=$prefix/bin/sievert PYTHONPATH=$prefix/lib/python3/dist-packages \
-    python3 "$source/tests/install/module.py" example.txt
+    loads python3 "$source/tests/install/module.py" example.txt
   # The document's Python, as it stands there.
   sed -n '/^```python$/,/^```$/p' "$source/docs/LIBRARY.md" | grep -v '^```' >document.py
-  PYTHONPATH=$prefix/lib/python3/dist-packages python3 document.py >document.txt
+  PYTHONPATH=$prefix/lib/python3/dist-packages loads python3 document.py >document.txt
   grep -q "'share'" document.txt || fail "docs/LIBRARY.md: $(cat document.txt)"
 fi
 echo "installed ($how): passed"

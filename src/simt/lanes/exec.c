@@ -183,7 +183,7 @@ STEP(step_jump)
         return i;
     }
     i = i->target;
-    return i->fn(w, i, r, mask);
+    GO(i);
 }
 
 /* All lanes one way: go on in code. Otherwise the scheduler splits the path. */
@@ -197,7 +197,7 @@ STEP(step_branch)
     }
     w->masked_off += taken ? 0 : w->path_lanes;
     i = taken ? i->target : i + 1;
-    return i->fn(w, i, r, mask);
+    GO(i);
 }
 
 STEP(step_join)

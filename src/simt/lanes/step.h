@@ -10,8 +10,8 @@
     __builtin_assume_aligned((ptr) + 0, 64) /* + 0: clang 14 with UBSan cannot do arrays */
 #define STEP(name)                                                                                 \
     static const struct code *name(struct warp *w, const struct code *i, uint8_t *r, uint32_t mask)
-#define NEXT return i[1].fn(w, i + 1, r, mask)
-#define NEXT_WIDE return i[2].fn(w, i + 2, r, mask)
+#define NEXT GO(i + 1)
+#define NEXT_WIDE GO(i + 2)
 #ifdef __clang__
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
