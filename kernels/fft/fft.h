@@ -8,9 +8,15 @@
 
 #include "common/kernel.h"
 
-#if SIZE == 16
+#if SIZE == 12
+#define N1 4
+#define N2 3
+#elif SIZE == 16
 #define N1 4
 #define N2 4
+#elif SIZE == 18
+#define N1 6
+#define N2 3
 #elif SIZE == 32
 #define N1 8
 #define N2 4
@@ -44,6 +50,15 @@ INLINE void fft4(float2 *x, int step, float sign)
     x[3 * step] = b - d;
 }
 
+INLINE void fft3(float2 *x, int step, float sign)
+{
+    const float2 sum = x[step] + x[2 * step], mean = fma(sum, -0.5f, x[0]);
+    const float2 turn = 0.86602540f * quarter(x[step] - x[2 * step], sign);
+    x[0] += sum;
+    x[step] = mean + turn;
+    x[2 * step] = mean - turn;
+}
+
 /* Transforms of the n/2 even points, x[0], x[2*step], ..., and of the odd ones -> of all n. `turned` holds
  * the odd ones already turned by their twiddles. */
 INLINE void combine(float2 *x, int step, const float2 *even, const float2 *turned, int half_n)
@@ -53,6 +68,20 @@ INLINE void combine(float2 *x, int step, const float2 *even, const float2 *turne
         x[k * step] = even[k] + turned[k];
         x[(k + half_n) * step] = even[k] - turned[k];
     }
+}
+
+INLINE void fft6(float2 *x, int step, float sign)
+{
+    const float h = 0.86602540f;
+    float2 even[3], odd[3];
+    fft3(x, 2 * step, sign);
+    fft3(x + step, 2 * step, sign);
+#pragma unroll
+    for (int k = 0; k < 3; k++)
+        even[k] = x[2 * k * step], odd[k] = x[(2 * k + 1) * step];
+    const float2 turned[3] = {odd[0], fma(odd[1], 0.5f, h * quarter(odd[1], sign)),
+                              fma(odd[2], -0.5f, h * quarter(odd[2], sign))};
+    combine(x, step, even, turned, 3);
 }
 
 INLINE void fft8(float2 *x, int step, float sign)
@@ -87,8 +116,12 @@ INLINE void fft16(float2 *x, int step, float sign)
 
 INLINE void fft_points(float2 *x, int n, float sign)
 {
-    if (n == 4)
+    if (n == 3)
+        fft3(x, 1, sign);
+    else if (n == 4)
         fft4(x, 1, sign);
+    else if (n == 6)
+        fft6(x, 1, sign);
     else if (n == 8)
         fft8(x, 1, sign);
     else

@@ -3,7 +3,6 @@
  * SIZE * (SIZE / 2 + 1) bins; the product between them is gemm/gemm.cl. A map that is larger than a plane
  * is cut into tiles that overlap by the filter's size - 1 (overlap-save): each gives
  * SIZE - R + 1 rows and SIZE - S + 1 columns of outputs. Stride and dilation 1. */
-#include "fft/fft.h"
 
 #if SIZE == 16
 #define THREADS 64
@@ -12,34 +11,8 @@
 #else
 #define THREADS 256
 #endif
-#define HALF (SIZE / 2 + 1)
-#define BINS (SIZE * HALF)
-#define LINE (SIZE + 1) /* padded: columns lie in different banks */
-
-/* All rows of the plane, or its first n columns in the order of `permuted` frequencies. */
-INLINE void transform_rows(__local float2 *plane, uint t, float sign)
-{
-    for (uint i = t; i < SIZE * N2; i += THREADS)
-        first_pass(plane + i / N2 * LINE, 1, i % N2, sign);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint i = t; i < SIZE * N1; i += THREADS)
-        second_pass(plane + i / N1 * LINE, 1, i % N1, sign);
-    barrier(CLK_LOCAL_MEM_FENCE);
-}
-
-INLINE void transform_columns(__local float2 *plane, uint t, bool permuted, float sign)
-{
-    for (uint i = t; i < HALF * N2; i += THREADS) {
-        const uint k = i % HALF;
-        first_pass(plane + (permuted ? PLACE(k) : k), LINE, i / HALF, sign);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint i = t; i < HALF * N1; i += THREADS) {
-        const uint k = i % HALF;
-        second_pass(plane + (permuted ? PLACE(k) : k), LINE, i / HALF, sign);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-}
+#define PER_PLANE THREADS
+#include "fft/plane.h"
 
 INLINE void forward(__local float2 *plane, uint t, __global float2 *to, int step)
 {

@@ -40,9 +40,9 @@ static json_t *layouts(const struct conv_impl *impl)
 static json_t *list_row(struct arena *a, const struct conv_impl *impl, const struct conv_problem *p)
 {
     json_t *row =
-        json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", impl->name, "vendor", impl->vendor,
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:f}", "name", impl->name, "vendor", impl->vendor,
                   "summary", impl->summary, "limits", conv_limits_text(a, impl), "layouts",
-                  layouts(impl), "tiles", impl->tiles);
+                  layouts(impl), "tiles", impl->tiles, "bound", impl->bound);
     if (p) {
         struct diag why = {0};
         bool ok = conv_supports(impl, p, &why) == OK;
@@ -90,11 +90,11 @@ int run_conv_list(struct cli *cli, void *args)
     struct table t;
     if (o->shape)
         table_init(&t, &cli->arena, 4,
-                   (const char *const[]){"implementation", "cuDNN", "can", "why not"});
+                   (const char *const[]){"implementation", "cuDNN's name", "can", "why not"});
     else
-        table_init(
-            &t, &cli->arena, 5,
-            (const char *const[]){"implementation", "cuDNN", "layouts", "limits", "what it does"});
+        table_init(&t, &cli->arena, 5,
+                   (const char *const[]){"implementation", "cuDNN's name", "layouts", "limits",
+                                         "what it does"});
     size_t index;
     json_t *row;
     json_array_foreach (rows, index, row) {
@@ -219,8 +219,8 @@ static void print_run(struct cli *cli, const struct conv_program *p, json_t *doc
            json_integer_value(json_object_get(total, "shared_load_bytes")),
            json_integer_value(json_object_get(total, "shared_store_bytes")));
     printf("workspace       %llu bytes\n", (unsigned long long)p->workspace_bytes);
-    printf("error           %.3g relative to oneDNN\n",
-           json_real_value(json_object_get(doc, "relative_error")));
+    printf("error           %.3g relative to oneDNN, up to %g is its due\n",
+           json_real_value(json_object_get(doc, "relative_error")), p->impl->bound);
     printf("simulated in    %.1f ms\n", 1e3 * json_real_value(json_object_get(doc, "seconds")));
 }
 

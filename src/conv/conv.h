@@ -41,6 +41,7 @@ int conv_out_w(const struct conv_problem *p);
 void conv_out_to_nchw(const struct conv_problem *p, float *to, const float *from);
 
 struct conv_plan; /* opaque: kernels, buffers, launches with symbolic arguments */
+struct conv_program;
 
 /* What an implementation can compute; what is 0 is not limited. */
 enum { LIMITS_SQUARES = 6 };
@@ -60,12 +61,15 @@ struct conv_limits {
 /* One row of the registry. */
 struct conv_impl {
     const char *name;    /* "implicit-gemm" */
-    const char *vendor;  /* cuDNN's name for it: "IMPLICIT_GEMM" */
+    const char *vendor;  /* cuDNN's name for it, "IMPLICIT_GEMM", or of others "MIOpen v4r1" */
     const char *summary; /* one line */
     const char *tiles;   /* names of the tile choices, comma separated, or "" */
     struct conv_limits supports;
+    double bound; /* ||out - exact|| / ||exact|| that it keeps, for values of like size */
     int (*plan)(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                 struct diag *d);
+    /* Fills in the axes of a tiling; NULL: nothing is said of who computes what. */
+    int (*axes)(struct tiling *t, const struct conv_program *p);
 };
 const struct conv_impl *conv_impls(size_t *n);
 /* Whether impl computes p: its limits and those of a launch. ERR_UNSUPPORTED says why not. */

@@ -153,3 +153,71 @@ int fft_tiling_plan(struct conv_plan *plan, const struct conv_problem *p, const 
 {
     return plan_planes(plan, p, TILE_SIZE, tile, d);
 }
+
+/* A matrix of pairs, rows x columns, transposed. */
+static void plan_transpose(struct conv_plan *plan, const char *label, int size, int from, int to,
+                           uint64_t rows, uint64_t columns)
+{
+    enum { EDGE = 16, THREADS = 256 };
+    struct plan_launch *l =
+        plan_launch(plan, label, "fft_transpose", THREADS, "fft-packed-%dx%d", size, size);
+    plan_grid(l, div_up(rows, EDGE), div_up(columns, EDGE), 1);
+    PLAN_BUFFERS(l, from, to);
+    plan_int(l, (int)rows);
+    plan_int(l, (int)columns);
+}
+
+/* Planes of one size of MIOpen's, so many to a thread group. */
+struct packing {
+    int size;
+    uint64_t threads, planes;
+};
+static struct packing packing_for(const struct conv_problem *p)
+{
+    static const struct packing packings[] = {{12, 192, 16}, {18, 128, 4}, {32, 64, 1}};
+    const int h = p->h + p->pad_top + p->pad_bottom, w = p->w + p->pad_left + p->pad_right;
+    int i = 0;
+    while (packings[i].size < h || packings[i].size < w)
+        i++;
+    return packings[i];
+}
+
+static void plan_packed(struct conv_plan *plan, const struct conv_problem *p,
+                        const struct packing *k, const char *label, const char *kernel, int from,
+                        int to, uint64_t planes)
+{
+    struct plan_launch *l =
+        plan_launch(plan, label, kernel, k->threads, "fft-packed-%dx%d", k->size, k->size);
+    plan_grid(l, div_up(planes, k->planes), 1, 1);
+    PLAN_BUFFERS(l, from, to);
+    plan_shape(l, p);
+}
+
+int fft_transposed_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                        struct diag *d)
+{
+    const struct packing k = packing_for(p);
+    const bool at_once = k.size == 12; /* kernels/fft/packed.cl writes these transposed */
+    const uint64_t inputs = (uint64_t)p->n * (uint64_t)p->c, outputs = (uint64_t)(p->n * p->k);
+    const uint64_t filters = (uint64_t)p->k * (uint64_t)(p->c / p->groups);
+    struct spectra s;
+    int pieces, status = make_spectra(&s, plan, p, k.size, d); /* pieces: spectra plane by plane */
+    if (status == OK)
+        status = plan_workspace(plan, 2 * s.bins * largest(inputs, filters, outputs), &pieces, d);
+    if (status != OK)
+        return status;
+    plan_packed(plan, p, &k, "fft-input", "fft_input", BUFFER_INPUT, at_once ? s.x : pieces,
+                inputs);
+    if (!at_once)
+        plan_transpose(plan, "fft-input-transpose", k.size, pieces, s.x, inputs, s.bins);
+    plan_packed(plan, p, &k, "fft-filter", "fft_filter", BUFFER_FILTER, at_once ? s.f : pieces,
+                filters);
+    if (!at_once)
+        plan_transpose(plan, "fft-filter-transpose", k.size, pieces, s.f, filters, s.bins);
+    status = plan_product_of(plan, p, &s, tile, d);
+    if (status != OK)
+        return status;
+    plan_transpose(plan, "fft-output-transpose", k.size, s.y, pieces, s.bins, outputs);
+    plan_packed(plan, p, &k, "fft-output", "fft_output", pieces, BUFFER_OUTPUT, outputs);
+    return OK;
+}

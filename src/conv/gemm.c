@@ -59,6 +59,47 @@ int implicit_gemm_v4r1_plan(struct conv_plan *plan, const struct conv_problem *p
     return plan_in_one(plan, p, TILE_WIDE, tile, "implicit-gemm-v4r1", d);
 }
 
+/* So many slices that thread groups keep all processors busy; and how long each is. */
+static uint64_t slice_of(uint64_t inner, uint64_t most, uint64_t blocks, const struct tile *t)
+{
+    const uint64_t wanted = div_up(PLAN_PROCESSORS, blocks);
+    const uint64_t slices = wanted < 2 ? 2 : wanted > most ? most : wanted, bk = (uint64_t)t->bk;
+    return div_up(div_up(inner, slices), bk) * bk;
+}
+
+/* Workspace: partial[slice], each as the output. */
+int implicit_gemm_split_k_plan(struct conv_plan *plan, const struct conv_problem *p,
+                               const char *tile, struct diag *d)
+{
+    enum { BLOCK = 256, MOST_SLICES = 16, SHORTEST = 64 };
+    const uint64_t inner = (uint64_t)(p->c / p->groups) * (uint64_t)(p->r * p->s);
+    const uint64_t filters = (uint64_t)(p->k / p->groups), groups = (uint64_t)p->groups;
+    uint64_t most = inner / SHORTEST;
+    most = most < 2 ? 2 : most > MOST_SLICES ? MOST_SLICES : most;
+    const bool nhwc = p->layout == LAYOUT_NHWC;
+    const struct tile *t;
+    int partial, status = tile_choose(&t, tile, TILE_PLAIN, nhwc ? n_pixels(p) : filters,
+                                      nhwc ? filters : n_pixels(p), groups * most, d);
+    if (status != OK)
+        return status;
+    struct plan_launch *l = plan_implicit(plan, p, t, "implicit_gemm", "implicit-gemm-split-k");
+    const uint64_t slice = slice_of(inner, most, l->grid[0] * l->grid[1] * groups, t);
+    const uint64_t slices = div_up(inner, slice), elems = plan->buffer_elems[BUFFER_OUTPUT];
+    status = plan_workspace(plan, slices * elems, &partial, d);
+    if (status != OK)
+        return status;
+    l->grid[2] = groups * slices;
+    PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, partial);
+    plan_int(l, (int)slice);
+    plan_shape(l, p);
+    l = plan_launch(plan, "reduce", "reduce", BLOCK, "reduce");
+    plan_grid(l, div_up(elems, BLOCK), 1, 1);
+    PLAN_BUFFERS(l, partial, BUFFER_OUTPUT);
+    plan_int(l, (int)slices);
+    plan_int(l, (int)elems);
+    return OK;
+}
+
 int implicit_precomp_gemm_plan(struct conv_plan *plan, const struct conv_problem *p,
                                const char *tile, struct diag *d)
 {
@@ -190,6 +231,44 @@ int gemm_plan(struct conv_plan *plan, const struct conv_problem *p, const char *
             return status;
     }
     return OK;
+}
+
+static void plan_transpose(struct conv_plan *plan, const struct conv_problem *p, const char *label,
+                           const char *kernel, int from, int to, int channels)
+{
+    enum { BLOCK = 256 };
+    struct plan_launch *l = plan_launch(plan, label, kernel, BLOCK, "transpose");
+    plan_grid(l, div_up((uint64_t)(conv_out_h(p) * conv_out_w(p)), BLOCK), (uint64_t)channels,
+              (uint64_t)p->n);
+    PLAN_BUFFERS(l, from, to);
+    plan_shape(l, p);
+}
+
+/* MIOpen's GEMMs for 1x1 filters. Where nothing is skipped, the images are the matrices of one batch (or the
+ * groups, of one image). Else, all images side by side become one matrix, and its product images again. */
+int gemm_1x1_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
+                  struct diag *d)
+{
+    const uint64_t groups = (uint64_t)p->groups, filters = (uint64_t)p->k / groups,
+                   channels = (uint64_t)p->c / groups, images = (uint64_t)p->n;
+    const bool as_it_is = p->stride_h == 1 && p->stride_w == 1 && (p->n == 1 || p->groups == 1);
+    if (as_it_is) {
+        struct gemm g = gemm_of(BUFFER_FILTER, BUFFER_INPUT, BUFFER_OUTPUT, groups * images,
+                                filters, n_pixels(p) / images, channels);
+        g.a.step = p->groups == 1 ? 0 : g.a.step;
+        return plan_product(plan, &g, tile, d);
+    }
+    int rows, products;
+    if (plan_workspace(plan, (uint64_t)p->c * n_pixels(p), &rows, d) != OK ||
+        plan_workspace(plan, (uint64_t)p->k * n_pixels(p), &products, d) != OK)
+        return ERR_UNSUPPORTED;
+    plan_transpose(plan, p, "images-to-rows", "images_to_rows", BUFFER_INPUT, rows, p->c);
+    const struct gemm g =
+        gemm_of(BUFFER_FILTER, rows, products, groups, filters, n_pixels(p), channels);
+    const int status = plan_product(plan, &g, tile, d);
+    if (status == OK)
+        plan_transpose(plan, p, "rows-to-images", "rows_to_images", products, BUFFER_OUTPUT, p->k);
+    return status;
 }
 
 struct gemm gemm_of(int a, int b, int c, uint64_t batch, uint64_t m, uint64_t n, uint64_t k)

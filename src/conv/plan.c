@@ -111,15 +111,16 @@ static int check_grids(const struct conv_plan *plan, struct diag *d)
     return OK;
 }
 
-/* All implementations that p is within the limits of, comma separated. */
-static void name_alternatives(char *out, size_t size, const struct conv_problem *p)
+/* All implementations that p is within the limits of, comma separated. In a. */
+static const char *name_alternatives(struct arena *a, const struct conv_problem *p)
 {
-    size_t n, len = 0;
+    size_t n;
     const struct conv_impl *impl = conv_impls(&n);
-    out[0] = 0;
-    for (size_t i = 0; i < n && len < size; i++)
+    const char *names = "";
+    for (size_t i = 0; i < n; i++)
         if (conv_supports(&impl[i], p, NULL) == OK)
-            len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", impl[i].name);
+            names = arena_printf(a, "%s%s%s", names, *names ? ", " : "", impl[i].name);
+    return names;
 }
 
 int plan_within_limits(struct conv_plan *plan, struct arena *a, const struct conv_problem *p,
@@ -147,8 +148,6 @@ int conv_make_plan(struct conv_plan *plan, struct arena *a, const struct conv_pr
     if (status != ERR_UNSUPPORTED)
         return status == OK ? OK
                             : diag_fail(d, status, DIAG_NOWHERE, "%s: %s", impl->name, why.msg);
-    char names[256];
-    name_alternatives(names, sizeof names, p);
     return diag_fail(d, status, DIAG_NOWHERE, "%s: %s; implementations for this shape: %s",
-                     impl->name, why.msg, names);
+                     impl->name, why.msg, name_alternatives(a, p));
 }

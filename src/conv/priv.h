@@ -54,6 +54,14 @@ void plan_buffers(struct plan_launch *l, int n, const int *buffers);
 void plan_int(struct plan_launch *l, int value);
 void plan_shape(struct plan_launch *l, const struct conv_problem *p);
 
+/* What the planner takes a GPU to have: the processors of an A100. Persistent kernels have as many thread
+ * groups, or fewer where there is not enough to do. */
+enum { PLAN_PROCESSORS = 108 };
+static inline uint64_t plan_persistent(uint64_t items)
+{
+    return items < PLAN_PROCESSORS ? items : PLAN_PROCESSORS;
+}
+
 static inline uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 /* The tiles of GEMM-like kernels, kernels/common/tiles.def. */
@@ -106,9 +114,17 @@ int plan_within_limits(struct conv_plan *plan, struct arena *a, const struct con
 /* The implementations, one row each in registry.c. */
 typedef int conv_planner(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
                          struct diag *d);
-conv_planner direct_plan, gemm_plan, implicit_gemm_plan, implicit_gemm_v4r1_plan,
-    implicit_precomp_gemm_plan, winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan,
-    winograd_2x2_fused_plan, winograd_4x4_fused_plan, direct_tiled_plan, direct_1x1_plan,
-    direct_depthwise_plan, fft_plan, fft_tiling_plan;
+conv_planner direct_plan, direct_tiled_plan, direct_1x1_plan, direct_depthwise_plan, gemm_plan,
+    gemm_1x1_plan, implicit_gemm_plan, implicit_gemm_v4r1_plan, implicit_gemm_split_k_plan,
+    implicit_precomp_gemm_plan, winograd_2x2_fused_plan, winograd_4x4_fused_plan,
+    winograd_2x2_nonfused_plan, winograd_4x4_nonfused_plan, winograd_2x2_multipass_plan,
+    winograd_3x3_multipass_plan, winograd_4x4_multipass_plan, winograd_5x5_multipass_plan,
+    winograd_6x6_multipass_plan, winograd_rxs_f2x3_plan, winograd_rxs_f3x2_plan, fft_plan,
+    fft_tiling_plan, fft_transposed_plan;
+
+/* In which coordinates they think of their output: members of the same rows. */
+typedef int conv_axes(struct tiling *t, const struct conv_program *p);
+conv_axes direct_axes, direct_tiled_axes, direct_1x1_axes, direct_depthwise_axes, pixel_gemm_axes,
+    winograd_gemm_axes, winograd_rxs_axes, winograd_fused_axes, fft_axes;
 
 #endif

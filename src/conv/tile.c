@@ -17,14 +17,14 @@ static const struct tile tiles[] = {
 enum { N_TILES = sizeof tiles / sizeof *tiles };
 
 /* Time for the product in arbitrary units, as the heuristics of libraries estimate it: waves of thread
- * groups on the processors of an A100, each the longer the more products it makes and the more it
+ * groups on the processors, each the longer the more products it makes and the more it
  * loads. The weight of a load is what makes square tiles pay; it is a choice, not a measurement. */
 static uint64_t cost(const struct tile *t, uint64_t m, uint64_t n, uint64_t batch)
 {
-    enum { PROCESSORS = 108, LOAD = 32 };
+    enum { LOAD = 32 };
     const uint64_t bm = (uint64_t)t->bm, bn = (uint64_t)t->bn;
     const uint64_t groups = div_up(m, bm) * div_up(n, bn) * batch;
-    return div_up(groups, PROCESSORS) * (bm * bn + LOAD * (bm + bn));
+    return div_up(groups, PLAN_PROCESSORS) * (bm * bn + LOAD * (bm + bn));
 }
 
 int no_tile(const char *name, struct diag *d)

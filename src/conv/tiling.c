@@ -55,7 +55,7 @@ static void square_axes(struct tiling *t, size_t channels, size_t per_thread, si
     t->axis[2] = axis("column", units(t->w, t->unit_w), w_thread, w_tile);
 }
 
-static int direct_axes(struct tiling *t, const struct conv_program *p)
+int direct_axes(struct tiling *t, const struct conv_program *p)
 {
     enum { BLOCK = 256 }; /* a thread takes every so-manieth output of its group's */
     const size_t channels = t->axis[0].size, pixels = t->h * t->w, many = units(pixels, BLOCK);
@@ -72,14 +72,14 @@ static int direct_axes(struct tiling *t, const struct conv_program *p)
     return OK;
 }
 
-static int direct_tiled_axes(struct tiling *t, const struct conv_program *p)
+int direct_tiled_axes(struct tiling *t, const struct conv_program *p)
 {
     const size_t edge = strtoul(p->tile, NULL, 10), thread = edge > 8 ? 2 : 1;
     square_axes(t, 8, 8, thread, edge, thread, edge);
     return OK;
 }
 
-static int direct_1x1_axes(struct tiling *t, const struct conv_program *p)
+int direct_1x1_axes(struct tiling *t, const struct conv_program *p)
 {
     const size_t channels = strtoul(p->tile, NULL, 10), wide = (size_t)(p->tile[3] - '0');
     t->n_axes = 2;
@@ -89,7 +89,7 @@ static int direct_1x1_axes(struct tiling *t, const struct conv_program *p)
     return OK;
 }
 
-static int direct_depthwise_axes(struct tiling *t, const struct conv_program *p)
+int direct_depthwise_axes(struct tiling *t, const struct conv_program *p)
 {
     (void)p;
     square_axes(t, 16, 8, 1, 8, 1, 8);
@@ -98,43 +98,48 @@ static int direct_depthwise_axes(struct tiling *t, const struct conv_program *p)
     return OK;
 }
 
-static int pixel_gemm_axes(struct tiling *t, const struct conv_program *p)
+int pixel_gemm_axes(struct tiling *t, const struct conv_program *p)
 {
     return gemm_axes(t, p, "pixel", false);
 }
 
-static int winograd_axes(struct tiling *t, const struct conv_program *p)
+/* Winograd's units are the outputs of a tile, the first number in the name: -4x4-, -f2x3. */
+static void set_winograd_units(struct tiling *t, const struct conv_program *p)
 {
-    const size_t out = strstr(p->impl->name, "4x4") ? 4 : 2;
+    const size_t out = strtoul(strpbrk(p->impl->name, "123456789"), NULL, 10);
     set_units(t, out, out);
-    if (strstr(p->impl->name, "nonfused"))
-        return gemm_axes(t, p, "unit", false);
+}
+
+int winograd_gemm_axes(struct tiling *t, const struct conv_program *p)
+{
+    set_winograd_units(t, p);
+    return gemm_axes(t, p, "unit", false);
+}
+
+int winograd_rxs_axes(struct tiling *t, const struct conv_program *p)
+{
+    set_winograd_units(t, p);
+    t->n_axes = 2;
+    t->axis[0] = (struct tiling_axis){"channel", t->axis[0].size, 8, 4, 20, 32};
+    t->axis[1] = axis("unit", units(t->h, t->unit_h) * units(t->w, t->unit_w), 4, 32);
+    return OK;
+}
+
+int winograd_fused_axes(struct tiling *t, const struct conv_program *p)
+{
+    set_winograd_units(t, p);
     const bool one = p->problem.n == 1; /* else the 32 tiles are of several images */
     square_axes(t, 32, 8, 1, one ? 4 : 1, 8, one ? 8 : 1);
     return OK;
 }
 
-static int fft_axes(struct tiling *t, const struct conv_program *p)
+int fft_axes(struct tiling *t, const struct conv_program *p)
 {
     const struct conv_problem *q = &p->problem;
-    size_t size = 32; /* fft-tiling's planes */
-    if (strcmp(p->impl->name, "fft") == 0)
-        size = fft_plane_size(q);
+    const size_t size = strcmp(p->impl->name, "fft-tiling") == 0 ? 32 : fft_plane_size(q);
     set_units(t, size - (size_t)q->r + 1, size - (size_t)q->s + 1);
     return gemm_axes(t, p, "unit", true);
 }
-
-static const struct {
-    const char *family; /* beginning of the implementations' names: the longest first */
-    int (*axes)(struct tiling *t, const struct conv_program *p);
-} families[] = {{"direct-tiled", direct_tiled_axes},
-                {"direct-1x1", direct_1x1_axes},
-                {"direct-depthwise", direct_depthwise_axes},
-                {"direct", direct_axes},
-                {"gemm", pixel_gemm_axes},
-                {"implicit-", pixel_gemm_axes},
-                {"winograd-", winograd_axes},
-                {"fft", fft_axes}};
 
 int conv_tiling(struct tiling *out, const struct conv_program *p)
 {
@@ -143,10 +148,7 @@ int conv_tiling(struct tiling *out, const struct conv_program *p)
                            .h = (size_t)conv_out_h(&p->problem),
                            .w = (size_t)conv_out_w(&p->problem)};
     out->axis[0].size = (size_t)p->problem.k;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (strncmp(p->impl->name, families[i].family, strlen(families[i].family)) == 0)
-            return families[i].axes(out, p);
-    return ERR_UNSUPPORTED;
+    return p->impl->axes ? p->impl->axes(out, p) : ERR_UNSUPPORTED;
 }
 
 int conv_launch_shared(const char *label)
@@ -155,6 +157,7 @@ int conv_launch_shared(const char *label)
         const char *begin;
         int shared;
     } launches[] = {{"im2col", TILING_SHARED_BY_CHANNELS},
+                    {"images-to-rows", TILING_SHARED_BY_CHANNELS},
                     {"input-transform", TILING_SHARED_BY_CHANNELS},
                     {"fft-input", TILING_SHARED_BY_CHANNELS},
                     {"filter-transform", TILING_SHARED_BY_PIXELS},

@@ -3,11 +3,24 @@
 
 #include "conv/priv.h"
 
-enum { BLOCK = 128 };
+/* Items of some planes, one to a thread: a grid for each plane; or, persistent, one for all. */
+enum style { PASSING, PERSISTENT };
+static struct plan_launch *plan_transform(struct conv_plan *plan, const char *label,
+                                          const char *kernel, const char *file, enum style style,
+                                          uint64_t items, uint64_t planes)
+{
+    const uint64_t threads = style == PERSISTENT ? 512 : 128;
+    struct plan_launch *l = plan_launch(plan, label, kernel, threads, "%s", file);
+    if (style == PERSISTENT)
+        plan_grid(l, plan_persistent(div_up(items * planes, threads)), 1, 1);
+    else
+        plan_grid(l, div_up(items, threads), planes, 1);
+    return l;
+}
 
 /* Workspace: u[point][filter][channel], v[point][channel][tile], m[point][filter][tile]. */
 static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, int out,
-                         const char *tile, struct diag *d)
+                         enum style style, const char *tile, struct diag *d)
 {
     const uint64_t size = (uint64_t)(out + p->r - 1), points = size * size;
     const uint64_t tiles = (uint64_t)p->n * div_up((uint64_t)conv_out_h(p), (uint64_t)out) *
@@ -22,15 +35,14 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
         return ERR_UNSUPPORTED;
 
     char file[64];
-    snprintf(file, sizeof file, "winograd-nonfused-%dx%d-%dx%d", out, out, p->r, p->s);
+    snprintf(file, sizeof file, "winograd-%s-%dx%d-%dx%d",
+             style == PERSISTENT ? "multipass" : "nonfused", out, out, p->r, p->s);
     struct plan_launch *l =
-        plan_launch(plan, "filter-transform", "filter_transform", BLOCK, "%s", file);
-    plan_grid(l, div_up(planes, BLOCK), 1, 1);
+        plan_transform(plan, "filter-transform", "filter_transform", file, style, planes, 1);
     PLAN_BUFFERS(l, BUFFER_FILTER, u);
     plan_int(l, (int)planes);
 
-    l = plan_launch(plan, "input-transform", "input_transform", BLOCK, "%s", file);
-    plan_grid(l, div_up(tiles, BLOCK), channels, 1);
+    l = plan_transform(plan, "input-transform", "input_transform", file, style, tiles, channels);
     PLAN_BUFFERS(l, BUFFER_INPUT, v);
     plan_shape(l, p);
 
@@ -40,17 +52,10 @@ static int plan_nonfused(struct conv_plan *plan, const struct conv_problem *p, i
     if (status != OK)
         return status;
 
-    l = plan_launch(plan, "output-transform", "output_transform", BLOCK, "%s", file);
-    plan_grid(l, div_up(tiles, BLOCK), filters, 1);
+    l = plan_transform(plan, "output-transform", "output_transform", file, style, tiles, filters);
     PLAN_BUFFERS(l, m, BUFFER_OUTPUT);
     plan_shape(l, p);
     return OK;
-}
-
-int winograd_2x2_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p,
-                               const char *tile, struct diag *d)
-{
-    return plan_nonfused(plan, p, 2, tile, d);
 }
 
 /* The 32 tiles of a thread group: as many images as there are, and a block of neighbours in each. */
@@ -101,22 +106,43 @@ static int plan_fused(struct conv_plan *plan, const struct conv_problem *p, int 
     return OK;
 }
 
-int winograd_2x2_fused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                            struct diag *d)
+/* Everything in one launch: out x out outputs from filters cut into pieces of (5 - out) squared. */
+static int plan_rxs(struct conv_plan *plan, const struct conv_problem *p, int out)
 {
-    (void)tile;
-    return plan_fused(plan, p, 2, d);
+    enum { SIDE = 32, THREADS = 512 };
+    const uint64_t groups = (uint64_t)p->groups;
+    const uint64_t tiles = (uint64_t)p->n * div_up((uint64_t)conv_out_h(p), (uint64_t)out) *
+                           div_up((uint64_t)conv_out_w(p), (uint64_t)out);
+    const uint64_t tile_blocks = div_up(tiles, SIDE);
+    const uint64_t filter_blocks = div_up((uint64_t)p->k / groups, SIDE);
+    const uint64_t items = tile_blocks * filter_blocks * groups;
+    struct plan_launch *l =
+        plan_launch(plan, "winograd", "winograd_rxs", THREADS, "winograd-rxs-f%dx%d", out, 5 - out);
+    plan_grid(l, plan_persistent(items), 1, 1);
+    PLAN_BUFFERS(l, BUFFER_INPUT, BUFFER_FILTER, BUFFER_OUTPUT);
+    plan_int(l, (int)tile_blocks);
+    plan_int(l, (int)filter_blocks);
+    plan_int(l, (int)items);
+    plan_shape(l, p);
+    return OK;
 }
 
-int winograd_4x4_fused_plan(struct conv_plan *plan, const struct conv_problem *p, const char *tile,
-                            struct diag *d)
-{
-    (void)tile;
-    return plan_fused(plan, p, 4, d);
-}
-
-int winograd_4x4_nonfused_plan(struct conv_plan *plan, const struct conv_problem *p,
-                               const char *tile, struct diag *d)
-{
-    return plan_nonfused(plan, p, 4, tile, d);
-}
+#define PLAN(name, plan_it)                                                                        \
+    int winograd_##name##_plan(struct conv_plan *plan, const struct conv_problem *p,               \
+                               const char *tile, struct diag *d)                                   \
+    {                                                                                              \
+        (void)tile, (void)d;                                                                       \
+        return plan_it;                                                                            \
+    }
+PLAN(2x2_fused, plan_fused(plan, p, 2, d))
+PLAN(4x4_fused, plan_fused(plan, p, 4, d))
+PLAN(2x2_nonfused, plan_nonfused(plan, p, 2, PASSING, tile, d))
+PLAN(4x4_nonfused, plan_nonfused(plan, p, 4, PASSING, tile, d))
+PLAN(2x2_multipass, plan_nonfused(plan, p, 2, PERSISTENT, tile, d))
+PLAN(3x3_multipass, plan_nonfused(plan, p, 3, PERSISTENT, tile, d))
+PLAN(4x4_multipass, plan_nonfused(plan, p, 4, PERSISTENT, tile, d))
+PLAN(5x5_multipass, plan_nonfused(plan, p, 5, PERSISTENT, tile, d))
+PLAN(6x6_multipass, plan_nonfused(plan, p, 6, PERSISTENT, tile, d))
+PLAN(rxs_f2x3, plan_rxs(plan, p, 2))
+PLAN(rxs_f3x2, plan_rxs(plan, p, 3))
+#undef PLAN

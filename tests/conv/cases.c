@@ -137,11 +137,6 @@ void conv_simulate(struct simt *simt, const struct conv_program *p, float *out)
     conv_out_to_nchw(&p->problem, out, raw);
 }
 
-double conv_tolerance(const struct conv_impl *impl)
-{
-    return strstr(impl->name, "4x4") || strstr(impl->name, "fft") ? 1e-4 : 1e-5;
-}
-
 void conv_for_tiles(const struct conv_impl *impl, int turn, void (*f)(const char *tile, void *ctx),
                     void *ctx)
 {

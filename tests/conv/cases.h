@@ -34,8 +34,6 @@ void conv_random_problem(struct conv_problem *out, struct rng *r);
 /* Simulates p; out: its output, NCHW. Fails the test at a trap. */
 void conv_simulate(struct simt *simt, const struct conv_program *p, float *out);
 
-/* What relative error an implementation may have. */
-double conv_tolerance(const struct conv_impl *impl);
 /* Calls f with "", the planner's choice, and then with the tiles of impl: with every one, with none, or
  * with one that `turn` chooses, so that a pass over many shapes sees all. */
 enum { EVERY_TILE = -1, NO_TILE = -2 };

@@ -84,7 +84,7 @@ static bool agrees(struct test *t, struct simt *simt, const struct conv_impl *im
     if (good)
         conv_simulate(simt, &p, t->got);
     conv_program_fini(&p);
-    return good && conv_error(t->got, t->expected, t->out.n) <= conv_tolerance(impl);
+    return good && conv_error(t->got, t->expected, t->out.n) <= impl->bound;
 }
 
 static int is_test(const struct dirent *e) { return strncmp(e->d_name, "test_", 5) == 0; }

@@ -41,7 +41,7 @@ static void try_tile(const char *tile, void *ctx)
     assert_true(native_run(t->native, &plan, &t->data->problem, t->data->in, t->data->filter,
                            t->data->out));
     const double error = conv_data_error(t->data);
-    if (!(error <= conv_tolerance(t->impl)))
+    if (!(error <= t->impl->bound))
         fail_msg("%s %s %s: relative error %g", t->impl->name, tile, t->shape, error);
     float *simulated = arena_array(&t->data->arena, t->data->n_out, sizeof *simulated);
     struct conv_program program;

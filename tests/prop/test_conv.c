@@ -53,7 +53,7 @@ static float *convolve(struct rig *g, const float *in)
 static void check(struct rig *g, const char *property, const float *out, const float *expected)
 {
     const double error = conv_error(out, expected, g->n_out);
-    if (!(error <= 2 * conv_tolerance(g->impl)))
+    if (!(error <= 2 * g->impl->bound))
         fail_msg("%s of %s on %s: relative error %g", property, g->impl->name,
                  conv_shape(&g->arena, &g->problem), error);
 }

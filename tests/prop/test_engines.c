@@ -9,8 +9,9 @@
 
 #include "prop/compare.h"
 
-static const char *const shapes[] = {"1x3x9x8:5x3x3:p1", "2x4x7x7:6x3x3", "1x8x6x6:70x1x1",
-                                     "1x5x7x6:5x3x3:p1:g5", "2x3x6x5:9x3x3:p1:nhwc"};
+static const char *const shapes[] = {"1x3x9x8:5x3x3:p1",      "2x4x7x7:6x3x3",
+                                     "1x8x6x6:70x1x1",        "1x5x7x6:5x3x3:p1:g5",
+                                     "2x3x6x5:9x3x3:p1:nhwc", "2x4x5x4:6x1x1:s2"};
 static const char batch_shape[] = "8x2x4x3:5x3x3"; /* for those that do only batches */
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 

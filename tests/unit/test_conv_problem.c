@@ -153,7 +153,34 @@ static void test_find(void **state)
     assert_non_null(strstr(d.msg, "did you mean 'implicit-gemm'?"));
     d = (struct diag){0};
     assert_int_equal(conv_find(&found, "", &d), ERR_INPUT);
-    assert_non_null(strstr(d.msg, "winograd-2x2-nonfused"));
+    for (size_t i = 0; i < n; i++)
+        assert_non_null(strstr(d.msg, impls[i].name));
+}
+
+/* However many there are, all that would do are named, and no others. */
+static void test_alternatives(void **state)
+{
+    (void)state;
+    const struct conv_problem p = parse("1x4x9x9:4x3x3:p1");
+    const struct conv_impl *impl;
+    struct conv_plan plan;
+    struct arena a = {0};
+    struct diag d = {0};
+    size_t n;
+    assert_int_equal(conv_find(&impl, "implicit-gemm-v4r1", NULL), OK);
+    assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "", &d), ERR_UNSUPPORTED);
+    const char *at = strstr(d.msg, "for this shape: ");
+    assert_non_null(at);
+    at += strlen("for this shape: ");
+    impl = conv_impls(&n);
+    for (size_t i = 0; i < n; i++)
+        if (conv_supports(&impl[i], &p, NULL) == OK) {
+            assert_memory_equal(at, impl[i].name, strlen(impl[i].name));
+            at += strlen(impl[i].name);
+            at += strncmp(at, ", ", 2) == 0 ? 2 : 0;
+        }
+    assert_string_equal(at, "");
+    arena_fini(&a);
 }
 
 static void test_unsupported(void **state)
@@ -201,6 +228,10 @@ static void test_limits(void **state)
          "32769 images would be more than 32768 launches, one or two each"},
         {"implicit-gemm-v4r1", "16x8x9x9:16x3x3:s2:g2", NULL},
         {"implicit-gemm-v4r1", "12x8x9x9:16x3x3", "needs batches of multiples of 8, not 12"},
+        {"implicit-gemm-split-k", "3x4x9x9:6x3x5:p0,1,2,1:s2,1:d1,2:g2:nhwc", NULL},
+        {"gemm-1x1", "3x6x9x9:8x1x1:s3,2:g2", NULL},
+        {"gemm-1x1", "3x6x9x9:8x3x3", "needs 1x1 filters, not 3x3"},
+        {"gemm-1x1", "3x6x9x9:8x1x1:nhwc", "needs layout nchw, not nhwc"},
         {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32767", NULL},
         {"implicit-precomp-gemm", "1x1x1x32769:1x1x2:d1,32768",
          "needs dilated filters up to 32768x32768, not 1x32769"},
@@ -208,6 +239,13 @@ static void test_limits(void **state)
         {"winograd-2x2-nonfused", "1x3x9x9:5x5x5", NULL},
         {"winograd-4x4-nonfused", "1x3x9x9:5x5x5", "needs 3x3 filters, not 5x5"},
         {"winograd-2x2-fused", "1x3x9x9:5x3x3:nhwc", "needs layout nchw, not nhwc"},
+        {"winograd-6x6-multipass", "1x3x9x9:5x3x3:g1", NULL},
+        {"winograd-6x6-multipass", "1x3x9x9:5x5x5", "needs 3x3 filters, not 5x5"},
+        {"winograd-rxs-f2x3", "2x4x12x9:6x11x2:s2:g2", NULL},
+        {"winograd-rxs-f3x2", "1x3x9x9:5x3x3:s3", "needs equal strides up to 2, not 3"},
+        {"winograd-rxs-f3x2", "1x3x9x9:5x3x3:d2", "needs dilation 1, not 2"},
+        {"fft-transposed", "1x3x28x28:5x5x5:p2", NULL},
+        {"fft-transposed", "1x3x29x28:5x5x5:p2", "needs padded maps up to 32x32, not 33x32"},
         {"fft", "1x1x254x256:1x3x3:p1,0", NULL},
         {"fft", "1x1x256x200:1x3x3:p1,0", "needs padded maps up to 256x256, not 258x200"},
         {"fft-tiling", "1x1x40x40:1x32x32", NULL},
@@ -245,6 +283,8 @@ static void test_planner(void **state)
         {"implicit-gemm-v4r1", "8x6x14x14:16x5x5", "", "64x64x8-wide"},
         {"fft", "32x256x14x14:512x3x3:p1", "", "64x32x8"},
         {"fft", "1x6x14x14:16x5x5", "", "16x16x8"},
+        {"implicit-gemm-split-k", "1x512x7x7:512x3x3:p1", "", "128x64x8"},
+        {"gemm-1x1", "32x256x56x56:256x1x1", "", "128x128x8"},
         {"direct-tiled", "1x6x14x14:16x5x5", "", "16x16"},
         {"direct-1x1", "1x6x14x14:64x1x1", "", "32x2"},
     };
@@ -257,6 +297,44 @@ static void test_planner(void **state)
         assert_int_equal(conv_make_plan(&plan, &a, &p, impl, c[i].asked, NULL), OK);
         if (strcmp(plan.tile, c[i].tile) != 0)
             fail_msg("%s %s: tile %s, not %s", c[i].impl, c[i].shape, plan.tile, c[i].tile);
+        arena_fini(&a);
+    }
+}
+
+/* Slices that keep all processors busy; persistent grids of no more than these. */
+static void test_grids(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *impl, *shape;
+        int launches;
+        uint64_t x, z; /* of the first launch's grid */
+    } c[] = {
+        {"implicit-gemm-split-k", "1x512x7x7:512x3x3:p1", 2, 1, 16},
+        {"implicit-gemm-split-k", "1x4x9x9:4x3x3", 2, 2, 2},
+        {"implicit-gemm-split-k", "1x1x9x9:4x2x2", 2, 2, 1}, /* one step: nothing to split */
+        {"winograd-rxs-f2x3", "1x64x56x56:64x3x3:p1", 1, 50, 1},
+        {"winograd-rxs-f2x3", "1x64x56x56:256x3x3:p1", 1, 108, 1},
+        {"winograd-2x2-multipass", "1x3x9x9:4x3x3", 4, 1, 1},
+        {"winograd-2x2-multipass", "1x256x9x9:512x3x3", 4, 108, 1},
+        {"gemm-1x1", "3x4x8x8:4x1x1", 1, 2, 3}, /* a batch of images */
+        {"gemm-1x1", "3x4x8x8:4x1x1:g2", 3, 1, 3},
+        {"gemm-1x1", "1x4x8x8:4x1x1:g2", 1, 2, 2},
+        {"fft-transposed", "1x3x7x7:5x5x5:p2", 5, 1, 1},
+        {"fft-transposed", "1x9x14x14:5x5x5:p2", 7, 3, 1},
+    };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        const struct conv_problem p = parse(c[i].shape);
+        const struct conv_impl *impl;
+        struct conv_plan plan;
+        struct arena a = {0};
+        assert_int_equal(conv_find(&impl, c[i].impl, NULL), OK);
+        assert_int_equal(conv_make_plan(&plan, &a, &p, impl, "", NULL), OK);
+        const uint64_t *grid = plan.launch[0].grid;
+        if (plan.n_launches != c[i].launches || grid[0] != c[i].x || grid[2] != c[i].z)
+            fail_msg("%s %s %s: %d launches, grid %llu x %llu x %llu", c[i].impl, c[i].shape,
+                     plan.tile, plan.n_launches, (unsigned long long)grid[0],
+                     (unsigned long long)grid[1], (unsigned long long)grid[2]);
         arena_fini(&a);
     }
 }
@@ -302,8 +380,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),       cmocka_unit_test(test_canonical),
         cmocka_unit_test(test_errors),      cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_find),        cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_planner),
+        cmocka_unit_test(test_find),        cmocka_unit_test(test_alternatives),
+        cmocka_unit_test(test_unsupported), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_planner),     cmocka_unit_test(test_grids),
         cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
