@@ -45,9 +45,11 @@ static json_t *list_row(struct arena *a, const struct conv_impl *impl, const str
                   layouts(impl), "tiles", impl->tiles, "bound", impl->bound);
     if (p) {
         struct diag why = {0};
-        bool ok = conv_supports(impl, p, &why) == OK;
+        uint64_t bytes;
+        bool ok = conv_workspace(&bytes, impl, p, &why) == OK;
         json_object_set_new(row, "supports", json_boolean(ok));
         json_object_set_new(row, "reason", json_string(ok ? "" : why.msg));
+        json_object_set_new(row, "workspace_bytes", json_integer(ok ? (json_int_t)bytes : 0));
     }
     return row;
 }

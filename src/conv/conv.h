@@ -74,6 +74,9 @@ struct conv_impl {
 const struct conv_impl *conv_impls(size_t *n);
 /* Whether impl computes p: its limits and those of a launch. ERR_UNSUPPORTED says why not. */
 int conv_supports(const struct conv_impl *impl, const struct conv_problem *p, struct diag *d);
+/* The same; if it does, *bytes is the workspace that it needs beyond the problem's tensors. */
+int conv_workspace(uint64_t *bytes, const struct conv_impl *impl, const struct conv_problem *p,
+                   struct diag *d);
 /* Its limits in words but for the layout, from the table that decides. In a, or static. */
 const char *conv_limits_text(struct arena *a, const struct conv_impl *impl);
 /* By name; ERR_INPUT suggests. */

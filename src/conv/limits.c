@@ -152,11 +152,21 @@ const char *conv_limits_text(struct arena *a, const struct conv_impl *impl)
     return *text ? text : "any shape";
 }
 
-int conv_supports(const struct conv_impl *impl, const struct conv_problem *p, struct diag *d)
+int conv_workspace(uint64_t *bytes, const struct conv_impl *impl, const struct conv_problem *p,
+                   struct diag *d)
 {
     struct arena scratch = {0};
     struct conv_plan plan;
     int status = plan_within_limits(&plan, &scratch, p, impl, "", d);
+    *bytes = 0;
+    for (int i = N_PROBLEM_BUFFERS; i < plan.n_buffers; i++)
+        *bytes += 4 * plan.buffer_elems[i];
     arena_fini(&scratch);
     return status;
+}
+
+int conv_supports(const struct conv_impl *impl, const struct conv_problem *p, struct diag *d)
+{
+    uint64_t unused;
+    return conv_workspace(&unused, impl, p, d);
 }

@@ -8,4 +8,7 @@ if(PYTHON3)
     set_tests_properties(docs/${kind} PROPERTIES TIMEOUT 1500)
   endforeach()
   set_tests_properties(docs/slow PROPERTIES LABELS slow)
+  add_test(NAME docs/costs COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/docs/costs.sh $<TARGET_FILE:sievert>
+                                   ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/docs-costs)
+  set_tests_properties(docs/costs PROPERTIES TIMEOUT 120)
 endif()

@@ -339,6 +339,33 @@ static void test_grids(void **state)
     }
 }
 
+/* Known without running: sums of the buffers that the launches pass on. */
+static void test_workspace(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *impl, *shape;
+        uint64_t bytes;
+    } c[] = {
+        {"direct", "1x6x14x14:16x5x5", 0},
+        {"gemm", "2x6x14x14:16x5x5", 4 * 6 * 25 * 100},
+        {"gemm", "2x6x14x14:16x1x1", 0},
+        {"gemm-1x1", "2x6x14x14:16x1x1:s2", 4 * (6 + 16) * 2 * 49},
+        {"winograd-2x2-nonfused", "1x6x14x14:16x5x5", 4 * 36 * (16 * 6 + (6 + 16) * 25)},
+        {"winograd-rxs-f2x3", "1x6x14x14:16x5x5", 0},
+        {"implicit-gemm-split-k", "1x4x9x9:4x3x3", 4 * 2 * 4 * 49},
+        {"winograd-2x2-fused", "1x6x14x14:16x5x5", 0}, /* does not support it */
+    };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        const struct conv_problem p = parse(c[i].shape);
+        const struct conv_impl *impl;
+        uint64_t bytes;
+        assert_int_equal(conv_find(&impl, c[i].impl, NULL), OK);
+        conv_workspace(&bytes, impl, &p, NULL);
+        assert_int_equal(bytes, c[i].bytes);
+    }
+}
+
 /* The words of a limit, and that of no limit. */
 static void test_limits_text(void **state)
 {
@@ -383,7 +410,8 @@ int main(void)
         cmocka_unit_test(test_find),        cmocka_unit_test(test_alternatives),
         cmocka_unit_test(test_unsupported), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_planner),     cmocka_unit_test(test_grids),
-        cmocka_unit_test(test_limits_text), cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_workspace),   cmocka_unit_test(test_limits_text),
+        cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
