@@ -87,10 +87,16 @@ static bool agrees(struct test *t, struct simt *simt, const struct conv_impl *im
     return good && conv_error(t->got, t->expected, t->out.n) <= impl->bound;
 }
 
+/* Of each implementation: in how many tests it ran. */
+enum { MOST_IMPLS = 64 };
+struct counts {
+    int tests, runs, admitted[MOST_IMPLS];
+};
+
 static int is_test(const struct dirent *e) { return strncmp(e->d_name, "test_", 5) == 0; }
 
 /* Counts the runs of the test in dir; false if one is wrong. */
-static bool judge(const char *dir, struct simt *simt, int *n_tests, int *n_runs)
+static bool judge(const char *dir, struct simt *simt, struct counts *count)
 {
     struct test t = {0};
     bool good = true;
@@ -98,13 +104,14 @@ static bool judge(const char *dir, struct simt *simt, int *n_tests, int *n_runs)
         size_t n;
         const struct conv_impl *impls = conv_impls(&n);
         prepare(&t);
-        ++*n_tests;
+        count->tests++;
         for (size_t i = 0; i < N_LAYOUTS * n; i++) {
             const struct conv_impl *impl = &impls[i % n];
             t.problem.layout = (enum tensor_layout)(i / n);
             if (conv_supports(impl, &t.problem, NULL) != OK)
                 continue;
-            ++*n_runs;
+            count->runs++;
+            count->admitted[i % n] += t.problem.layout == LAYOUT_NCHW;
             if (!agrees(&t, simt, impl)) {
                 printf("FAILED: %s with %s, %s\n", dir, impl->name,
                        vocab_word(&vocab_layouts, (int)t.problem.layout));
@@ -117,6 +124,18 @@ static bool judge(const char *dir, struct simt *simt, int *n_tests, int *n_runs)
     return good;
 }
 
+static void print_counts(const struct counts *count)
+{
+    struct arena a = {0};
+    size_t n;
+    const struct conv_impl *impls = conv_impls(&n);
+    for (size_t i = 0; i < n; i++)
+        printf("%-24s %2d of %d tests: %s\n", impls[i].name, count->admitted[i], count->tests,
+               conv_limits_text(&a, &impls[i]));
+    printf("%d tests, %d runs\n", count->tests, count->runs);
+    arena_fini(&a);
+}
+
 int main(void)
 {
     struct stat st;
@@ -125,7 +144,7 @@ int main(void)
         return 77;
     }
     struct simt *simt = simt_new();
-    int n_tests = 0, n_runs = 0;
+    struct counts count = {0};
     bool good = true;
     for (size_t k = 0; k < sizeof KINDS / sizeof *KINDS; k++) {
         char dir[300], path[600];
@@ -134,13 +153,13 @@ int main(void)
         int n = scandir(dir, &list, is_test, alphasort);
         for (int i = 0; i < n; i++) {
             snprintf(path, sizeof path, "%s/%s", dir, list[i]->d_name);
-            good = judge(path, simt, &n_tests, &n_runs) && good;
+            good = judge(path, simt, &count) && good;
             free(list[i]);
         }
         if (n >= 0)
             free(list);
     }
     simt_free(simt);
-    printf("%d tests, %d runs\n", n_tests, n_runs);
-    return good && n_tests >= 15 ? 0 : 1;
+    print_counts(&count);
+    return good && count.tests >= 18 ? 0 : 1;
 }

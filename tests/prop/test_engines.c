@@ -1,5 +1,6 @@
 /* Every engine gives the outcome, the trap and the output bits of the full run, for every
- * implementation and every kind of fault. SIEVERT_FAULTS=N: so many per kind and implementation. */
+ * implementation and every kind of fault. SIEVERT_FAULTS=N: so many per kind and implementation; SIEVERT_IMPL=NAME:
+ * only implementations that have it in their names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,12 @@ static const char *const shapes[] = {"1x3x9x8:5x3x3:p1",      "2x4x7x7:6x3x3",
                                      "2x3x6x5:9x3x3:p1:nhwc", "2x4x5x4:6x1x1:s2"};
 static const char batch_shape[] = "8x2x4x3:5x3x3"; /* for those that do only batches */
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static bool asked_for(const struct conv_impl *impl)
+{
+    const char *name = getenv("SIEVERT_IMPL");
+    return !name || strstr(impl->name, name);
+}
 
 static void every_kind(const struct conv_impl *impl, const char *shape, struct tally *t)
 {
@@ -32,6 +39,8 @@ static void engines_agree(void **state)
     print_message("SIEVERT_SEED=%llu\n", (unsigned long long)seed);
     for (size_t i = 0; i < n; i++) {
         struct tally t = {0};
+        if (!asked_for(&impls[i]))
+            continue;
         for (int s = 0; s < N_SHAPES; s++)
             every_kind(&impls[i], shapes[s], &t);
         if (impls[i].supports.batch)
@@ -65,7 +74,7 @@ static void crowds_agree(void **state)
         struct tally t = {0};
         const char *shape = impls[i].supports.batch ? batch_shape : shapes[0];
         bool slow = strncmp(impls[i].name, "fft", 3) == 0;
-        if (slow || !case_init(&c, &impls[i], shape))
+        if (slow || !asked_for(&impls[i]) || !case_init(&c, &impls[i], shape))
             continue;
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
             struct golden *g;
