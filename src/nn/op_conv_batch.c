@@ -8,7 +8,7 @@
 #include "nn/conv.h"
 #include "nn/delta.h"
 
-enum { BATCHES = 5, MAX_PIECES = 48, TRIAL_PLACES = 4 };
+enum { BATCHES = 5, MAX_PIECES = 96, TRIAL_PLACES = 4 };
 static const size_t BATCH[BATCHES] = {1, 2, 4, 8, 16};
 static const size_t MAX_BATCH_FLOATS = (size_t)1 << 24;
 
@@ -24,6 +24,7 @@ struct conv_piece {
 };
 struct conv_pieces {
     size_t n;
+    uint32_t *row; /* of each element of an input's plane: a division less for each difference */
     struct conv_piece piece[MAX_PIECES];
 };
 
@@ -69,16 +70,33 @@ static void add_piece(struct conv_pieces *p, const struct conv *c, int64_t rows,
     }
 }
 
-/* The whole, and squares and bands of rows: by twos, as 3x3 kernels spread, then by quarters. */
-static void make_pieces(struct nn *net, struct conv *c)
+/* The whole and squares, bands of rows and, where an output costs much, oblongs. Sizes go by twos, as 3x3
+ * kernels spread, then by quarters. */
+static void make_pieces(struct nn *net, const struct nn_value *weights, struct conv *c)
 {
+    enum { MUCH = 1 << 14 }; /* multiplications for all channels of an output */
+    bool exact = weights->n / (size_t)c->groups > MUCH;
+    int64_t size[MAX_PIECES], most = c->w.out[0] > c->w.out[1] ? c->w.out[0] : c->w.out[1];
+    int64_t plane = c->w.in[0] * c->w.in[1];
+    size_t n = 0;
     c->pieces = ARENA_NEW(&net->arena, struct conv_pieces);
-    int64_t most = c->w.out[0] > c->w.out[1] ? c->w.out[0] : c->w.out[1];
+    c->pieces->row = arena_alloc(&net->arena, (size_t)plane * sizeof *c->pieces->row);
+    for (int64_t k = 0; k < plane; k++)
+        c->pieces->row[k] = (uint32_t)(k / c->w.in[1]);
     add_piece(c->pieces, c, c->w.out[0], c->w.out[1]);
-    for (int64_t size = 1; size < most; size += size < 16 ? 2 : size / 4) {
-        add_piece(c->pieces, c, size, size);
-        if (size >= 3)
-            add_piece(c->pieces, c, size, c->w.out[1]);
+    for (int64_t s = 1; s < most && n < MAX_PIECES;) {
+        size[n++] = s;
+        s += exact && s >= 3 && s < 7 ? 1 : s < 16 ? 2 : s / 4;
+    }
+    for (size_t k = 0; k < n; k++) {
+        add_piece(c->pieces, c, size[k], size[k]);
+        for (size_t j = 0; exact && j < k; j++)
+            if (2 * size[j] >= size[k]) {
+                add_piece(c->pieces, c, size[j], size[k]);
+                add_piece(c->pieces, c, size[k], size[j]);
+            }
+        if (size[k] >= 3)
+            add_piece(c->pieces, c, size[k], c->w.out[1]);
     }
 }
 
@@ -95,14 +113,26 @@ static struct conv_piece *piece_for(struct conv_pieces *p, const int64_t *size)
     return best;
 }
 
+/* Where element `at` of the input is; *first: the first element of its channel, or of another's. */
+static inline void locate(const struct conv *c, uint32_t plane, uint32_t at, uint32_t *first,
+                          int64_t *to)
+{
+    if (at - *first >= plane) /* lists go mostly channel by channel */
+        *first = at / plane * plane;
+    uint32_t row = c->pieces->row[at - *first];
+    to[0] = row;
+    to[1] = at - *first - row * (uint32_t)c->w.in[1];
+}
+
 /* The outputs that depend on one of these inputs, as a window. False: none does (between strides).
  */
 static bool find_place(struct place *out, const struct conv *c, const struct diffs *in)
 {
-    int64_t width = c->w.in[1], plane = c->w.in[0] * width;
-    int64_t low[2] = {c->w.in[0], width}, high[2] = {-1, -1}, size[2];
+    int64_t low[2] = {c->w.in[0], c->w.in[1]}, high[2] = {-1, -1}, size[2];
+    uint32_t plane = (uint32_t)(c->w.in[0] * c->w.in[1]), first = 0;
     for (size_t k = 0; k < in->n; k++) {
-        int64_t at[2] = {in->at[k] % plane / width, in->at[k] % width};
+        int64_t at[2];
+        locate(c, plane, in->at[k], &first, at);
         for (int j = 0; j < 2; j++) {
             low[j] = at[j] < low[j] ? at[j] : low[j];
             high[j] = at[j] > high[j] ? at[j] : high[j];
@@ -164,15 +194,19 @@ static void load(float *to, const struct conv *c, const struct place *p, const s
 static void load_diffs(float *to, const struct conv *c, const struct place *p,
                        const struct diffs *in)
 {
-    int64_t from[2];
+    int64_t from[2], rows = p->piece->in[0], columns = p->piece->in[1];
+    uint32_t plane = (uint32_t)(c->w.in[0] * c->w.in[1]), first = 0, last = UINT32_MAX;
+    float *channel = to;
     origin(from, c, p);
-    int64_t row = from[0], column = from[1];
-    int64_t width = c->w.in[1], plane = c->w.in[0] * width, rows = p->piece->in[0],
-            columns = p->piece->in[1];
     for (size_t k = 0; k < in->n; k++) {
-        int64_t at = in->at[k], r = at % plane / width - row, col = at % width - column;
-        if (r >= 0 && r < rows && col >= 0 && col < columns)
-            to[(at / plane * rows + r) * columns + col] = ((const float *)in->data)[k];
+        int64_t at[2];
+        locate(c, plane, in->at[k], &first, at);
+        if (first != last)
+            channel = to + first / plane * rows * columns;
+        last = first;
+        int64_t row = at[0] - from[0], column = at[1] - from[1];
+        if (row >= 0 && row < rows && column >= 0 && column < columns)
+            channel[row * columns + column] = ((const float *)in->data)[k];
     }
 }
 
@@ -276,11 +310,11 @@ static bool ready(struct nn *net, const struct nn_node *node, struct conv *c, st
 static int batch_for(struct nn *net, const struct nn_node *node, struct conv *c,
                      struct conv_piece *p, size_t n)
 {
-    int which = BATCHES - 1;
+    int which = BATCHES - 1, step = c->n_parts > 1 ? 1 : 2; /* fewer where it matters less */
     while (which > 0 && 4 * n < 3 * BATCH[which])
-        which--;
+        which -= step;
     while (which >= 0 && !ready(net, node, c, p, which))
-        which--;
+        which -= step;
     return which;
 }
 
@@ -323,7 +357,7 @@ void conv_run_batch(struct nn *net, const struct nn_node *node, size_t n,
     struct place places[n];
     size_t list[n];
     if (!c->pieces)
-        make_pieces(net, c);
+        make_pieces(net, node->in[1], c);
     for (size_t k = 0; k < n; k++)
         if (!find_place(&places[k], c, in[k]))
             places[k].piece = NULL;
