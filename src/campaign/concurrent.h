@@ -125,7 +125,7 @@ struct region {
     bool loads[2]; /* global, shared memory */
     size_t n_use, n_fixed, n_def;
     const struct row *use, *fixed,
-        *def;         /* live before it and touched; special registers; written */
+        *def;            /* live before it and touched; special registers; written */
     const bool *live;    /* def: at the meeting point */
     struct hangs *hangs; /* hang.c; made when needed */
 };

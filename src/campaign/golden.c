@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "campaign/priv.h"
+#include "simt/priv.h"
+
+/* All instants kept of a program; if more come, every other one goes. */
+enum { INSTANTS_BYTES = 64 << 20, LEAST_INTERVAL = 256 };
 
 struct measure {
     struct golden *g;
@@ -14,6 +18,9 @@ struct measure {
     const uint8_t *now; /* memory, as the CTA left it */
     uint8_t *past;      /* and as it was before */
     uint64_t base;
+    bool keeps_instants, has_stored; /* this CTA */
+    uint64_t interval, next_instant; /* in warp instructions that a CTA issues */
+    size_t instants_bytes;
 };
 
 static bool on_step(void *ctx, const struct simt_step *s)
@@ -25,10 +32,53 @@ static bool on_step(void *ctx, const struct simt_step *s)
     return true;
 }
 
+/* Every other one goes: those that the doubled interval would not have kept. */
+static void thin_out(struct measure *m)
+{
+    m->instants_bytes = 0;
+    for (size_t p = 0; p < m->next; p++) {
+        struct cta_log *log = &m->g->cta[p];
+        size_t n = 0;
+        for (size_t i = 0; i < log->n_instants; i++) {
+            struct instant x = log->instants[i];
+            if (x.state->issued / m->interval % 2) {
+                free(x.state);
+                continue;
+            }
+            m->instants_bytes += x.state->bytes;
+            log->instants[n++] = x;
+        }
+        log->n_instants = n;
+    }
+    m->interval *= 2;
+}
+
+static void keep_instant(struct measure *m, const struct warp *w)
+{
+    struct cta_log *log = m->log;
+    struct instant x = {log->population, simt_checkpoint(w)};
+    if (!x.state) {
+        m->next_instant = UINT64_MAX;
+        return;
+    }
+    if (log->n_instants == log->instants_room) {
+        log->instants_room = 2 * log->instants_room + 4;
+        log->instants = realloc(log->instants, log->instants_room * sizeof *log->instants);
+        if (!log->instants)
+            abort();
+    }
+    log->instants[log->n_instants++] = x;
+    m->instants_bytes += x.state->bytes;
+    while (m->instants_bytes > INSTANTS_BYTES)
+        thin_out(m);
+    m->next_instant = (w->cta->issued / m->interval + 1) * m->interval;
+}
+
 static void on_watch(void *ctx, struct warp *w, uint32_t insn)
 {
     struct measure *m = ctx;
-    (void)w;
+    if (w->cta->issued >= m->next_instant && w->started_at == insn && !m->has_stored)
+        keep_instant(m, w);
     m->log->population += m->space->targets[insn] * m->space->cells;
 }
 
@@ -36,6 +86,7 @@ static void on_access(void *ctx, const struct simt_access *a)
 {
     struct measure *m = ctx;
     struct footprint *f = a->store ? &m->writes : &m->reads;
+    m->has_stored |= a->store;
     for (uint32_t lanes = a->mask; lanes; lanes &= lanes - 1)
         footprint_add(f, a->address[__builtin_ctz(lanes)] - m->base, a->bytes);
 }
@@ -44,6 +95,8 @@ static void on_begin(void *ctx, uint64_t cta)
 {
     struct measure *m = ctx;
     m->log = &m->g->cta[m->next++];
+    m->has_stored = false;
+    m->next_instant = m->keeps_instants ? m->interval : UINT64_MAX;
     if (m->g->kind.moment == MOMENT_LAUNCH && cta == 0)
         m->log->population = m->space->cells;
 }
@@ -56,6 +109,9 @@ static void on_end(void *ctx, uint64_t cta, uint64_t issued)
     size_t bytes = 0;
     (void)cta;
     log->issued = issued;
+    if (m->next == 1) /* the others are likely to take as much */
+        while (m->instants_bytes * m->g->n_ctas > INSTANTS_BYTES)
+            thin_out(m);
     log->reads = footprint_take(&m->reads, a, &log->n_reads);
     log->writes = footprint_take(&m->writes, a, &log->n_writes);
     for (size_t i = 0; i < log->n_writes; i++)
@@ -75,11 +131,11 @@ static void on_end(void *ctx, uint64_t cta, uint64_t issued)
 
 static int run_launches(struct golden *g, struct measure *m, struct simt_mem *mem, struct diag *d)
 {
-    bool cells = kind_is_cell(&g->kind), instants = cells && g->kind.moment == MOMENT_INSTANT;
+    bool cells = kind_is_cell(&g->kind), launch_cells = cells && g->kind.moment == MOMENT_LAUNCH;
     const struct simt_hook hook = {.ctx = m,
                                    .step = cells ? NULL : on_step,
                                    .access = on_access,
-                                   .watch = instants ? on_watch : NULL,
+                                   .watch = launch_cells ? NULL : on_watch,
                                    .cta_begin = on_begin,
                                    .cta_end = on_end};
     const struct simt_run_options options = {.hook = &hook};
@@ -256,7 +312,12 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
     struct simt_mem *mem = simt_mem_clone(p->mem);
     struct simt_mem_view view = simt_mem_view(mem);
     g->mem_bytes = view.size;
-    struct measure m = {.g = g, .now = view.data, .base = view.base, .past = malloc(view.size + 1)};
+    struct measure m = {.g = g,
+                        .now = view.data,
+                        .base = view.base,
+                        .past = malloc(view.size + 1),
+                        .interval = LEAST_INTERVAL,
+                        .keeps_instants = kind->moment != MOMENT_LAUNCH};
     if (!m.past)
         abort();
     memcpy(m.past, view.data, view.size);
@@ -281,6 +342,11 @@ void golden_free(struct golden *g)
 {
     if (!g)
         return;
+    for (size_t p = 0; p < g->n_ctas && g->cta; p++) {
+        for (size_t i = 0; i < g->cta[p].n_instants; i++)
+            free(g->cta[p].instants[i].state);
+        free(g->cta[p].instants);
+    }
     arena_fini(&g->arena);
     free(g);
 }
@@ -310,6 +376,15 @@ static size_t last_not_above(const uint64_t *v, size_t n, uint64_t x)
             hi = mid;
     }
     return lo;
+}
+
+const struct instant *golden_instant(const struct golden *g, size_t position, uint64_t sites)
+{
+    const struct cta_log *log = &g->cta[position];
+    size_t n = 0;
+    while (n < log->n_instants && log->instants[n].sites <= sites)
+        n++;
+    return n ? &log->instants[n - 1] : NULL;
 }
 
 size_t golden_launch_of(const struct golden *g, size_t position)

@@ -12,9 +12,17 @@ struct range {
     uint64_t at, n;
 };
 
+/* The fault-free CTA at an instant before which it has written nothing to global memory. */
+struct instant {
+    uint64_t sites; /* passed */
+    struct simt_checkpoint *state;
+};
+
 /* What one CTA did: reads and writes are ascending, disjoint, not adjacent. */
 struct cta_log {
     uint64_t population, issued;
+    size_t n_instants, instants_room; /* some, ascending */
+    struct instant *instants;
     size_t n_reads, n_writes;
     const struct range *reads, *writes;
     const uint8_t *before, *after; /* the written bytes, ranges one after another */
@@ -60,6 +68,8 @@ static inline bool golden_element(const struct golden *g, uint64_t at, uint32_t 
 }
 
 size_t golden_launch_of(const struct golden *g, size_t position);
+/* The last instant that is kept of the CTA before this many sites have passed, or NULL: its beginning. */
+const struct instant *golden_instant(const struct golden *g, size_t position, uint64_t sites);
 /* Memory as before the CTA becomes memory as after it, and back. */
 void log_redo(const struct cta_log *log, uint8_t *memory);
 void log_undo(const struct cta_log *log, uint8_t *memory);

@@ -214,26 +214,50 @@ static bool reads_difference(const struct replay *r)
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
 
-/* The CTA at the present position on the bad memory. False after a trap. Moves on by one. */
-static bool run_again(struct replay *r, const struct simt_hook *hook, struct experiment_result *out)
+static void note_run(struct replay *r, const struct simt_result *result, size_t launch,
+                     struct experiment_result *out)
 {
-    size_t launch = golden_launch_of(r->golden, r->position);
     const struct cta_log *log = &r->golden->cta[r->position];
-    struct simt_run_options options = {.cta_limit = &r->limits[r->position], .hook = hook};
-    struct simt_result result;
-    simt_run(r->simt, r->bad_mem, &r->program->launches[launch],
-             r->position - r->golden->first[launch], 1, &options, &result);
-    out->warp_insns += result.counts.warp_insns;
-    out->trap = result.trap;
+    out->warp_insns += result->counts.warp_insns;
+    out->trap = result->trap;
     out->trap_launch = (uint32_t)launch;
     suspect_written(r);
-    if (result.trap.kind == TRAP_NONE) {
+    if (result->trap.kind == TRAP_NONE) {
         suspect_written_by_log(r, log);
         write_log(r->good, log, log->after);
         r->position++;
     }
     find_differing(r);
-    return result.trap.kind == TRAP_NONE;
+}
+
+/* The CTA at the present position on the bad memory. False after a trap. Moves on by one. */
+static bool run_again(struct replay *r, struct experiment_result *out)
+{
+    size_t launch = golden_launch_of(r->golden, r->position);
+    struct simt_run_options options = {.cta_limit = &r->limits[r->position]};
+    struct simt_result result;
+    simt_run(r->simt, r->bad_mem, &r->program->launches[launch],
+             r->position - r->golden->first[launch], 1, &options, &result);
+    note_run(r, &result, launch, out);
+    return out->trap.kind == TRAP_NONE;
+}
+
+/* The same with the fault, from the last instant before it that is kept. */
+static bool run_struck(struct replay *r, const struct fault *f, struct experiment_result *out)
+{
+    struct simt_hook hook = injector_arm(r->injector, r->program, f);
+    const struct simt_launch *launch = &r->program->launches[f->launch];
+    const struct simt_run_options options = {.cta_limit = &r->limits[r->position], .hook = &hook};
+    const struct instant *from = golden_instant(r->golden, r->position, f->nth);
+    struct simt_result result;
+    if (from) {
+        injector_skip(r->injector, from->sites);
+        simt_run_from(r->simt, r->bad_mem, launch, from->state, &options, &result);
+    } else {
+        simt_run(r->simt, r->bad_mem, launch, f->cta, 1, &options, &result);
+    }
+    note_run(r, &result, f->launch, out);
+    return out->trap.kind == TRAP_NONE;
 }
 
 /* The golden CTA at the present position overwrites differences, and moves on. */
@@ -250,7 +274,7 @@ static bool follow(struct replay *r, struct experiment_result *out)
         move_to(r, next);
         if (!reads_difference(r))
             overwrite(r);
-        else if (!run_again(r, NULL, out))
+        else if (!run_again(r, out))
             return false;
     }
     return true;
@@ -265,8 +289,7 @@ static bool run_to_end(struct replay *r, const struct fault *f, struct experimen
         find_differing(r);
         return follow(r, out);
     }
-    struct simt_hook hook = injector_arm(r->injector, r->program, f);
-    return run_again(r, &hook, out) && follow(r, out);
+    return run_struck(r, f, out) && follow(r, out);
 }
 
 /* Nothing later touches the words that differ: they are as at the end of the full run. */

@@ -226,6 +226,11 @@ struct simt_hook injector_arm(struct injector *j, const struct simt_program *p,
                               .step = kind_is_stuck(&f->kind) ? cell_step : NULL};
 }
 
+void injector_skip(struct injector *j, uint64_t sites)
+{
+    j->seen = kind_is_cell(&j->fault.kind) ? sites / j->space->cells : sites; /* instants */
+}
+
 void injector_before_launch(struct injector *j, const struct simt_program *p, const struct fault *f,
                             struct simt_mem *m)
 {

@@ -109,6 +109,8 @@ void injector_free(struct injector *);
  * caller gives it to simt_run for that CTA only. For MOMENT_LAUNCH there is none: injector_before_launch. */
 struct simt_hook injector_arm(struct injector *, const struct simt_program *p,
                               const struct fault *f);
+/* The run begins where so many sites of the CTA have passed, before that of the armed fault. */
+void injector_skip(struct injector *, uint64_t sites);
 void injector_before_launch(struct injector *, const struct simt_program *p, const struct fault *f,
                             struct simt_mem *m);
 const struct strike *injector_strike(const struct injector *);

@@ -314,6 +314,21 @@ struct warp *simt_warp(struct simt *s, uint32_t index);
 /* Run a fork from there to the end of the CTA, or a trap. */
 void simt_run_on(struct cta *copy, uint32_t warp, struct simt_counts *counts);
 
+/* The state of a CTA, memory apart, before insn of w: in the watch hook, at the first instruction of a run of
+ * code (w->started_at). NULL if it cannot be kept: of kernels with calls. Free it with free(). */
+struct simt_checkpoint {
+    size_t bytes; /* of it all */
+    uint32_t warp, n_warps;
+    uint64_t cta, issued;
+    uint32_t live, arrived[SIMT_BARRIERS], expected[SIMT_BARRIERS], said_yes[SIMT_BARRIERS];
+    _Alignas(64) uint8_t state[]; /* warps; registers; shared and local memory */
+};
+struct simt_checkpoint *simt_checkpoint(const struct warp *w);
+/* As simt_run of that CTA of the same launch, from there on; m as it was there. counts: of what runs. */
+void simt_run_from(struct simt *s, struct simt_mem *m, const struct simt_launch *l,
+                   const struct simt_checkpoint *k, const struct simt_run_options *options,
+                   struct simt_result *result);
+
 /* Lanes that have nothing to do with each other, as a warp of its own that stores nothing: each runs until
  * path 0, where they wait, has no children left. count: warp instructions that each lane took part in;
  * what takes part in more than limit is in *hung and stops. False after a trap. */

@@ -853,6 +853,120 @@ static void run_cta(struct cta *c, struct simt_counts *counts)
     }
 }
 
+/* ---- Checkpoints
+ * -------------------------------------------------------------------------------------------------
+ */
+struct part { /* of a CTA's state */
+    void *at;
+    size_t bytes;
+};
+
+static void parts_of(const struct cta *c, struct part part[4])
+{
+    const struct simt *s = c->s;
+    part[0] = (struct part){s->warps, c->n_warps * sizeof *s->warps};
+    part[1] = (struct part){s->regs, (size_t)c->n_warps * c->program->file_bytes};
+    part[2] = (struct part){s->shared, (size_t)c->kernel->shared_bytes + c->launch->dynamic_shared};
+    part[3] = (struct part){s->local, (size_t)c->n_warps * SIMT_LANES * c->kernel->local_bytes};
+}
+
+struct simt_checkpoint *simt_checkpoint(const struct warp *w)
+{
+    const struct cta *c = w->cta;
+    struct part part[4];
+    size_t bytes = sizeof(struct simt_checkpoint), at = 0;
+    if (w->frames)
+        return NULL;
+    parts_of(c, part);
+    for (int i = 0; i < 4; i++)
+        bytes += part[i].bytes;
+    struct simt_checkpoint *k = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!k)
+        abort();
+    *k = (struct simt_checkpoint){.bytes = bytes,
+                                  .warp = w->index,
+                                  .n_warps = c->n_warps,
+                                  .cta = c->number,
+                                  .issued = c->issued,
+                                  .live = c->live};
+    memcpy(k->arrived, c->arrived, sizeof k->arrived);
+    memcpy(k->expected, c->expected, sizeof k->expected);
+    memcpy(k->said_yes, c->said_yes, sizeof k->said_yes);
+    for (int i = 0; i < 4; at += part[i++].bytes)
+        if (part[i].bytes)
+            memcpy(k->state + at, part[i].at, part[i].bytes);
+    return k;
+}
+
+/* The other way round; what belongs to this run and this simulator stays. */
+static void restore(struct cta *c, const struct simt_checkpoint *k)
+{
+    struct part part[4];
+    size_t at = 0;
+    parts_of(c, part);
+    c->number = k->cta;
+    c->issued = k->issued;
+    c->live = k->live;
+    memcpy(c->arrived, k->arrived, sizeof k->arrived);
+    memcpy(c->expected, k->expected, sizeof k->expected);
+    memcpy(c->said_yes, k->said_yes, sizeof k->said_yes);
+    for (uint32_t i = 0; i < c->n_warps; i++) {
+        struct warp *w = &c->s->warps[i], mine = *w;
+        memcpy(w, k->state + i * sizeof *w, sizeof *w);
+        w->global = mine.global;
+        w->shared = mine.shared;
+        w->local = mine.local;
+        w->param = mine.param;
+        w->constant = mine.constant;
+        w->written = mine.written;
+        w->trap = mine.trap;
+        w->cta = mine.cta;
+        w->regs = mine.regs;
+        w->frames = NULL;
+        w->masked_off = 0;
+    }
+    for (int i = 0; i < 4; at += part[i++].bytes)
+        if (i > 0 && part[i].bytes)
+            memcpy(part[i].at, k->state + at, part[i].bytes);
+}
+
+static void finish_result(const struct cta *c, struct simt_result *result)
+{
+    for (uint32_t i = 0; i < c->n_warps; i++)
+        result->counts.thread_insns -= c->s->warps[i].masked_off;
+    if (c->trap.kind != TRAP_NONE) {
+        result->trap = c->trap;
+        result->trap.cta = c->number;
+        result->trap.at = c->kernel->insns[c->trap.insn].at;
+    }
+}
+
+void simt_run_from(struct simt *s, struct simt_mem *m, const struct simt_launch *l,
+                   const struct simt_checkpoint *k, const struct simt_run_options *o,
+                   struct simt_result *result)
+{
+    struct cta c = {.s = s,
+                    .launch = l,
+                    .kernel = l->kernel,
+                    .program = program_for(s, l->kernel),
+                    .hook = o->hook,
+                    .limit = o->cta_limit ? o->cta_limit[0]
+                             : o->limit   ? o->limit
+                                          : 1ull << 40,
+                    .variant = variant_for(o->hook)};
+    *result = (struct simt_result){0};
+    prepare(&c, m);
+    assert(c.n_warps == k->n_warps);
+    restore(&c, k);
+    struct warp *w = &s->warps[k->warp];
+    for (struct path *p = &w->paths[w->running]; p;)
+        p = advance(&c, w, p, &result->counts);
+    c.trap.warp = k->warp;
+    if (c.trap.kind == TRAP_NONE)
+        simt_run_on(&c, k->warp + 1, &result->counts);
+    finish_result(&c, result);
+}
+
 void simt_run(struct simt *s, struct simt_mem *m, const struct simt_launch *l, uint64_t first,
               uint64_t n, const struct simt_run_options *options, struct simt_result *result)
 {
@@ -874,11 +988,5 @@ void simt_run(struct simt *s, struct simt_mem *m, const struct simt_launch *l, u
         if (c.hook && c.hook->cta_end && c.trap.kind == TRAP_NONE)
             c.hook->cta_end(c.hook->ctx, first + i, c.issued);
     }
-    for (uint32_t i = 0; i < c.n_warps; i++)
-        result->counts.thread_insns -= s->warps[i].masked_off;
-    if (c.trap.kind != TRAP_NONE) {
-        c.trap.cta = c.number;
-        c.trap.at = l->kernel->insns[c.trap.insn].at;
-        result->trap = c.trap;
-    }
+    finish_result(&c, result);
 }

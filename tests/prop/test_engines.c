@@ -87,6 +87,57 @@ static void crowds_agree(void **state)
     }
 }
 
+/* A replay begins at an instant shortly before the fault, kept by the golden run: less than three quarters of
+ * what the CTAs issue is run, on average half and what is between instants. Every kind of fault, also those that stay. */
+static void replays_begin_late(void **state)
+{
+    (void)state;
+    enum { EACH = 40 };
+    static const struct fault_kind kinds[] = {
+        {.where = WHERE_GROUP_GP},
+        {.where = WHERE_GROUP_GPPR, .flip = FLIP_STUCK_AT_1, .scope = SCOPE_WARP},
+        {.where = WHERE_ADDRESS, .flip = FLIP_DOUBLE_BIT},
+        {.where = WHERE_REGISTER, .flip = FLIP_RANDOM_VALUE},
+        {.where = WHERE_PREDICATE, .flip = FLIP_STUCK_AT_0},
+        {.where = WHERE_INDEX},
+        {.where = WHERE_SHARED, .flip = FLIP_ZERO_VALUE},
+        {.where = WHERE_GLOBAL},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const struct conv_impl *impl;
+        struct case_ c;
+        struct golden *g;
+        struct diag d = {0};
+        uint64_t whole = 0, run = 0;
+        assert_int_equal(conv_find(&impl, "implicit-gemm", &d), OK);
+        assert_true(case_init_tile(&c, impl, "1x32x8x8:32x3x3:p1", "32x32x8"));
+        assert_int_equal(golden_run(&g, &c.program.sim, &kinds[k], &d), OK);
+        struct experiment *full = experiment_new(&c.program.sim, g, ENGINE_FULL, 10);
+        struct experiment *replay = experiment_new(&c.program.sim, g, ENGINE_REPLAY, 10);
+        for (uint64_t i = 0; i < EACH; i++) {
+            const struct fault f = campaign_fault(g, seed, EACH * k + i);
+            struct experiment_result slow, fast;
+            char what[WHAT];
+            describe(&f, "implicit-gemm", "1x32x8x8:32x3x3:p1", what);
+            experiment_run(full, &f, &slow);
+            experiment_run(replay, &f, &fast);
+            assert_same(&slow, &fast, what);
+            if (fast.outcome != OUTCOME_DUE) {
+                whole += golden_counts(g, 0).warp_insns / simt_n_ctas(&c.program.sim.launches[0]);
+                run += fast.warp_insns;
+            }
+        }
+        print_message("of %llu instructions, %llu run\n", (unsigned long long)whole,
+                      (unsigned long long)run);
+        if (!kind_is_global(&kinds[k])) /* other CTAs read it, too */
+            assert_true(run < whole - whole / 4);
+        experiment_free(full);
+        experiment_free(replay);
+        golden_free(g);
+        case_fini(&c);
+    }
+}
+
 /* The result of each bit of each site; of a site i, seen[i] has a bit for each. */
 struct bits {
     struct experiment *full;
@@ -187,7 +238,8 @@ int main(void)
     thorough = each != NULL;
     faults_each = each ? (unsigned)atoi(each) : faults_each;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_bits_agree), cmocka_unit_test(census_is_the_sum),
-        cmocka_unit_test(crowds_agree), cmocka_unit_test(engines_agree)};
+        cmocka_unit_test(replays_begin_late), cmocka_unit_test(all_bits_agree),
+        cmocka_unit_test(census_is_the_sum), cmocka_unit_test(crowds_agree),
+        cmocka_unit_test(engines_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
