@@ -297,7 +297,7 @@ class Model(_Handle):
         self._handle = handle
 
     @classmethod
-    def build(cls, path, store, epsilon=1e-3):
+    def build(cls, path, store, epsilon=0.0):
         """Build a model from a campaign's store and write it to path."""
         _call("model_build", _path(path), _path(store), epsilon)
         return cls(path)

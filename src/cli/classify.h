@@ -13,7 +13,7 @@ struct faulty_set {
     const char **files;
 };
 struct classify_work {
-    size_t n, room, n_files, n_batches;
+    size_t n, room, n_files;
     struct faulty_set *sets;
     json_t *experiments; /* injections by type, of all batches; NULL unless each states them */
 };
@@ -22,7 +22,8 @@ struct classify_work {
 int classify_find_plain(struct classify_work *out, struct arena *a, char *const *operands, int n,
                         struct diag *d);
 /* The folders that the CLASSES classifier reads: ROOT/<batch>/<golden> and
- * ROOT/<batch>/<faulty>/<sub_batch>/<file>.npy. Batches without them are named on stderr. */
+ * ROOT/<batch>/<faulty>/<sub_batch>/<file>.npy. Batches without them are named on stderr; files without a golden
+ * tensor are part of the work, so that each is named and counted. */
 int classify_find_tree(struct classify_work *out, struct arena *a, const char *root,
                        const char *golden, const char *faulty, struct diag *d);
 

@@ -98,7 +98,7 @@ static int add_folder(struct classify_work *w, struct arena *a, const char *fold
 int classify_find_plain(struct classify_work *out, struct arena *a, char *const *operands, int n,
                         struct diag *d)
 {
-    *out = (struct classify_work){.n_batches = 1};
+    *out = (struct classify_work){0};
     struct faulty_set like = {.golden = operands[0], .batch = "", .sub_batch = ""};
     struct names files = {0};
     for (int i = 1; i < n; i++) {
@@ -178,7 +178,7 @@ int classify_find_tree(struct classify_work *out, struct arena *a, const char *r
     struct batch *batches = arena_array(a, names.n, sizeof *batches);
     json_t *experiments = json_object();
     bool all_counted = true;
-    size_t n = 0;
+    size_t n = 0, n_counted = 0;
     for (size_t i = 0; i < names.n && rc == OK; i++) {
         struct batch *b = &batches[n];
         if (names.name[i][0] == '_')
@@ -191,13 +191,16 @@ int classify_find_tree(struct classify_work *out, struct arena *a, const char *r
                             0,
                             0};
         struct stat st;
-        if (stat(b->golden, &st) != 0 || !is_folder(b->faulty)) {
+        const bool has_golden = stat(b->golden, &st) == 0;
+        if (!has_golden || !is_folder(b->faulty))
             fprintf(stderr, "sievert: batch %s skipped: no %s\n", b->name,
                     is_folder(b->faulty) ? golden : faulty);
+        if (!is_folder(b->faulty))
             continue;
-        }
-        rc = find_batch(&found, a, b, d);
-        all_counted &= add_experiments(experiments, b->faulty);
+        rc = find_batch(&found, a, b,
+                        d); /* without a golden tensor: each file will be named and counted */
+        all_counted &= !has_golden || add_experiments(experiments, b->faulty);
+        n_counted += has_golden;
         n++;
     }
     qsort(batches, n, sizeof *batches, by_files);
@@ -205,8 +208,7 @@ int classify_find_tree(struct classify_work *out, struct arena *a, const char *r
         for (size_t k = 0; k < batches[i].n_sets; k++)
             *add_set(out, a) = found.sets[batches[i].first + k]; // NOLINT: there are n_sets of them
     out->n_files = found.n_files;
-    out->n_batches = n;
-    if (all_counted && n > 0)
+    if (all_counted && n_counted > 0)
         out->experiments = json_incref(experiments);
     json_decref(experiments);
     return rc;

@@ -131,4 +131,10 @@ double monotonic_seconds(void);
 extern volatile bool cli_stop;
 void cli_catch_interrupts(void);
 
+/* What --eps is unless given, wherever errors are labelled: 0, which means bit for bit; by the CLASSES classifier's
+ * rules what that takes. */
+static inline double cli_epsilon(bool compat) { return compat ? 1e-3 : 0; }
+#define CLI_EPSILON_HELP                                                                           \
+    "absolute differences below E do not count (0: bit for bit; --compat: 1e-3)"
+
 #endif

@@ -22,7 +22,7 @@ struct classify_args {
 static void defaults(void *args)
 {
     struct classify_args *o = args;
-    o->epsilon = 1e-3;
+    o->epsilon = NAN;
     o->layout = "nchw";
 }
 
@@ -43,9 +43,7 @@ const struct cli_command cmd_classify = {
             {"faulty", 0, OPT_STRING, "PATH",
              "folder in each batch that holds the sub-batches (test)",
              offsetof(struct classify_args, faulty)},
-            {"eps", 0, OPT_DOUBLE, "E",
-             "absolute differences below E do not count (1e-3; 0: bit for bit)",
-             offsetof(struct classify_args, epsilon)},
+            {"eps", 0, OPT_DOUBLE, "E", CLI_EPSILON_HELP, offsetof(struct classify_args, epsilon)},
             {"layout", 0, OPT_STRING, "L", "nchw (default) or nhwc",
              offsetof(struct classify_args, layout)},
             {"compat", 0, OPT_STRING, "classes",
@@ -383,8 +381,10 @@ static void print_summary(struct session *s)
 
 /* ---- The command ----------------------------------------------------------------------------------- */
 
-static int check_options(const struct classify_args *o, struct session *s, struct diag *d)
+static int check_options(struct classify_args *o, struct session *s, struct diag *d)
 {
+    if (isnan(o->epsilon))
+        o->epsilon = cli_epsilon(o->compat != NULL);
     s->nhwc = strcmp(o->layout, "nhwc") == 0;
     if (!s->nhwc && strcmp(o->layout, "nchw") != 0)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "--layout %s: nchw or nhwc", o->layout);

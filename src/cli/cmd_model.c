@@ -1,4 +1,5 @@
 /* model build, model show */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ struct build_args {
     bool compat;
 };
 
-static void build_defaults(void *args) { ((struct build_args *)args)->epsilon = 1e-3; }
+static void build_defaults(void *args) { ((struct build_args *)args)->epsilon = NAN; }
 
 const struct cli_command cmd_model_build = {
     .name = "model build",
@@ -25,8 +26,7 @@ const struct cli_command cmd_model_build = {
         (const struct cli_option[]){
             {"output", 'o', OPT_STRING, "MODEL.json", "where it goes",
              offsetof(struct build_args, output)},
-            {"eps", 0, OPT_DOUBLE, "E", "absolute differences below E do not count (1e-3)",
-             offsetof(struct build_args, epsilon)},
+            {"eps", 0, OPT_DOUBLE, "E", CLI_EPSILON_HELP, offsetof(struct build_args, epsilon)},
             {"compat", 0, OPT_FLAG, NULL, "label as the CLASSES classifier does, quirks included",
              offsetof(struct build_args, compat)},
             CLI_OPTION_END},
@@ -92,7 +92,9 @@ int run_model_build(struct cli *cli, void *args)
     struct model *m;
     if (!o->output)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o MODEL.json is missing");
-    if (o->epsilon < 0)
+    if (isnan(o->epsilon))
+        o->epsilon = cli_epsilon(o->compat);
+    if (!(o->epsilon >= 0))
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "--eps: %g is negative", o->epsilon);
     int rc = study_model(&m, &cli->arena, cli->operands[0], o->epsilon, o->compat, &cli->diag);
     if (rc == OK)

@@ -8,6 +8,7 @@
 #include "characterise/characterise.h"
 #include "cli/cli.h"
 #include "model/model.h"
+#include "study/study.h"
 
 struct draw_args {
     const char *shape, *compat, *tsv;
@@ -194,9 +195,7 @@ static int prepare(struct drawing *x, struct cli *cli, struct model *m)
     rng_init(&r, x->o->seed, UINT64_MAX);
     for (size_t i = 0; i < x->elems; i++)
         x->golden[i] = (float)(x->range.min + ((double)x->range.max - x->range.min) * rng_unit(&r));
-    (void)model_retarget(m, &cli->arena,
-                         &(struct model_target){.tiling = model_tiling_for(m, x->chw)});
-    return OK;
+    return study_carry(m, &cli->arena, x->chw, NULL);
 }
 
 int run_model_draw(struct cli *cli, void *args)

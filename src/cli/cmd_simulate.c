@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "simulate/simulate.h"
+#include "study/study.h"
 #include "simulate/tally.h"
 #include "store/store.h"
 
@@ -291,6 +292,7 @@ int run_simulate(struct cli *cli, void *args)
         .progress = show_progress,
         .progress_ctx = &line,
         .stop = &cli_stop,
+        .carry = study_carry_layer,
     };
     rc = simulate_run(o->store, &s, &cli->diag);
     progress_end(&line);

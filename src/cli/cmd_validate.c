@@ -136,6 +136,7 @@ int run_validate(struct cli *cli, void *args)
         .progress = show_progress,
         .progress_ctx = &line,
         .stop = &cli_stop,
+        .carry = study_carry_layer,
     };
     struct study_cell cell = {o->layer, "", o->campaign, o->model};
     json_t *doc;

@@ -130,6 +130,8 @@ int winograd_fused_axes(struct tiling *t, const struct conv_program *p)
     set_winograd_units(t, p);
     const bool one = p->problem.n == 1; /* else the 32 tiles are of several images */
     square_axes(t, 32, 8, 1, one ? 4 : 1, 8, one ? 8 : 1);
+    t->axis[0].step = 4; /* filters 4 and 16 further on */
+    t->axis[0].reach = 20;
     return OK;
 }
 

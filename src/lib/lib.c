@@ -166,6 +166,8 @@ int sievert_classify(struct sievert_classes *out, const float *golden, const flo
 struct sievert_model {
     struct arena arena;
     struct model *model;
+    struct arena carried; /* what draws for these tensors need */
+    size_t chw[3];
 };
 
 int sievert_model_build(const char *path, const char *store, double epsilon,
@@ -200,8 +202,10 @@ int sievert_model_open(struct sievert_model **out, const char *path, struct siev
 
 void sievert_model_close(struct sievert_model *m)
 {
-    if (m)
+    if (m) {
+        arena_fini(&m->carried);
         arena_fini(&m->arena);
+    }
     free(m);
 }
 
@@ -218,6 +222,11 @@ int sievert_model_corrupt(float *tensor, int *pattern, struct sievert_model *m, 
                             &d, error);
     struct rng r;
     rng_init(&r, seed, number);
+    if (memcmp(m->chw, chw, sizeof m->chw) != 0) {
+        arena_reset(&m->carried);
+        memcpy(m->chw, chw, sizeof m->chw);
+        (void)study_carry(m->model, &m->carried, chw, NULL);
+    }
     struct difference *diffs = arena_array(&a, n, sizeof *diffs);
     struct model_draw draw =
         model_draw(m->model, &r, chw, tensor, characterise_range(tensor, n), diffs, n);

@@ -285,6 +285,7 @@ static struct model_origin origin_copy(struct arena *a, const struct model_origi
     for (size_t i = 0; i < o.n_strata; i++) {
         strata[i] = from->strata[i];
         strata[i].launch = arena_strdup(a, strata[i].launch);
+        strata[i].kernel = arena_strdup(a, strata[i].kernel ? strata[i].kernel : "");
         strata[i].mnemonic = arena_strdup(a, strata[i].mnemonic);
     }
     o.strata = strata;

@@ -182,11 +182,14 @@ static json_t *origin_json(const struct model_origin *o)
     json_t *strata = json_array();
     for (size_t i = 0; i < o->n_strata; i++) {
         const struct model_stratum *s = &o->strata[i];
-        json_array_append_new(
-            strata, json_pack("{s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:o}", "launch", s->launch,
-                              "line", s->line, "instruction", s->mnemonic, "shared", s->shared,
-                              "population", count(s->population), "injections",
-                              count(s->injections), "sdc", count(s->sdc), "due", count(s->due)));
+        json_t *item = json_pack("{s:s, s:s, s:o, s:i, s:s, s:i, s:o, s:o, s:o, s:o}", "launch",
+                                 s->launch, "kernel", s->kernel, "number", count(s->insn), "line",
+                                 s->line, "instruction", s->mnemonic, "shared", s->shared,
+                                 "population", count(s->population), "injections",
+                                 count(s->injections), "sdc", count(s->sdc), "due", count(s->due));
+        if (o->live)
+            json_object_set_new(item, "live", count(s->live));
+        json_array_append_new(strata, item);
     }
     json_t *to = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "implementation",
                            o->impl, "problem", o->shape, "tile", o->tile, "fault", o->fault, "seed",
@@ -587,6 +590,8 @@ static const char *text_of(const struct reader *r, const json_t *v, const char *
 static int read_stratum(struct model_stratum *s, const struct reader *r, const json_t *v)
 {
     s->launch = text_of(r, v, "launch");
+    s->kernel = text_of(r, v, "kernel");
+    s->insn = (uint32_t)json_integer_value(json_object_get(v, "number"));
     s->mnemonic = text_of(r, v, "instruction");
     s->line = (int)json_integer_value(json_object_get(v, "line"));
     s->shared = (int)(json_integer_value(json_object_get(v, "shared")) & 3);
@@ -601,6 +606,9 @@ static int read_stratum(struct model_stratum *s, const struct reader *r, const j
     if (rc == OK)
         rc = read_count(&s->due, r, json_object_get(v, "due"),
                         "_sievert: a stratum has no valid 'due'");
+    if (rc == OK && json_object_get(v, "live"))
+        rc = read_count(&s->live, r, json_object_get(v, "live"),
+                        "_sievert: a stratum has no valid 'live'");
     return rc;
 }
 
@@ -630,6 +638,7 @@ static int read_origin(struct model *m, const struct reader *r, const json_t *v)
                         "_sievert: 'origin' lacks a count");
     struct model_stratum *list = arena_array(r->a, json_array_size(strata), sizeof *list);
     o->strata = list;
+    o->live = json_object_get(json_array_get(strata, 0), "live") != NULL;
     for (size_t i = 0; i < json_array_size(strata) && rc == OK; i++)
         rc = read_stratum(&list[o->n_strata++], r, json_array_get(strata, i));
     return rc == OK ? read_tiling(m, r, json_object_get(v, "tiling")) : rc;

@@ -27,12 +27,15 @@ void model_add(struct model_builder *b, const struct characterisation *c, const 
 void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
                      const struct difference *diffs, size_t n, size_t stratum);
 
-/* Where faults struck: instructions of one kind on one line of one launch's kernel. */
+/* Where faults struck: an instruction of a launch's kernel. */
 struct model_stratum {
-    const char *launch, *mnemonic; /* "" for all */
+    const char *launch, *kernel;
+    uint32_t insn;        /* its number in the kernel: the same one in a kernel of the same name */
+    const char *mnemonic; /* "" for all of the launch */
     int line;
     int shared; /* by which axes' thread groups what it makes is read: bits of base/tiling.h */
     uint64_t population; /* fault sites */
+    uint64_t live;       /* those whose value goes on to the output; if the origin knows */
     uint64_t injections, sdc, due;
 };
 /* The campaign that a model comes from. Strings and arrays must live as long as what is built. */
@@ -40,6 +43,7 @@ struct model_origin {
     const char *impl, *shape, *tile, *fault;
     uint64_t seed, population, injections, masked, sdc, due;
     struct tiling tiling; /* n_axes 0: unknown */
+    bool live;            /* strata say how many of their sites are live */
     size_t n_strata;
     const struct model_stratum *strata;
 };
@@ -55,6 +59,7 @@ int model_build(struct model **out, struct arena *a, const struct model_builder 
  * own, or the other has other coordinates; such draws go by the CLASSES form then. */
 struct model_target {
     struct tiling tiling;
+    bool live; /* as in the origin; of use if both know */
     size_t n_strata;
     const struct model_stratum *strata;
 };

@@ -8,18 +8,21 @@
 #include "characterise/geometry.h"
 #include "model/priv.h"
 
-enum { ATTEMPTS = 1000, LARGEST = 1 << 26 /* elements of the measured tensor */ };
+enum { ATTEMPTS = 1000, TRIES = 100, LARGEST = 1 << 26 /* elements of the measured tensor */ };
 
 /* A footprint as it is drawn for the target. */
 struct moved {
     enum pattern pattern;
     const struct footprint *f;
     struct geometry at;
+    bool image;   /* an error of the input, around a pixel: rows and columns whatever the tiling */
     double until; /* sum of the weights up to it */
 };
 
 struct transfer {
     struct tiling from, to;
+    struct tiling from_image, to_image; /* the same as images: of flat ones */
+    bool live;                          /* how many sites compute something is known of both */
     size_t n;
     struct moved *list;
 };
@@ -28,23 +31,78 @@ static size_t tiles_of(const struct tiling_axis *x) { return (x->size + x->tile 
 
 /* ---- How often --------------------------------------------------------------------------------------- */
 
-/* Sites on the target for each site measured, for a stratum: of the same instruction, else of its line, else
- * of its launch, else as many. */
+/* Names of launches that do the same part of the work: "fft-input", and "fft-input-rows" on larger maps. */
+static bool same_role(const char *a, const char *b)
+{
+    const size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+    return strncmp(a, b, n) == 0 && (a[n] == 0 || a[n] == '-') && (b[n] == 0 || b[n] == '-');
+}
+
+/* "ld.shared" of "ld.shared.v4.f32": other tiles load other vectors. */
+static bool same_operation(const char *a, const char *b)
+{
+    for (int dots = 0; *a == *b && *a; a++, b++)
+        if (*a == '.' && ++dots == 2)
+            return true;
+    return *a == *b;
+}
+
+/* In which instructions of another shape's kernels a stratum is found again: the best likeness that finds any. */
+enum likeness {
+    SAME_INSTRUCTION,
+    SAME_KIND,
+    SAME_LINE,
+    SAME_OPERATION,
+    SAME_LAUNCH,
+    SAME_ROLE,
+    N_LIKENESSES
+};
+
+static bool alike(const struct model_stratum *a, const struct model_stratum *b, enum likeness l)
+{
+    if (l == SAME_ROLE)
+        return same_role(a->launch, b->launch);
+    if (strcmp(a->launch, b->launch) != 0)
+        return false;
+    switch (l) {
+    case SAME_INSTRUCTION:
+        return *a->kernel && strcmp(a->kernel, b->kernel) == 0 && a->insn == b->insn;
+    case SAME_KIND:
+        return a->line == b->line && strcmp(a->mnemonic, b->mnemonic) == 0;
+    case SAME_LINE:
+        return a->line == b->line;
+    case SAME_OPERATION:
+        return same_operation(a->mnemonic, b->mnemonic);
+    default:
+        return true;
+    }
+}
+
+/* Sites of a list that are like s; live: only those whose value goes on to the output. */
+static double sites_of(const struct model_stratum *s, const struct model_stratum *list, size_t n,
+                       enum likeness l, bool live)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if (alike(s, &list[i], l))
+            sum += (double)(live ? list[i].live : list[i].population);
+    return sum;
+}
+
+/* Sites on the target for each site measured, for a stratum. */
 static double growth(const struct model *m, size_t stratum, const struct model_target *t)
 {
-    const struct model_stratum *s = &m->origin.strata[stratum];
-    for (int like = 0; like < 3; like++) {
-        uint64_t before = 0, after = 0;
-        for (size_t i = 0; i < m->origin.n_strata + t->n_strata; i++) {
-            const struct model_stratum *x =
-                i < m->origin.n_strata ? &m->origin.strata[i] : &t->strata[i - m->origin.n_strata];
-            if (strcmp(x->launch, s->launch) != 0 || (like < 2 && x->line != s->line) ||
-                (like < 1 && strcmp(x->mnemonic, s->mnemonic) != 0))
-                continue;
-            *(i < m->origin.n_strata ? &before : &after) += x->population;
-        }
+    const struct model_origin *o = &m->origin;
+    const struct model_stratum *s = &o->strata[stratum];
+    for (int l = 0; l < N_LIKENESSES; l++) {
+        const enum likeness like = (enum likeness)l;
+        const double before = sites_of(s, o->strata, o->n_strata, like, false);
+        const double after = sites_of(s, t->strata, t->n_strata, like, false);
+        const double live = sites_of(s, o->strata, o->n_strata, like, true);
         if (before > 0 && after > 0)
-            return (double)after / (double)before;
+            return o->live && t->live && live > 0
+                       ? sites_of(s, t->strata, t->n_strata, like, true) / live
+                       : after / before;
     }
     return 1;
 }
@@ -57,8 +115,9 @@ static bool ends_short(const struct tiling_axis *x)
     return before > 0 && x->size - before < x->tile && x->size - before <= x->thread;
 }
 
-/* Of the places where such an error could have been, the part that the measured shape has. 0: it is left out. */
-static double room(const struct geometry *g, const struct tiling *t)
+/* Of the places where such an error could have been, the part that the measured shape has; live: of those that
+ * compute something. 0: it is left out. */
+static double room(const struct geometry *g, const struct tiling *t, bool live)
 {
     double share = 1;
     for (int i = 0; i < g->n_axes; i++) {
@@ -69,7 +128,8 @@ static double room(const struct geometry *g, const struct tiling *t)
             return 0;
         const bool could_be_left_out = ends_short(x) && g->axis[i].distinct == x->size - last;
         if (g->axis[i].level == LEVEL_THREAD || g->axis[i].level == LEVEL_SOME)
-            share *= (double)(could_be_left_out ? last : x->size) / (double)(tiles * x->tile);
+            share *= (double)(could_be_left_out ? last : x->size) /
+                     (double)(live ? x->size : tiles * x->tile);
         if (g->axis[i].level == LEVEL_TILE && ends_short(x))
             share *= (double)(tiles - 1) / (double)tiles;
     }
@@ -81,6 +141,17 @@ static void unpack(uint32_t *index, const struct footprint *f, size_t hw)
     for (size_t i = 0; i < f->n_runs; i++)
         for (uint32_t at = f->runs[i].first; at <= f->runs[i].last; at++)
             *index++ = f->runs[i].channel * (uint32_t)hw + at;
+}
+
+/* Units by rows and columns, one tile. */
+static struct tiling image_of_units(const struct tiling *t)
+{
+    struct tiling x = *t;
+    const size_t h = (t->h + t->unit_h - 1) / t->unit_h, w = (t->w + t->unit_w - 1) / t->unit_w;
+    x.n_axes = 3;
+    x.axis[1] = (struct tiling_axis){"row", h, 1, 1, 1, h};
+    x.axis[2] = (struct tiling_axis){"column", w, 1, 1, 1, w};
+    return x;
 }
 
 int model_retarget(struct model *m, struct arena *a, const struct model_target *t)
@@ -98,23 +169,28 @@ int model_retarget(struct model *m, struct arena *a, const struct model_target *
     struct transfer *x = ARENA_NEW(a, struct transfer);
     x->from = m->origin.tiling;
     x->to = t->tiling;
+    x->from_image = image_of_units(&x->from);
+    x->to_image = image_of_units(&x->to);
+    x->live = m->origin.live && t->live;
     x->list = arena_array(a, n, sizeof *x->list);
     uint32_t *index = arena_array(&scratch, m->chw[0] * hw, sizeof *index);
     double *grown = arena_array(&scratch, m->origin.n_strata + 1, sizeof *grown), sum = 0;
     for (size_t i = 0; i < m->origin.n_strata; i++)
-        grown[i] = growth(m, i, t);
+        grown[i] = m->origin.strata[i].sdc ? growth(m, i, t) : 0;
     for (int p = 0; p < N_PATTERNS; p++)
         for (size_t i = 0; i < m->native[p].n; i++) {
             const struct native *of = &m->native[p];
             const struct footprint *f = &of->footprints[i];
             const bool stated = f->stratum < m->origin.n_strata;
             struct moved *moved = &x->list[x->n++];
-            *moved = (struct moved){.pattern = (enum pattern)p, .f = f};
+            const int shared = stated ? m->origin.strata[f->stratum].shared : 0;
+            *moved = (struct moved){
+                .pattern = (enum pattern)p, .f = f, .image = shared == TILING_SHARED_BY_CHANNELS};
+            const struct tiling *from = moved->image ? &x->from_image : &x->from;
             unpack(index, f, hw);
             arena_reset(&one);
-            characterise_geometry(&moved->at, &one, index, footprint_cells(f), &m->origin.tiling,
-                                  stated ? m->origin.strata[f->stratum].shared : 0);
-            const double share = room(&moved->at, &m->origin.tiling);
+            characterise_geometry(&moved->at, &one, index, footprint_cells(f), from, shared);
+            const double share = room(&moved->at, from, x->live);
             sum += share > 0 ? (double)of->count / (double)of->n *
                                    (stated ? grown[f->stratum] : 1) / share
                              : 0;
@@ -141,14 +217,65 @@ static void add(struct image *x, size_t to, size_t from)
     x->list[x->n++] = (struct pair){(uint32_t)to, (uint32_t)from};
 }
 
-static struct image image_of(struct canvas *c, const struct geometry_axis *g,
-                             const struct tiling_axis *from, const struct tiling_axis *to)
+/* Where in the target an error begins that is a thread's: whole steps of a thread further, on one that has
+ * something to compute. Where the target is too small for the place within the step, anywhere. */
+static size_t thread_at(struct canvas *c, const struct geometry_axis *g,
+                        const struct tiling_axis *from, const struct tiling_axis *to, bool live)
 {
-    struct image x = {0, arena_array(c->a, to->size + g->extent, sizeof *x.list)};
-    if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME) { /* moved by whole steps of a thread */
-        const size_t steps = tiles_of(to) * to->tile / to->step;
-        const size_t base =
-            (size_t)rng_below(c->r, steps) * to->step + g->first % from->step % to->step;
+    const size_t in_step = g->first % from->step;
+    const size_t all = tiles_of(to) * to->tile / to->step;
+    const size_t some = to->size > in_step ? (to->size - in_step + to->step - 1) / to->step : 0;
+    if (!live)
+        return (size_t)rng_below(c->r, all) * to->step + in_step;
+    if (some)
+        return (size_t)rng_below(c->r, some) * to->step + in_step;
+    return (size_t)rng_below(c->r, to->size - (g->extent < to->size ? g->extent : to->size) + 1);
+}
+
+/* More than a thread computes, but only around one place: the outputs under one input, say. */
+static bool is_local(const struct geometry_axis *g, const struct tiling_axis *from)
+{
+    return g->level == LEVEL_TILE && 2 * g->extent <= from->tile && 2 * g->extent <= from->size;
+}
+
+/* The j-th coordinate of a thread, from its first. */
+static size_t of_thread(const struct tiling_axis *x, size_t j)
+{
+    const size_t parts = x->thread / x->step;
+    return j / x->step * (parts > 1 ? (x->reach - x->step) / (parts - 1) : x->step) + j % x->step;
+}
+
+/* A thread's error in one that computes other coordinates. */
+static void other_thread(struct image *out, struct canvas *c, const struct geometry_axis *g,
+                         const struct tiling_axis *from, const struct tiling_axis *to)
+{
+    const size_t in_step = g->first % from->step;
+    const size_t base = (size_t)rng_below(c->r, (to->size + to->step - 1) / to->step) * to->step;
+    if (g->distinct == 1) {
+        add(out, (size_t)rng_below(c->r, to->size), g->first);
+        return;
+    }
+    for (size_t k = 0; k < to->thread; k++) {
+        if (k >= from->thread && g->distinct < from->thread)
+            break;
+        const size_t is = g->first - in_step + of_thread(from, k % from->thread);
+        const size_t at = base + of_thread(to, k);
+        if (is >= g->first && is < g->first + g->extent && at < to->size)
+            add(out, at, is);
+    }
+}
+
+static struct image image_of(struct canvas *c, const struct geometry_axis *g,
+                             const struct tiling_axis *from, const struct tiling_axis *to,
+                             bool live)
+{
+    struct image x = {0, arena_array(c->a, to->size + to->thread + g->extent, sizeof *x.list)};
+    const bool alike =
+        from->thread == to->thread && from->step == to->step && from->reach == to->reach;
+    if (g->level == LEVEL_THREAD && live && !alike) {
+        other_thread(&x, c, g, from, to);
+    } else if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME || (live && is_local(g, from))) {
+        const size_t base = thread_at(c, g, from, to, live);
         for (size_t i = 0; i < g->extent && base + i < to->size; i++)
             add(&x, base + i, g->first + i);
     } else if (g->level == LEVEL_TILE) {
@@ -179,10 +306,9 @@ static struct image of_unit(struct canvas *c, size_t unit_from, size_t size_from
 static size_t units_wide(const struct tiling *t) { return (t->w + t->unit_w - 1) / t->unit_w; }
 
 /* The target's cells that show corrupted ones. */
-static void project(struct canvas *c, const struct transfer *x, const struct image *on,
-                    const bool *hit)
+static void project(struct canvas *c, const struct tiling *from, const struct tiling *to,
+                    const struct image *on, const bool *hit)
 {
-    const struct tiling *from = &x->from, *to = &x->to;
     const struct image h = of_unit(c, from->unit_h, from->h, to->unit_h, to->h);
     const struct image w = of_unit(c, from->unit_w, from->w, to->unit_w, to->w);
     const bool flat = to->n_axes == 2;
@@ -223,7 +349,8 @@ static void scatter(struct canvas *c, const uint32_t *index, size_t n)
 
 static void place(struct canvas *c, const struct transfer *x, const struct moved *moved)
 {
-    const struct tiling *from = &x->from;
+    const struct tiling *from = moved->image ? &x->from_image : &x->from;
+    const struct tiling *to = moved->image ? &x->to_image : &x->to;
     const size_t n = footprint_cells(moved->f), elems = from->axis[0].size * from->h * from->w;
     uint32_t *index = arena_array(c->a, n, sizeof *index);
     bool some = false, *hit = arena_array(c->a, elems, sizeof *hit);
@@ -239,8 +366,8 @@ static void place(struct canvas *c, const struct transfer *x, const struct moved
     for (size_t i = 0; i < n; i++)
         hit[index[i]] = true;
     for (int i = 0; i < from->n_axes; i++)
-        on[i] = image_of(c, &moved->at.axis[i], &from->axis[i], &x->to.axis[i]);
-    project(c, x, on, hit);
+        on[i] = image_of(c, &moved->at.axis[i], &from->axis[i], &to->axis[i], x->live);
+    project(c, from, to, on, hit);
 }
 
 static const struct moved *pick(const struct transfer *x, struct rng *r)
@@ -267,10 +394,10 @@ const struct footprint *model_transferred(struct canvas *to, const struct model 
     const struct moved *moved = NULL;
     to->a = &scratch;
     to->n = 0;
-    for (int i = 0; i < ATTEMPTS && to->n == 0;
-         i++) { /* nothing left of it: such a fault is masked there */
+    /* Nothing may be left of it: such a fault is masked there, which those that are live are not. */
+    for (int i = 0; i < ATTEMPTS && to->n == 0; i++) {
         arena_reset(&scratch);
-        moved = pick(x, to->r);
+        moved = x->live && moved && i % TRIES ? moved : pick(x, to->r);
         place(to, x, moved);
     }
     arena_fini(&scratch);

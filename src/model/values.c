@@ -40,8 +40,8 @@ static const struct sizes *sizes_of(const struct native *n, enum value_class cla
     return class == VALUE_IN_RANGE ? &n->in_range : &n->out_of_range;
 }
 
-/* golden + a difference of about 2^exponent of the range, of the class; none at all where golden is too
- * large to show one of that size. False: no size is known, or none near it fits. */
+/* golden + a difference of about 2^exponent of the range, of the class; the smallest there is where golden is
+ * too large to show one of that size. False: no size is known, or none near it fits. */
 static bool measured(const struct source *s, struct difference *d, enum value_class class,
                      int exponent)
 {
@@ -57,7 +57,9 @@ static bool measured(const struct source *s, struct difference *d, enum value_cl
         bool up = rng_below(s->r, z->n) < z->positive;
         for (int sign = 0; sign < 2; sign++, up = !up) {
             d->faulty = (float)((double)d->golden + (up ? size : -size));
-            if (is_of(s, d, class) || (i == 0 && d->faulty == d->golden))
+            if (d->faulty == d->golden)
+                d->faulty = nextafterf(d->golden, up ? INFINITY : -INFINITY);
+            if (is_of(s, d, class) || (i == 0 && is_of(s, d, VALUE_FLIP)))
                 return true;
         }
     }

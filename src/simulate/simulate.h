@@ -10,6 +10,10 @@
 #include "base/diag.h"
 #include "store/store.h"
 
+struct arena;
+struct model;
+struct nn_conv;
+
 struct sim_progress {
     uint64_t done, planned;
     uint64_t masked, tolerable, critical;
@@ -28,8 +32,11 @@ struct sim_options {
     enum layer_part strike; /* parameters are struck by baselines only */
     enum layer_share share; /* of the errors among several layers */
     const char *impl;       /* recorded only; may be NULL */
-    uint64_t seed, n;       /* errors to simulate */
-    uint64_t images;        /* use the first so many images, 0: 256 */
+    /* Make a model draw for a layer's output chw that it may not have been measured on; conv: what computes it,
+     * NULL if the layer is none. What it needs is in a. NULL: by the model's own tiles (model_tiling_for). */
+    int (*carry)(struct model *m, struct arena *a, const size_t chw[3], const struct nn_conv *conv);
+    uint64_t seed, n; /* errors to simulate */
+    uint64_t images;  /* use the first so many images, 0: 256 */
     int jobs;
     void (*progress)(void *ctx, const struct sim_progress *p);
     void *progress_ctx;

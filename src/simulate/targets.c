@@ -111,6 +111,24 @@ static int check_origin(const struct targets *t, const struct sim_options *o, st
     return OK;
 }
 
+/* Of several layers each has the model for itself: they may differ in shape. */
+static int carry_over(const struct target *t, struct arena *a, const struct nn *net,
+                      const struct sim_options *o)
+{
+    struct model *m = t->errors.model;
+    const struct nn_conv *conv = NULL;
+    size_t own[3];
+    if (!model_shape(m, own) || memcmp(own, t->chw, sizeof own) == 0)
+        return OK;
+    for (size_t i = 0; i < nn_n_convs(net); i++)
+        if (nn_conv_layer(net, i) == t->layer)
+            conv = nn_conv(net, i);
+    if (o->carry)
+        return o->carry(m, a, t->chw, conv);
+    (void)model_retarget(m, a, &(struct model_target){.tiling = model_tiling_for(m, t->chw)});
+    return OK;
+}
+
 static int load_errors(struct targets *out, struct arena *a, const struct nn *net,
                        const struct sim_options *o, struct diag *d)
 {
@@ -120,10 +138,9 @@ static int load_errors(struct targets *out, struct arena *a, const struct nn *ne
         struct target *t = &out->of[k];
         struct error_origin from = {item(a, o->model, k, out->n), item(a, o->campaign, k, out->n),
                                     o->baseline};
-        if (k > 0 && o->model && !strchr(o->model, ','))
-            t->errors = out->of[0].errors; /* the same file */
-        else
-            rc = errors_load(&t->errors, a, &from, t->chw, d);
+        rc = errors_load(&t->errors, a, &from, t->chw, d);
+        if (rc == OK && t->errors.model)
+            rc = carry_over(t, a, net, o);
         t->exposure = campaigns                    ? t->errors.population
                       : out->strike == PART_OUTPUT ? nn_layer(net, t->layer)->work
                                                    : (double)t->n;

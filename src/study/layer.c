@@ -26,6 +26,13 @@ static struct conv_problem problem_of(const struct nn_conv *c)
     };
 }
 
+int study_carry_layer(struct model *m, struct arena *a, const size_t chw[3],
+                      const struct nn_conv *conv)
+{
+    const struct conv_problem p = conv ? problem_of(conv) : (struct conv_problem){0};
+    return study_carry(m, a, chw, conv ? &p : NULL);
+}
+
 static const float *copy_floats(struct arena *a, const float *from, size_t n)
 {
     float *to = arena_array(a, n, sizeof *to);

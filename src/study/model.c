@@ -16,14 +16,6 @@ struct collector {
     struct model_origin origin;
 };
 
-static size_t stratum_of(const struct collector *c, const struct store_injection *i)
-{
-    const char *launch =
-        i->launch < c->campaign->n_launches ? c->campaign->launches[i->launch].label : "";
-    return c->strata.by_instruction ? study_stratum(&c->strata, launch, i->source_line, i->mnemonic)
-                                    : study_stratum(&c->strata, launch, 0, "");
-}
-
 static void count(struct collector *c, const struct store_injection *i, size_t stratum)
 {
     const bool sdc = i->outcome == OUTCOME_SDC, due = !sdc && i->outcome != OUTCOME_MASKED;
@@ -42,7 +34,7 @@ static int collect(void *ctx, const struct store_injection *i)
 {
     struct collector *c = ctx;
     struct characterisation what;
-    const size_t stratum = stratum_of(c, i);
+    const size_t stratum = study_stratum(&c->strata, i->launch, i->insn);
     count(c, i, stratum);
     if (i->outcome != OUTCOME_SDC || !i->diffs)
         return 0;
@@ -73,6 +65,7 @@ static void set_origin(struct collector *c)
     o->seed = k->seed;
     o->population = k->population;
     o->tiling = c->strata.tiling;
+    o->live = c->strata.live;
     o->n_strata = c->strata.n;
     o->strata = c->strata.list;
     model_set_origin(c->builder, o);
@@ -108,18 +101,4 @@ int study_model(struct model **out, struct arena *a, const char *path, double ep
     arena_fini(&scratch);
     int closed = store_close(s, d);
     return rc != OK ? rc : closed;
-}
-
-int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c, struct diag *d)
-{
-    struct study_strata strata;
-    const struct model_origin *o = model_origin(m);
-    if (!o || strcmp(o->impl, c->impl) != 0 ||
-        (strcmp(o->shape, c->shape) == 0 && strcmp(o->tile, c->tile) == 0))
-        return OK;
-    int rc = study_strata(&strata, a, c, d);
-    if (rc != OK)
-        return rc;
-    (void)model_retarget(m, a, &(struct model_target){strata.tiling, strata.n, strata.list});
-    return OK; /* by the CLASSES form, if the model knows no more */
 }

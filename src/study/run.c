@@ -228,6 +228,7 @@ static int simulate_cell(struct study *s, const struct cell *c, bool direct, str
         .progress = on_simulation,
         .progress_ctx = s,
         .stop = s->options->stop,
+        .carry = study_carry_layer,
     };
     step_begin(s, c, direct ? "errors, direct" : "errors, by model", (double)o.n);
     int rc = path ? simulate_to(s, path, &o, d) : OK;
@@ -429,6 +430,7 @@ static int validate_cells(struct study *s, struct diag *d)
         .progress = on_simulation,
         .progress_ctx = s,
         .stop = s->options->stop,
+        .carry = study_carry_layer,
     };
     bool any = false;
     json_t *doc;

@@ -1,9 +1,10 @@
-/* What a campaign struck, told apart by launch, source line and instruction, with the sites each has: the
- * strata of its error model. */
+/* What a campaign struck, told apart by launch and instruction, with the sites each has: the strata of its
+ * error model. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "campaign/campaign.h"
+#include "campaign/live.h"
 #include "study/study.h"
 #include "vocab/vocab.h"
 
@@ -17,44 +18,83 @@ static bool count_step(void *ctx, const struct simt_step *s)
     return true;
 }
 
-size_t study_stratum(const struct study_strata *s, const char *launch, int line,
-                     const char *mnemonic)
+size_t study_stratum(const struct study_strata *s, uint32_t launch, uint32_t insn)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->list[i].line == line && strcmp(s->list[i].launch, launch) == 0 &&
-            strcmp(s->list[i].mnemonic, mnemonic) == 0)
-            return i;
-    return MODEL_NO_STRATUM;
+    const size_t at = launch < s->n_launches ? s->first[launch] : s->first[s->n_launches];
+    if (!s->by_instruction)
+        insn = 0;
+    return launch < s->n_launches && insn < s->first[launch + 1] - at ? s->of[at + insn]
+                                                                      : MODEL_NO_STRATUM;
 }
 
+/* The stratum of an instruction. Launches of one name, as for the images of a batch, share theirs. */
 static struct model_stratum *stratum_for(struct study_strata *s, struct arena *a,
-                                         const char *launch, int line, const char *mnemonic)
+                                         const struct conv_program *p, size_t launch, size_t insn)
 {
-    size_t i = study_stratum(s, launch, line, mnemonic);
-    if (i != MODEL_NO_STRATUM)
-        return &s->list[i];
-    if (s->n == s->room) {
-        s->room = s->room ? 2 * s->room : 64;
-        struct model_stratum *grown = arena_array(a, s->room, sizeof *grown);
-        if (s->n)
-            memcpy(grown, s->list, s->n * sizeof *grown);
-        s->list = grown;
+    const struct simt_launch *l = &p->sim.launches[launch];
+    size_t like = 0; /* an earlier launch of the same kernel and name */
+    while (strcmp(p->sim.launches[like].label, l->label) != 0 ||
+           p->sim.launches[like].kernel != l->kernel)
+        like++;
+    size_t *at = &s->of[s->first[launch] + insn];
+    if (like < launch)
+        *at = s->of[s->first[like] + insn];
+    if (*at != MODEL_NO_STRATUM)
+        return &s->list[*at];
+    *at = s->n++;
+    struct model_stratum *x = &s->list[*at];
+    *x = (struct model_stratum){.launch = arena_strdup(a, l->label),
+                                .kernel = arena_strdup(a, p->ptx_names[launch]),
+                                .mnemonic = "",
+                                .shared = conv_launch_shared(l->label)};
+    if (s->by_instruction) {
+        const struct ptx_insn_info info = ptx_insn_info(l->kernel, insn);
+        x->insn = (uint32_t)insn;
+        x->line = info.source_line;
+        x->mnemonic = arena_strdup(a, info.mnemonic);
     }
-    s->list[s->n] = (struct model_stratum){
-        .launch = launch, .mnemonic = mnemonic, .line = line, .shared = conv_launch_shared(launch)};
-    return &s->list[s->n++];
+    return x;
 }
 
-/* Results and addresses: every instruction by itself. */
-static int count_instructions(struct study_strata *out, struct arena *a,
-                              const struct simt_program *p, const struct fault_kind *kind,
-                              struct diag *d)
+/* Room for a stratum of each instruction, or of each launch. */
+static void make_room(struct study_strata *s, struct arena *a, const struct simt_program *p)
+{
+    s->n_launches = p->n_launches;
+    s->first = arena_array(a, p->n_launches + 1, sizeof *s->first);
+    for (size_t l = 0; l < p->n_launches; l++)
+        s->first[l + 1] =
+            s->first[l] + (s->by_instruction ? ptx_n_insns(p->launches[l].kernel) : 1);
+    s->of = arena_array(a, s->first[p->n_launches] + 1, sizeof *s->of);
+    s->list = arena_array(a, s->first[p->n_launches] + 1, sizeof *s->list);
+    for (size_t i = 0; i <= s->first[p->n_launches]; i++)
+        s->of[i] = MODEL_NO_STRATUM;
+}
+
+/* Results and addresses: every instruction by itself, with its sites and those that are live. */
+static int count_live(struct study_strata *out, struct arena *a, const struct conv_program *p,
+                      const struct fault_kind *kind, struct diag *d)
+{
+    struct live_count **count;
+    int rc = campaign_live(&count, a, &p->sim, kind, d);
+    for (size_t l = 0; l < p->sim.n_launches && rc == OK; l++)
+        for (size_t i = 0; i < ptx_n_insns(p->sim.launches[l].kernel); i++)
+            if (count[l][i].sites) {
+                struct model_stratum *s = stratum_for(out, a, p, l, i);
+                s->population += count[l][i].sites;
+                s->live += count[l][i].live;
+            }
+    return rc;
+}
+
+/* The same without knowing which are live. */
+static int count_sites(struct study_strata *out, struct arena *a, const struct conv_program *p,
+                       const struct fault_kind *kind, struct diag *d)
 {
     struct simt *s = simt_new();
-    struct simt_mem *mem = simt_mem_clone(p->mem);
+    struct simt_mem *mem = simt_mem_clone(p->sim.mem);
     int rc = OK;
-    for (size_t l = 0; l < p->n_launches && rc == OK; l++) {
-        const struct simt_launch *launch = &p->launches[l];
+    for (size_t l = 0; l < p->sim.n_launches && rc == OK; l++) {
+        const struct simt_launch *launch = &p->sim.launches[l];
         const size_t n = ptx_n_insns(launch->kernel);
         struct arena scratch = {0};
         struct inject_space space;
@@ -62,19 +102,14 @@ static int count_instructions(struct study_strata *out, struct arena *a,
         const struct simt_hook hook = {.ctx = &c, .step = count_step};
         const struct simt_run_options options = {.hook = &hook};
         struct simt_result r;
-        inject_space_init(&space, &scratch, p, l, kind);
+        inject_space_init(&space, &scratch, &p->sim, l, kind);
         simt_run(s, mem, launch, 0, simt_n_ctas(launch), &options, &r);
         if (r.trap.kind != TRAP_NONE)
             rc = diag_fail(d, ERR_INPUT, r.trap.at, "launch %s stops without any fault: %s",
                            launch->label, vocab_word(&vocab_traps, (int)r.trap.kind));
-        for (size_t i = 0; i < n; i++) {
-            if (c.executed[i] == 0 || space.targets[i] == 0)
-                continue;
-            const struct ptx_insn_info info = ptx_insn_info(launch->kernel, i);
-            stratum_for(out, a, arena_strdup(a, launch->label), info.source_line,
-                        arena_strdup(a, info.mnemonic))
-                ->population += c.executed[i] * space.targets[i];
-        }
+        for (size_t i = 0; i < n; i++)
+            if (c.executed[i] && space.targets[i])
+                stratum_for(out, a, p, l, i)->population += c.executed[i] * space.targets[i];
         arena_fini(&scratch);
     }
     simt_mem_free(mem);
@@ -83,47 +118,146 @@ static int count_instructions(struct study_strata *out, struct arena *a,
 }
 
 /* Cells: a launch as a whole. */
-static int count_launches(struct study_strata *out, struct arena *a, const struct simt_program *p,
+static int count_launches(struct study_strata *out, struct arena *a, const struct conv_program *p,
                           const struct fault_kind *kind, struct diag *d)
 {
     struct golden *g;
-    int rc = golden_run(&g, p, kind, d);
+    int rc = golden_run(&g, &p->sim, kind, d);
     if (rc != OK)
         return rc;
-    for (size_t l = 0; l < p->n_launches; l++)
-        stratum_for(out, a, arena_strdup(a, p->launches[l].label), 0, "")->population +=
-            golden_launch_population(g, l);
+    for (size_t l = 0; l < p->sim.n_launches; l++)
+        stratum_for(out, a, p, l, 0)->population += golden_launch_population(g, l);
     golden_free(g);
     return OK;
+}
+
+/* What a program of a conv problem offers to faults. */
+struct subject {
+    struct conv_problem problem;
+    const char *impl, *tile, *fault, *population;
+    const float *input, *filter;
+};
+
+static int strata_of(struct study_strata *out, struct arena *a, const struct subject *c,
+                     struct diag *d)
+{
+    const struct conv_impl *impl;
+    struct conv_program program;
+    struct fault_kind kind;
+    *out = (struct study_strata){0};
+    int rc = conv_find(&impl, c->impl, d);
+    if (rc == OK)
+        rc = fault_kind_parse(&kind, arena_strdup(a, c->fault), d);
+    if (rc == OK)
+        rc = conv_prepare(&program, a, &c->problem, impl, c->tile, c->input, c->filter, d);
+    if (rc != OK)
+        return rc;
+    kind.population = strcmp(c->population, "ptx") == 0 ? POPULATION_PTX : POPULATION_MACHINE;
+    out->by_instruction = !kind_is_cell(&kind);
+    if (c->problem.n == 1 && conv_tiling(&out->tiling, &program) != OK)
+        out->tiling.n_axes = 0;
+    make_room(out, a, &program.sim);
+    rc = out->by_instruction ? count_live(out, a, &program, &kind, d) : ERR_UNSUPPORTED;
+    out->live = rc == OK;
+    if (rc == ERR_UNSUPPORTED)
+        rc = out->by_instruction ? count_sites(out, a, &program, &kind, d)
+                                 : count_launches(out, a, &program, &kind, d);
+    conv_program_fini(&program);
+    return rc;
 }
 
 int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c,
                  struct diag *d)
 {
-    struct conv_problem problem;
-    const struct conv_impl *impl;
-    struct conv_program program;
-    struct fault_kind kind;
+    struct subject s = {.impl = c->impl,
+                        .tile = c->tile,
+                        .fault = c->fault,
+                        .population = c->population_kind,
+                        .input = c->input,
+                        .filter = c->filter};
     *out = (struct study_strata){0};
     if (!*c->impl) /* a user's kernel: no coordinates are known */
         return OK;
-    int rc = conv_parse_shape(&problem, c->shape, d);
-    if (rc == OK)
-        rc = conv_find(&impl, c->impl, d);
-    if (rc == OK)
-        rc = fault_kind_parse(&kind, arena_strdup(a, c->fault), d);
-    if (rc == OK)
-        rc = conv_prepare(&program, a, &problem, impl, c->tile, c->input, c->filter, d);
-    if (rc != OK)
-        return rc;
-    kind.population = strcmp(c->population_kind, "ptx") == 0 ? POPULATION_PTX : POPULATION_MACHINE;
-    out->by_instruction = !kind_is_cell(&kind);
-    if (problem.n == 1 && conv_tiling(&out->tiling, &program) != OK)
-        out->tiling.n_axes = 0;
-    rc = out->by_instruction ? count_instructions(out, a, &program.sim, &kind, d)
-                             : count_launches(out, a, &program.sim, &kind, d);
-    conv_program_fini(&program);
-    return rc;
+    int rc = conv_parse_shape(&s.problem, c->shape, d);
+    return rc == OK ? strata_of(out, a, &s, d) : rc;
+}
+
+/* ---- Carrying models over ---------------------------------------------------------------------------- */
+
+static int retarget(struct model *m, struct arena *a, const struct study_strata *s)
+{
+    (void)model_retarget(m, a, &(struct model_target){s->tiling, s->live, s->n, s->list});
+    return OK; /* by the CLASSES form, if the model knows no more */
+}
+
+int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c, struct diag *d)
+{
+    struct study_strata strata;
+    const struct model_origin *o = model_origin(m);
+    if (!o || strcmp(o->impl, c->impl) != 0 ||
+        (strcmp(o->shape, c->shape) == 0 && strcmp(o->tile, c->tile) == 0))
+        return OK;
+    int rc = study_strata(&strata, a, c, d);
+    return rc == OK ? retarget(m, a, &strata) : rc;
+}
+
+/* The model's own problem, with another output. False if there is none. */
+static bool resized(struct conv_problem *p, const size_t chw[3])
+{
+    struct diag none = {0};
+    const bool depthwise = p->groups > 1 && p->groups == p->c && p->k == p->c;
+    const long h = ((long)chw[1] - 1) * p->stride_h + (p->r - 1) * p->dilation_h + 1 - p->pad_top -
+                   p->pad_bottom;
+    const long w = ((long)chw[2] - 1) * p->stride_w + (p->s - 1) * p->dilation_w + 1 - p->pad_left -
+                   p->pad_right;
+    if (chw[0] > INT32_MAX || h < 1 || h > INT32_MAX || w < 1 || w > INT32_MAX)
+        return false;
+    p->n = 1;
+    p->k = (int)chw[0];
+    p->h = (int)h;
+    p->w = (int)w;
+    if (depthwise)
+        p->c = p->groups = p->k;
+    return conv_check(p, &none) == OK && (size_t)conv_out_h(p) == chw[1] &&
+           (size_t)conv_out_w(p) == chw[2];
+}
+
+int study_carry(struct model *m, struct arena *a, const size_t chw[3],
+                const struct conv_problem *there)
+{
+    enum {
+        LARGEST = 1 << 24
+    }; /* elements of a tensor: beyond, the count of sites takes too long */
+    struct study_strata strata;
+    struct diag none = {0};
+    size_t own[3];
+    const struct model_origin *o = model_origin(m);
+    if (!model_shape(m, own) || memcmp(own, chw, sizeof own) == 0)
+        return OK;
+    struct subject s = {.population = "machine"};
+    const bool known = o && *o->impl && conv_parse_shape(&s.problem, o->shape, &none) == OK;
+    const enum tensor_layout layout = s.problem.layout;
+    bool fits = known && (there || resized(&s.problem, chw));
+    if (fits && there) {
+        s.problem = *there;
+        s.problem.n = 1;
+        s.problem.layout = layout;
+    }
+    const struct conv_problem *p = &s.problem;
+    const double in = fits ? (double)p->c * p->h * p->w : 0;
+    const double filter = fits ? (double)p->k * p->c / p->groups * p->r * p->s : 0;
+    const double out = (double)chw[0] * (double)chw[1] * (double)chw[2];
+    if (fits && *o->fault && in <= LARGEST && filter <= LARGEST && out <= LARGEST) {
+        s.impl = o->impl;
+        s.fault = o->fault;
+        s.input =
+            arena_array(a, (size_t)in, sizeof *s.input); /* zeros: sites do not depend on it */
+        s.filter = arena_array(a, (size_t)filter, sizeof *s.filter);
+        if (strata_of(&strata, a, &s, &none) == OK)
+            return retarget(m, a, &strata);
+    }
+    (void)model_retarget(m, a, &(struct model_target){.tiling = model_tiling_for(m, chw)});
+    return OK;
 }
 
 int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile,

@@ -61,26 +61,38 @@ struct study_layer {
 int study_layer(struct study_layer *out, struct arena *a, const char *network, const char *dataset,
                 const char *layer, uint64_t image, struct diag *d);
 
-/* What a campaign's faults can strike, by launch, source line and instruction (cells: by launch), with the
- * number of sites, from a fault-free run; and the tiling. Empty for a user's kernel. In a. */
+/* What a campaign's faults can strike, by launch and instruction (cells: by launch), with the number of sites,
+ * from a fault-free run; and the tiling. Empty for a user's kernel. In a. */
 struct study_strata {
     struct tiling tiling; /* n_axes 0: unknown */
     bool by_instruction;
-    size_t n, room;
+    bool live; /* which sites are live is known */
+    size_t n;
     struct model_stratum *list;
+    size_t n_launches, *first, *of; /* of[first[launch] + instruction]: position in list */
 };
 int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c,
                  struct diag *d);
 /* The coordinates in which an implementation computes the convolution `shape`; tile NULL: its own choice. */
 int study_tiling(struct tiling *out, const char *impl, const char *shape, const char *tile,
                  struct diag *d);
-/* Which stratum, or MODEL_NO_STRATUM. */
-size_t study_stratum(const struct study_strata *s, const char *launch, int line,
-                     const char *mnemonic);
+/* Which stratum a fault struck, or MODEL_NO_STRATUM. */
+size_t study_stratum(const struct study_strata *s, uint32_t launch, uint32_t insn);
 
 /* Make m draw for the tensor, implementation and faults of another campaign. What it needs is in a. */
 int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c,
                    struct diag *d);
+
+/* Make m draw for tensors chw: of the convolution `there`, or if that is NULL of the model's own one with
+ * another output. Sites are counted where that can be done (its implementation supports the problem, which is not
+ * very large), otherwise they are taken to grow as the tiles do. Does nothing for the model's own shape, or if it
+ * does not say which that is. What it needs is in a. Always OK. */
+int study_carry(struct model *m, struct arena *a, const size_t chw[3],
+                const struct conv_problem *there);
+
+/* The same as sim_options' carry. */
+int study_carry_layer(struct model *m, struct arena *a, const size_t chw[3],
+                      const struct nn_conv *conv);
 
 /* The error model of a campaign's SDCs, characterised at epsilon. In a. */
 int study_model(struct model **out, struct arena *a, const char *path, double epsilon, bool compat,

@@ -31,6 +31,22 @@ def write_npy(path, values, shape):
         f.write(struct.pack("<%df" % len(values), *values))
 
 
+def spoil(r, path, values, dims):
+    """A file that cannot be compared: of another shape, of two images, cut off, of objects, no .npy, empty."""
+    kind = r.randrange(6)
+    if kind < 2:
+        write_npy(path, values * (1 + kind), [1 + kind, *dims[1:3], dims[3]] if kind else [1, 1, 1, len(values)])
+        if kind == 0 and dims == [1, 1, 1, len(values)]:
+            kind = 2
+    if kind == 2:
+        write_npy(path, values, dims)
+        os.truncate(path, os.path.getsize(path) - 1)
+    if kind > 2:
+        text = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"
+        open(path, "wb").write([b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + b"x" * 8, b"PK\3\4" * 9,
+                                b""][kind - 3])
+
+
 def corrupt(r, golden, shape, layout):
     """Values in the file's order with an error of one of many kinds."""
     c, h, w = shape
@@ -288,26 +304,77 @@ def same(what, got, want):
                                             json.dumps(plain(want), sort_keys=True)))
 
 
+def most_first(counts):
+    """In the order in which the classifier writes counts: descending. Of equal ones the order is its own."""
+    return sorted(counts.values(), reverse=True)
+
+
+def report_of(labels, experiments):
+    count = lambda key, of: {k: sum(key(x) == k for x in of) for k in {key(x) for x in of}}
+    return {"total_experiments": sum(experiments.values()) if experiments else None,
+            "experiment_by_types": experiments or None,
+            "tensors_by_sub_batch": count(lambda x: x["sub_batch"], labels),
+            "tensors_by_shape": count(lambda x: x["shape"], labels),
+            "classified_tensors": len(labels),
+            "spatial_classes": count(lambda x: x["name"], labels),
+            "cardinalities": count(lambda x: str(x["n"]), labels),
+            "class_cardinalites": {name.upper(): count(lambda x: str(x["n"]), [x for x in labels if x["name"] == name])
+                                   for name in {x["name"] for x in labels}}}
+
+
+def check_report(report, labels, experiments):
+    same("report", report, report_of(labels, experiments))
+    assert list(report) == list(report_of(labels, experiments)), list(report)
+    for counts in [report["spatial_classes"], report["cardinalities"], *report["class_cardinalites"].values()]:
+        assert list(counts.values()) == most_first(counts), counts
+
+
 def run(sievert, root, r, tensors, layout, eps, almost_same):
-    labels, files = [], {}
+    files, skipped, experiments, all_counted = {}, set(), {}, r.random() < 0.5
     for b in range(2):
         shape = r.choice([(3, 8, 8), (6, 7, 9), (1, 12, 12), (16, 4, 4), (2, 20, 5)])
         c, h, w = shape
         dims = [1, c, h, w] if layout == "nchw" else [1, h, w, c]
         golden = [f32(r.uniform(-1, 1)) if r.random() < 0.95 else 0.0 for _ in range(c * h * w)]
         folder = os.path.join(root, "batch%d" % b, "test")
-        os.makedirs(os.path.join(folder, "fp32_0"))
+        subs = ["fp32_0", "ld_3", "plain"][:r.randint(1, 3)]
+        for sub in subs:
+            os.makedirs(os.path.join(folder, sub))
         write_npy(os.path.join(folder, "golden.npy"), golden, dims)
+        if all_counted or b:
+            counts = {k: r.randint(0, 999) for k in r.sample(["fp32", "ld", "gp", "pr"], 3)}
+            json.dump(counts, open(os.path.join(folder, "injection-counts.json"), "w"))
+            for k, n in counts.items():
+                experiments[k] = experiments.get(k, 0) + n
         for i in range(tensors // 2):
-            v = corrupt(r, golden, shape, layout)
-            path = os.path.join(folder, "fp32_0", "t%04d.npy" % i)
+            v, sub = corrupt(r, golden, shape, layout), r.choice(subs)
+            path = os.path.join(folder, sub, "t%04d.npy" % i)
+            if r.random() < 0.02:
+                skipped.add(path)
+                spoil(r, path, v, dims)
+                files[path] = None
+                continue
             write_npy(path, v, dims)
             files[path] = classify(golden, v, shape, layout, eps, almost_same)
-            labels += [files[path]] if files[path] else []
+            if files[path]:
+                files[path].update(sub_batch=sub, shape="(1, %d, %d, %d)" % shape)
+    os.makedirs(os.path.join(root, "no-golden", "test", "fp32_0"))  # its files are named and counted
+    lost = os.path.join(root, "no-golden", "test", "fp32_0", "x.npy")
+    write_npy(lost, v, dims)
+    files[lost] = None
+    skipped.add(lost)
+    in_batch = lambda path: os.path.relpath(path, root).split(os.sep)[0]
+    n_files = {b: sum(in_batch(x) == b for x in files) for b in map(in_batch, files)}
+    labels = [files[x] for x in sorted(files, key=lambda x: (-n_files[in_batch(x)], x)) if files[x]]
     args = ["--layout", layout, "--eps", repr(eps)] + (["--almost-same"] if almost_same else [])
-    subprocess.run([sievert, "classify", root, "--golden", "test/golden.npy", "--faulty", "test", "--compat", "classes",
-                    "--tsv", root + "/l.tsv", "--model", root + "/m.json", "--report", root + "/r.json"] + args,
-                   check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sievert, "classify", root, "--golden", "test/golden.npy", "--faulty", "test", "--compat",
+                           "classes", "--tsv", root + "/l.tsv", "--model", root + "/m.json", "--report",
+                           root + "/r.json", "--json"] + args, check=True, capture_output=True, text=True)
+    summary = json.loads(done.stdout)
+    assert [summary[k] for k in ("classified", "skipped", "masked")] == [
+        len(labels), len(skipped), len(files) - len(labels) - len(skipped)], summary
+    for path in skipped:
+        assert path in done.stderr, path
     lines = open(root + "/l.tsv").read().splitlines()
     assert lines[0].split("\t") == ("file batch sub_batch spatial_class spatial_keys spatial_stats value_class_counts "
                                     "domain_class corrupted_values corrupted_channels").split()
@@ -316,7 +383,7 @@ def run(sievert, root, r, tensors, layout, eps, almost_same):
         x = line.split("\t")
         want = files[x[0]]
         if not want:
-            assert x[3] == "masked", line
+            assert x[3] == ("skipped" if x[0] in skipped else "masked"), line
             continue
         got = [x[3], *map(json.loads, x[4:8]), int(x[8]), int(x[9])]
         same(x[0], got, [want["name"], want["keys"], {k: v[0] for k, v in want["stats"].items()}, want["counts"],
@@ -326,10 +393,7 @@ def run(sievert, root, r, tensors, layout, eps, almost_same):
     del model["_sievert"]
     same("model", model, model_of(labels))
     assert list(map(str, model)) == list(model)
-    report = json.load(open(root + "/r.json"))
-    count = lambda f: {k: sum(f(x) == k for x in labels) for k in {f(x) for x in labels}}
-    same("report", [report["spatial_classes"], report["cardinalities"], report["classified_tensors"]],
-         [count(lambda x: x["name"]), count(lambda x: str(x["n"])), len(labels)])
+    check_report(json.load(open(root + "/r.json")), labels, experiments if all_counted else None)
     return {x["name"] for x in labels}
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Usage: reference.sh SIEVERT [PYTHON]
+# Usage: reference.sh SIEVERT SCRIPT [PYTHON [ARGUMENT...]]
 set -eu
-[ -x "${2-}" ] || { echo "SKIP: no python3"; exit 77; }
+[ -x "${3-}" ] || { echo "SKIP: no python3"; exit 77; }
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
-"$2" "$(dirname "$0")/reference.py" "$(realpath "$1")" "$dir" 1 300
+"$3" "$(dirname "$0")/$2" "$(realpath "$1")" "$dir" "${@:4}"
