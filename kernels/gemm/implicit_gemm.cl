@@ -37,9 +37,8 @@ KERNEL(THREADS) implicit_gemm(const __global float *restrict in,
     const uint t = (uint)get_local_id(0);
     const int inner = C * R * S;
 #ifdef SPLIT_K
-    const int g = (int)get_group_id(2) % groups, number = (int)get_group_id(2) / groups;
-    const int begin = number * slice, end = min(begin + slice, inner);
-    out += number * N * K * groups * P * Q;
+    const int g = (int)get_group_id(2) % groups, begin = (int)get_group_id(2) / groups * slice;
+    const int end = min(begin + slice, inner);
 #else
     const int g = (int)get_group_id(2), begin = 0, end = inner;
 #endif
@@ -63,6 +62,9 @@ KERNEL(THREADS) implicit_gemm(const __global float *restrict in,
         tile_multiply(as[buffer], bs[buffer], t, acc);
     }
 
+#ifdef SPLIT_K
+    out += (int)get_group_id(2) / groups * N * K * groups * P * Q;
+#endif
 #pragma unroll
     for (int j = 0; j < TN; j++)
 #pragma unroll

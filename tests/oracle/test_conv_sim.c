@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "cases.h"
+#include "conv/asked_for.h"
 
 struct trial {
     struct simt *simt;
@@ -57,7 +58,7 @@ static void try_layout(struct trial *t, enum tensor_layout layout, int turn)
     t->shape = conv_shape(&t->data->arena, &t->data->problem);
     for (size_t i = 0; i < n; i++) {
         t->impl = &impls[i];
-        if (conv_supports(t->impl, &t->data->problem, NULL) == OK)
+        if (asked_for(t->impl) && conv_supports(t->impl, &t->data->problem, NULL) == OK)
             conv_for_tiles(t->impl, turn, try_tile, t);
     }
 }

@@ -1,6 +1,6 @@
 /* Every engine gives the outcome, the trap and the output bits of the full run, for every
- * implementation and every kind of fault. SIEVERT_FAULTS=N: so many per kind and implementation; SIEVERT_IMPL=NAME:
- * only implementations that have it in their names. */
+ * implementation and every kind of fault. SIEVERT_FAULTS=N: so many per kind and implementation;
+ * SIEVERT_IMPL: conv/asked_for.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "conv/asked_for.h"
 #include "prop/compare.h"
 
 static const char *const shapes[] = {"1x3x9x8:5x3x3:p1",      "2x4x7x7:6x3x3",
@@ -15,12 +16,6 @@ static const char *const shapes[] = {"1x3x9x8:5x3x3:p1",      "2x4x7x7:6x3x3",
                                      "2x3x6x5:9x3x3:p1:nhwc", "2x4x5x4:6x1x1:s2"};
 static const char batch_shape[] = "8x2x4x3:5x3x3"; /* for those that do only batches */
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
-
-static bool asked_for(const struct conv_impl *impl)
-{
-    const char *name = getenv("SIEVERT_IMPL");
-    return !name || strstr(impl->name, name);
-}
 
 static void every_kind(const struct conv_impl *impl, const char *shape, struct tally *t)
 {
