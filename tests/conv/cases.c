@@ -91,20 +91,26 @@ void conv_random_problem(struct conv_problem *out, struct rng *r)
 {
     for (;;) {
         const bool plain = rng_below(r, 2); /* within the limits of Winograd and FFT */
-        const int filter = (int)rng_below(r, 2) ? 3 : 5;
-        const int groups = rng_below(r, 3) ? 1 : between(r, 2, 4);
+        const uint64_t special = rng_below(r, 6);
+        const bool pointwise = special == 0, depthwise = special == 1;
+        const int filter = (int)rng_below(r, 2) ? 3 : 5, pad = pointwise ? 0 : 2;
+        const int groups = depthwise ? between(r, 1, 12) : rng_below(r, 3) ? 1 : between(r, 2, 4);
         struct conv_problem p = {
             .n = rng_below(r, 8) ? between(r, 1, 3) : 8,
-            .c = groups * between(r, 1, 12),
+            .c = groups * (depthwise ? 1 : between(r, 1, 12)),
             .h = between(r, 1, 20),
             .w = between(r, 1, 20),
             .k = groups * between(r, 1, 20),
-            .r = plain ? filter : between(r, 1, 11),
-            .s = plain ? filter : between(r, 1, 11),
-            .pad_top = between(r, 0, 2),
-            .pad_bottom = between(r, 0, 2),
-            .pad_left = between(r, 0, 2),
-            .pad_right = between(r, 0, 2),
+            .r = pointwise ? 1
+                 : plain   ? filter
+                           : between(r, 1, 11),
+            .s = pointwise ? 1
+                 : plain   ? filter
+                           : between(r, 1, 11),
+            .pad_top = between(r, 0, pad),
+            .pad_bottom = between(r, 0, pad),
+            .pad_left = between(r, 0, pad),
+            .pad_right = between(r, 0, pad),
             .stride_h = plain ? 1 : between(r, 1, 3),
             .stride_w = plain ? 1 : between(r, 1, 3),
             .dilation_h = plain ? 1 : between(r, 1, 2),

@@ -132,23 +132,6 @@ static void for_random_problems(struct rig *g, void (*property)(struct rig *g))
             struct conv_problem *p = &g->problem;
             conv_random_problem(p, &g->rng);
             g->impl = &impls[i];
-            if (strstr(g->impl->name, "1x1")) /* too rare to wait for */
-                *p = (struct conv_problem){.n = p->n,
-                                           .c = p->c,
-                                           .h = p->h,
-                                           .w = p->w,
-                                           .k = p->k,
-                                           .r = 1,
-                                           .s = 1,
-                                           .stride_h = p->stride_h,
-                                           .stride_w = p->stride_w,
-                                           .dilation_h = 1,
-                                           .dilation_w = 1,
-                                           .groups = p->groups};
-            if (g->impl->supports.batch)
-                p->n = g->impl->supports.batch;
-            if (strstr(g->impl->name, "depthwise"))
-                p->k = 2 * (p->groups = p->c);
             p->layout = g->impl->supports.nhwc && round % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
             if (conv_supports(g->impl, p, NULL) != OK)
                 continue;
