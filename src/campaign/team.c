@@ -84,6 +84,8 @@ static long started_as(void)
     return getenv("PMIX_RANK") ? 2 : 1; /* PMIx (srun --mpi=pmix) does not say in the environment */
 }
 
+bool team_is_expected(void) { return started_as() > 1; }
+
 /* Beside the program, or where it was installed. */
 static void *load_module(void)
 {

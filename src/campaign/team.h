@@ -18,6 +18,8 @@ struct progress;
 /* *out is NULL where this process was not started by mpirun, or as the only one.
  * ERR_UNSUPPORTED: it was, and this build cannot. */
 int team_open(struct team **out, struct diag *d);
+/* Whether mpirun, or the like, started this process as one of several. */
+bool team_is_expected(void);
 /* Over a transport of the caller's. */
 struct transport;
 struct team *team_new(const struct transport *net);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "campaign/team.h"
 #include "cli/cli.h"
 
 void table_init(struct table *t, struct arena *a, size_t n_columns, const char *const *titles)
@@ -37,7 +38,8 @@ void table_cell(struct table *t, const char *fmt, ...)
 bool cli_colour(void)
 {
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+    return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0) &&
+           !team_is_expected(); /* mpirun gives its ranks a terminal, and writes to a file */
 }
 
 static bool is_number(const char *s) { return strchr("0123456789+-", *s) != NULL; }
