@@ -217,7 +217,7 @@ int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
     struct spans part;
     struct store *from;
     *n = 0;
-    int rc = store_open(&from, path, false, d);
+    int rc = store_open_part(&from, path, d);
     if (rc != OK)
         return rc;
     rc = store_same_campaign(from, s->campaign, d);

@@ -88,6 +88,8 @@ int domains_load(struct store *s, struct diag *d);
 int store_make(const char *tmp, const char *old,
                int (*fill)(struct store *s, const void *what, struct diag *d), const void *what,
                struct diag *d);
+/* To be read as a whole, which finds damaged pages: they are not looked at beforehand. */
+int store_open_part(struct store **out, const char *path, struct diag *d);
 /* path with a suffix of this process: where a file grows before it gets its name. false: too long. */
 bool store_tmp_name(char out[static 4096], const char *path);
 /* Put tmp in the place of path, synced; not while a log lies beside path. */

@@ -394,7 +394,8 @@ static void recover(const char *path)
     }
 }
 
-int store_open(struct store **out, const char *path, bool writable, struct diag *d)
+static int open_store(struct store **out, const char *path, bool writable, bool check,
+                      struct diag *d)
 {
     off_t size = 0;
     uint32_t version = VERSION;
@@ -405,13 +406,23 @@ int store_open(struct store **out, const char *path, bool writable, struct diag 
         rc = store_migrate(path, version, d);
     if (rc != OK)
         return rc;
-    rc = open_once(out, path, writable, size <= CHECK_BYTES, &locked_out, &first);
+    rc = open_once(out, path, writable, check && size <= CHECK_BYTES, &locked_out, &first);
     if (rc != OK && locked_out && !writable) {
         recover(path);
         first = (struct diag){0};
-        rc = open_once(out, path, writable, size <= CHECK_BYTES, &locked_out, &first);
+        rc = open_once(out, path, writable, check && size <= CHECK_BYTES, &locked_out, &first);
     }
     return rc == OK ? OK : diag_fail(d, (enum status)rc, file_loc(path), "%s", first.msg);
+}
+
+int store_open(struct store **out, const char *path, bool writable, struct diag *d)
+{
+    return open_store(out, path, writable, true, d);
+}
+
+int store_open_part(struct store **out, const char *path, struct diag *d)
+{
+    return open_store(out, path, false, false, d);
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */

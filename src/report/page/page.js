@@ -439,7 +439,7 @@ function criticalOf(layer, cells) {
   if (!sources.length) return null;
   const labels = {direct: "errors of the injections", model: "errors drawn from the model"};
   const entries = (ranking.layers.find(l => l.layer === layer) || {entries: []}).entries;
-  return el("div", {}, el("h3", {}, "What reached the answers"), el("div", {class: "pair"},
+  return el("div", {}, el("h3", {}, "What reached the answers"), el("div", {class: "pair fit"},
     chart("Probability that a silent corruption changes the answer", rowHeight(sources.length * names.length * .7), () =>
       dots(names, sources.map(s => ({label: labels[s], of: n => (cell(n).critical[s] || {}).given_sdc})),
         "P(critical | SDC)", percent, shortPercent)),
@@ -448,7 +448,7 @@ function criticalOf(layer, cells) {
         "Fault sites"],
       cells.map(c => [implName(c.impl), ...sources.map(s => range((c.critical[s] || {}).given_sdc)),
         ...sources.map(s => range((c.critical[s] || {}).given_fault)), number(c.population, amount)]))),
-    entries.length > 1 ? el("div", {class: "pair"}, rankChart(entries, `${what}, layer ${layer}`),
+    entries.length > 1 ? el("div", {class: "pair fit"}, rankChart(entries, `${what}, layer ${layer}`),
       rankTable(`Ranking for layer ${layer}`, entries, layer)) : null,
     byPattern(cells), testsOf(layer), again(cells, ALL));
 }
