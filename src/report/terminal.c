@@ -116,9 +116,10 @@ static void titles(FILE *to, const json_t *report, bool colour)
     if (*doc_text(report, "network"))
         fprintf(to, "%s on %s, fault-free accuracy %s\n", doc_text(report, "network"),
                 doc_text(report, "dataset"), doc_percent(p, doc_number(report, "golden_accuracy")));
-    fprintf(to, "%s, %s injections in %s %s; [intervals] at %g %%\n\n",
+    const char *layer = doc_text(cell, "layer");
+    fprintf(to, "%s, %s injections in %s%s%s; [intervals] at %g %%\n\n",
             doc_text(cell, "provenance.fault"),
-            doc_count(n, doc_number(cell, "provenance.injections")), doc_text(cell, "layer"),
+            doc_count(n, doc_number(cell, "provenance.injections")), layer, *layer ? " " : "",
             doc_text(cell, "impl"), 100 * doc_number(report, "confidence"));
 }
 
