@@ -70,6 +70,8 @@ enum ptx_shape {
     PTX_SHAPE_MATCH,
     PTX_SHAPE_REDUX,
     PTX_SHAPE_ISSPACEP,
+    PTX_SHAPE_ALLOCA,
+    PTX_SHAPE_STACK,   /* stacksave, stackrestore */
     PTX_SHAPE_COPY,    /* cp.async */
     PTX_SHAPE_HINT,    /* no effect here: operands are not looked at */
     PTX_SHAPE_REFUSED, /* stands for what is not supported, if that is allowed to load */
@@ -282,8 +284,8 @@ struct ptx_function {
 };
 /* Pointers to functions, 16 apart. */
 #define PTX_CODE_WINDOW 0x7ffb00000000u
-/* Local memory of a thread in a kernel with recursion, beyond what is known to be needed. */
-enum { PTX_RECURSION_BYTES = 16 << 10 };
+/* Local memory of a thread in a kernel with recursion, and with alloca, beyond what is known to be needed. */
+enum { PTX_RECURSION_BYTES = 16 << 10, PTX_ALLOCA_BYTES = 16 << 10 };
 
 struct ptx_kernel {
     const char *name;
@@ -294,6 +296,7 @@ struct ptx_kernel {
     struct ptx_param *params;
     struct ptx_symbol *symbols; /* all that the instructions refer to */
     uint32_t params_bytes, shared_bytes, local_bytes;
+    uint32_t frames_bytes;    /* of local memory; what alloca gives lies behind them */
     const uint8_t *constants; /* the module's constant memory */
     uint32_t constant_bytes;
     uint32_t max_threads;      /* product of .maxntid; 0: not said */

@@ -236,6 +236,14 @@ static int place_shared(struct link *l, int32_t body)
     return OK;
 }
 
+static bool uses_alloca(const struct ptx_kernel *k)
+{
+    for (size_t i = 0; i < k->n_insns; i++)
+        if (k->insns[i].op == PTX_ALLOCA)
+            return true;
+    return false;
+}
+
 static int link_kernel(struct parser *p, size_t number, size_t *linked)
 {
     uint32_t own = ((const uint32_t *)p->kernel_body.items)[number];
@@ -257,7 +265,8 @@ static int link_kernel(struct parser *p, size_t number, size_t *linked)
             rc = diag_fail(p->d, ERR_UNSUPPORTED, l.k->at,
                            "kernel '%s' needs %llu bytes of local memory, at most 512 KiB",
                            l.k->name, (unsigned long long)local);
-        l.k->local_bytes = (uint32_t)local;
+        l.k->frames_bytes = (uint32_t)local;
+        l.k->local_bytes = (uint32_t)local + (uses_alloca(l.k) ? PTX_ALLOCA_BYTES : 0);
         l.k->n_functions = l.n;
         l.k->functions = l.f;
         place_shared(&l, (int32_t)own);

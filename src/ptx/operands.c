@@ -215,6 +215,7 @@ static int parse_operand(struct parser *p, struct ptx_operand *o, enum ptx_type 
     n = names_find(&p->specials, t.text, t.len);
     if (n) {
         *o = (struct ptx_operand){.kind = PTX_SPECIAL, .index = n->index};
+        wider |= n->index == PTX_SPECIAL_GRIDID; /* it was 32 bits wide once */
         return check_width(p, &t, ptx_special_bits(n->index), bits, wider);
     }
     n = names_find(&p->names, t.text, t.len);
@@ -788,6 +789,39 @@ static int parse_isspacep(struct parser *p, struct ptx_insn *i, const struct mod
     return parse_dst(p, i, 1, false) != OK ? ERR_INPUT : next_operand(p, i, PTX_T_u64);
 }
 
+/* alloca.u64 address, size{, alignment}: a local address; clang writes alignment 0 for the usual one */
+static int parse_alloca(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    bool wide = m->n == 2 && same(m->text[1], m->len[1], "u64");
+    if (!wide && (m->n != 2 || !same(m->text[1], m->len[1], "u32")))
+        return unsupported(p, i);
+    enum ptx_type type = wide ? PTX_T_u64 : PTX_T_u32;
+    i->mem_bits = wide ? 64 : 32;
+    if (parse_dst(p, i, i->mem_bits, false) != OK || next_operand(p, i, type) != OK)
+        return ERR_INPUT;
+    if (!parse_punct(p, ','))
+        return OK;
+    struct token t = p->x.token;
+    if (next_operand(p, i, PTX_T_u32) != OK)
+        return ERR_INPUT;
+    uint64_t align = i->src[1].value;
+    if (i->src[1].kind != PTX_IMM || align > 4096 || (align & (align - 1)))
+        return diag_fail(p->d, ERR_INPUT, t.at, "an alignment must be a power of two up to 4096");
+    return OK;
+}
+
+/* stacksave.u64 d; stackrestore.u64 a */
+static int parse_stack(struct parser *p, struct ptx_insn *i, const struct modifiers *m)
+{
+    bool wide = m->n == 2 && same(m->text[1], m->len[1], "u64");
+    if (!wide && (m->n != 2 || !same(m->text[1], m->len[1], "u32")))
+        return unsupported(p, i);
+    i->mem_bits = wide ? 64 : 32;
+    if (i->op == PTX_STACKSAVE)
+        return parse_dst(p, i, i->mem_bits, false);
+    return parse_operand(p, &i->src[i->n_src++], wide ? PTX_T_u64 : PTX_T_u32, false);
+}
+
 /* What has no effect here: up to the ';'. */
 static int skip_operands(struct parser *p, struct ptx_insn *i)
 {
@@ -986,6 +1020,10 @@ static int parse_shape(struct parser *p, struct ptx_insn *i, const struct modifi
         return parse_redux(p, i, m);
     case PTX_SHAPE_ISSPACEP:
         return parse_isspacep(p, i, m);
+    case PTX_SHAPE_ALLOCA:
+        return parse_alloca(p, i, m);
+    case PTX_SHAPE_STACK:
+        return parse_stack(p, i, m);
     case PTX_SHAPE_COPY:
         return parse_copy(p, i, m);
     case PTX_SHAPE_HINT:

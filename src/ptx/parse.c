@@ -1045,6 +1045,7 @@ static void fill_tables(struct parser *p)
     names_init(&p->names, &p->scratch);
     for (uint32_t i = 0; i < PTX_N_OPS; i++)
         names_add(&p->rows, ptx_rows[i].key, strlen(ptx_rows[i].key), NAME_SYMBOL, i, 1);
+    names_add(&p->rows, "ldu", 3, NAME_SYMBOL, PTX_LD, 1); /* uniform across the warp: a hint */
     for (uint32_t i = 0; i < PTX_N_SPECIALS; i++)
         names_add(&p->specials, specials[i], strlen(specials[i]), NAME_SYMBOL, i, 1);
 }

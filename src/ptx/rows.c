@@ -32,7 +32,7 @@ int ptx_type_bits(enum ptx_type t)
 int ptx_special_bits(uint32_t special)
 {
     static const uint8_t bits[] = {
-#define X(id, name, type) sizeof(#type) == 4 && #type[1] == '6' ? 64 : 32,
+#define X(id, name, type) #type[0] == 'p' ? 1 : #type[1] == '6' ? 64 : 32,
 #include "ptx/special.def"
 #undef X
     };

@@ -516,6 +516,31 @@ static void lower_isspacep(struct lowering *x, const struct ptx_insn *i)
     c->x = i->space;
 }
 
+/* a: size, b: what is used; the next unit: alignment */
+static void lower_alloca(struct lowering *x, const struct ptx_insn *i)
+{
+    int bits = i->mem_bits;
+    uint32_t size = operand_slot(x, &i->src[0], &bits);
+    uint32_t used = place_special(x, PTX_SPECIAL_STACK_USED), d = dst_slot(x, i, 0);
+    struct code_more *more;
+    struct code *c = emit_wide(x, x->lanes->alloca, &more);
+    c->d = d;
+    c->a = size;
+    c->b = used;
+    c->x = i->mem_bits;
+    more->imm = i->n_src > 1 && i->src[1].value ? (int64_t)i->src[1].value : 8;
+}
+
+static void lower_stack(struct lowering *x, const struct ptx_insn *i)
+{
+    int bits = i->mem_bits;
+    uint32_t used = place_special(x, PTX_SPECIAL_STACK_USED);
+    if (i->op == PTX_STACKSAVE)
+        emit_convert(x, bits, 64, false, dst_slot(x, i, 0), used);
+    else
+        emit_convert(x, 64, bits, false, used, operand_slot(x, &i->src[0], &bits));
+}
+
 /* a: where from (64 bits), b: where to (64 bits), c: bytes to copy, the rest becomes zero, or 0: all */
 static void lower_copy(struct lowering *x, const struct ptx_insn *i)
 {
@@ -639,6 +664,12 @@ static void lower_plain(struct lowering *x, const struct ptx_insn *i)
         break;
     case PTX_SHAPE_ISSPACEP:
         lower_isspacep(x, i);
+        break;
+    case PTX_SHAPE_ALLOCA:
+        lower_alloca(x, i);
+        break;
+    case PTX_SHAPE_STACK:
+        lower_stack(x, i);
         break;
     case PTX_SHAPE_COPY:
         lower_copy(x, i);

@@ -14,7 +14,7 @@ void simt_free_frames(struct frames *f, size_t n_warps)
 {
     for (size_t w = 0; f && w < n_warps; w++) {
         for (uint32_t i = 0; i < f[w].room; i++)
-            free(f[w].v[i].saved);
+            free(f[w].v[i].saved), free(f[w].v[i].used);
         free(f[w].v);
     }
     free(f);
@@ -52,6 +52,13 @@ static uint64_t *frame_addresses(const struct warp *w)
     return (uint64_t *)(void *)(w->regs + w->cta->program->special[PTX_SPECIAL_LOCAL_FRAME]);
 }
 
+/* How much of each lane's stack is used; NULL in kernels without alloca. */
+static uint64_t *stack_used(const struct warp *w)
+{
+    uint32_t slot = w->cta->program->special[PTX_SPECIAL_STACK_USED];
+    return slot ? (uint64_t *)(void *)(w->regs + slot) : NULL;
+}
+
 /* ---- Registers of callers that run again --------------------------------------------------------------------- */
 static uint8_t *save_registers(const struct warp *w, uint32_t function)
 {
@@ -61,6 +68,15 @@ static uint8_t *save_registers(const struct warp *w, uint32_t function)
         abort();
     memcpy(saved, w->regs + p->frame[function].at, p->frame[function].bytes);
     return saved;
+}
+
+static uint64_t *save_used(const struct warp *w)
+{
+    uint64_t *used = malloc(SIMT_LANES * sizeof *used);
+    if (!used)
+        abort();
+    memcpy(used, stack_used(w), SIMT_LANES * sizeof *used);
+    return used;
 }
 
 static void restore_registers(struct warp *w, uint32_t function, const uint8_t *saved,
@@ -143,7 +159,9 @@ static bool pop_frame(struct warp *w, struct path *p)
                        .barrier = -1,
                        .frame = f->outer};
     free(f->saved);
+    free(f->used);
     f->saved = NULL;
+    f->used = NULL;
     f->outer = frames->free;
     frames->free = number;
     return lanes != 0;
@@ -282,7 +300,7 @@ static bool pass(struct warp *w, int lane, const struct ptx_call *c,
                  const struct ptx_function *caller, const struct ptx_function *callee)
 {
     uint64_t *base = frame_addresses(w), below = base[lane] + caller->local_bytes;
-    if (below + callee->local_bytes > w->local.size)
+    if (below + callee->local_bytes > w->cta->kernel->frames_bytes)
         return false;
     uint8_t *local = w->local.data + (uint64_t)lane * w->local_stride;
     for (uint32_t n = 0; n < c->n_args; n++)
@@ -340,6 +358,8 @@ struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t l
                                           .called = lanes,
                                           .returned = p->mask & ~lanes,
                                           .paths = 1};
+    if (stack_used(w))
+        w->frames->v[number].used = save_used(w);
     if (k->functions[caller].recursive)
         w->frames->v[number].saved = save_registers(w, caller);
     p->pc = k->functions[target].entry;
@@ -352,6 +372,9 @@ struct path *simt_call(struct warp *w, struct path *p, uint32_t insn, uint32_t l
 /* Lanes of p return from the function. */
 void simt_return(struct warp *w, struct path *p, uint32_t lanes)
 {
+    const struct frame *f = &w->frames->v[p->frame];
+    for (uint32_t m = f->used ? lanes : 0; m; m &= m - 1)
+        stack_used(w)[__builtin_ctz(m)] = f->used[__builtin_ctz(m)];
     w->frames->v[p->frame].returned |= lanes;
     p->mask &= ~lanes;
     if (!p->mask)

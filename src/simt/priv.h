@@ -112,6 +112,7 @@ struct frame {
     uint32_t called, returned; /* lanes; those that did not take part have returned */
     uint32_t paths;            /* that run it, those in calls that it made included */
     uint8_t *saved;            /* registers of a caller that may be run again before, or NULL */
+    uint64_t *used; /* of kernels with alloca: what each lane's caller has of the stack */
 };
 struct frames {
     struct frame *v;        /* number 0 is not used */
@@ -214,7 +215,7 @@ struct lanes {
     simt_step_fn *ftz, *sat32, *sat64, *round;
     simt_step_fn *pred_combine;
     simt_step_fn *pack, *unpack, *add_u64, *atomic, *carry, *bfi, *lop3, *vote, *shfl, *activemask;
-    simt_step_fn *small, *clock, *match, *redux, *isspacep, *copy;
+    simt_step_fn *small, *clock, *match, *redux, *isspacep, *copy, *alloca;
     simt_step_fn *guard, *guard_end, *stop, *end, *jump, *branch, *join, *count;
     void (*set_lanes)(struct warp *w, uint32_t mask); /* lanes16.. for a partial mask */
     const struct lists *lists;

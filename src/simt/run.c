@@ -328,6 +328,9 @@ static void begin_cta(struct cta *c, uint64_t number)
             set_all(w->regs, p->special[PTX_SPECIAL_CTAID_X + n], id[n]);
         for (uint32_t n = 0; n < 3; n++)
             set_all(w->regs, p->special[PTX_SPECIAL_CLUSTERID_X + n], id[n]);
+        uint64_t used = c->kernel->frames_bytes;
+        for (uint32_t lane = 0; p->special[PTX_SPECIAL_STACK_USED] && lane < SIMT_LANES; lane++)
+            memcpy(w->regs + p->special[PTX_SPECIAL_STACK_USED] + 8 * lane, &used, sizeof used);
         if (w->frames)
             simt_begin_frames(w);
     }

@@ -82,6 +82,8 @@ static void test_the_rest(void **state)
         "%r2, 3, 4;\n"
         "add.cc.u32 %r1, %r2, 1; addc.u32 %r1, %r1, 0; bar.sync 1, 64; cvta.to.global.u64 %rd4, "
         "%rd1;\n"
+        "alloca.u64 %rd4, %rd3, 16; stacksave.u64 %rd2; stackrestore.u64 %rd2; ldu.global.u32 %r1, "
+        "[%rd1]; mov.u32 %r1, %gridid; mov.pred %p1, %is_explicit_cluster;\n"
         "L: selp.b32 %r1, 1, %r2, %p1; @%p2 bra L; { .reg .b32 %t; mov.u32 %t, %r1; bra.uni M; }\n"
         "M: membar.gl; cvt.rn.f16.f32 %h1, %f1; ret; }\n"
         ".entry b() { ret; }\n";

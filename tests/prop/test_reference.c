@@ -255,6 +255,25 @@ static void put_own_atomic(struct writer *w)
 }
 
 /* ---- The other rows ------------------------------------------------------------------------------------------- */
+/* Some room on the stack, whose place and content are seen: given back here, or by the return, or never. */
+static void put_stack(struct writer *w)
+{
+    char d[16], e[16];
+    reg_of(w, 32, d), reg_of(w, 32, e);
+    if (below(w, 2))
+        put(w,
+            "{ .reg .b64 %%top, %%room; .reg .b32 %%size; stacksave.u64 %%top; and.b32 %%size, %s, "
+            "252; cvt.u64.u32 %%room, %%size;\nalloca.u64 %%room, %%room, %d; add.u64 %%room, "
+            "%%room, 0; cvt.u32.u64 %%size, %%room; xor.b32 %s, %s, %%size; @%%p1 st.local.u8 "
+            "[%%room+-1], %s; stackrestore.u64 %%top; }\n",
+            d, 4 << below(w, 6), d, d, e);
+    else
+        put(w,
+            "{ .reg .b32 %%size, %%room; and.b32 %%size, %s, 15; alloca.u32 %%room, %%size; "
+            "add.u32 %s, %s, %%room; }\n",
+            d, d, d);
+}
+
 static void put_special(struct writer *w)
 {
     char a[16], b[16], c[16], d[16], e[16];
@@ -269,6 +288,10 @@ static void put_special(struct writer *w)
                                            "%total_smem_size"};
     static const char *const cmp[] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge",  "equ",
                                       "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
+    if (!below(w, 12)) {
+        put_stack(w);
+        return;
+    }
     put_guard(w);
     reg_of(w, bits, a), reg_of(w, bits, b), reg_of(w, bits, c), reg_of(w, 32, d), reg_of(w, 32, e);
     switch (below(w, 17)) {
@@ -825,6 +848,9 @@ static void test_traps(void **state)
         {"red.global.add.u64 [%rd1+4], %rd1;", TRAP_MISALIGNED_ADDRESS},
         {"cp.async.ca.shared.global [box+60], [%rd1], 8;", TRAP_MISALIGNED_ADDRESS},
         {"T: .branchtargets A, B; mov.u32 %r1, 2; brx.idx %r1, T; A: B:", TRAP_INVALID_PC},
+        {"alloca.u64 %rd2, 16385;", TRAP_LOCAL_OUT_OF_RANGE},
+        {"alloca.u64 %rd2, -1, 4096;", TRAP_LOCAL_OUT_OF_RANGE},
+        {"stackrestore.u64 -8; alloca.u64 %rd2, 8;", TRAP_LOCAL_OUT_OF_RANGE},
         {"call %rd1, ();", TRAP_INVALID_PC},
         {"fence.sc.sys; bar.sync 1, 64;", TRAP_BARRIER_DEADLOCK},
     };

@@ -13,6 +13,7 @@ enum state { RUNS, AT_BARRIER, WITH_WARP, OVER };
 struct activation { /* of a function */
     uint64_t *reg;
     uint32_t function, return_to, frame; /* frame: where its local memory begins */
+    uint64_t used;                       /* of the stack, when it was called */
     struct activation *caller;
 };
 
@@ -23,6 +24,7 @@ struct thread {
     uint64_t issued;
     bool carry;
     uint8_t *local;
+    uint64_t used; /* frames, and what alloca gave */
     struct activation *top;
 };
 
@@ -479,6 +481,19 @@ static void isspacep(struct machine *m, struct thread *t, const struct ptx_insn 
     set(m, t, i->dst[0], space == i->space);
 }
 
+static bool take_stack(struct machine *m, struct thread *t, const struct ptx_insn *i)
+{
+    uint64_t align = i->n_src > 1 && i->src[1].value ? i->src[1].value : 8, at = t->used,
+             size = get(m, t, &i->src[0]);
+    while (at < m->k->local_bytes && at % align)
+        at++;
+    if (at > m->k->local_bytes || size > m->k->local_bytes - at)
+        return trapped(m, t, TRAP_LOCAL_OUT_OF_RANGE, t->used);
+    set(m, t, i->dst[0], at);
+    t->used = at + size;
+    return true;
+}
+
 /* ---- Calls ---------------------------------------------------------------------------------------------------- */
 static struct activation *activate(const struct machine *m, uint32_t function, uint32_t frame,
                                    struct activation *caller, uint32_t return_to)
@@ -501,12 +516,13 @@ static bool call(struct machine *m, struct thread *t, const struct ptx_insn *i)
             target = n;
     if (target == PTX_NOWHERE)
         return trapped(m, t, TRAP_INVALID_PC, pointer);
-    if (below + f[target].local_bytes > m->k->local_bytes)
+    if (below + f[target].local_bytes > m->k->frames_bytes)
         return trapped(m, t, TRAP_LOCAL_OUT_OF_RANGE, 0);
     for (uint32_t n = 0; n < c->n_args; n++)
         memcpy(t->local + below + f[target].params[n].address,
                t->local + t->top->frame + c->args[n].address, c->args[n].bytes);
     t->top = activate(m, target, below, t->top, t->pc + 1);
+    t->top->used = t->used;
     t->pc = f[target].entry;
     return true;
 }
@@ -517,6 +533,7 @@ static void leave(struct machine *m, struct thread *t)
     const struct ptx_call *c = done->caller ? m->k->insns[done->return_to - 1].call : NULL;
     t->top = done->caller;
     t->pc = done->return_to;
+    t->used = done->used;
     for (uint32_t n = 0; c && n < c->n_rets; n++)
         memcpy(t->local + t->top->frame + c->rets[n].address,
                t->local + done->frame + m->k->functions[done->function].rets[n].address,
@@ -558,6 +575,16 @@ static bool step(struct machine *m, struct thread *t, const struct ptx_insn *i)
         set(m, t, i->dst[0],
             get(m, t, &i->src[0]) +
                 (i->bool_op == 't' ? 0 - window_of(i->space) : window_of(i->space)));
+        break;
+    case PTX_SHAPE_ALLOCA:
+        if (!take_stack(m, t, i))
+            return false;
+        break;
+    case PTX_SHAPE_STACK:
+        if (i->n_dst)
+            set(m, t, i->dst[0], t->used);
+        else
+            t->used = get(m, t, &i->src[0]);
         break;
     case PTX_SHAPE_ISSPACEP:
         isspacep(m, t, i);
@@ -831,6 +858,7 @@ struct simt_trap reference_run(struct simt_mem *mem, const struct simt_launch *l
         for (uint32_t n = 0; n < m.n_threads; n++)
             m.t[n] = (struct thread){.number = n,
                                      .local = local + (size_t)n * k->local_bytes,
+                                     .used = k->frames_bytes,
                                      .top = activate(&m, 0, 0, NULL, 0)};
         run_cta(&m);
         for (uint32_t n = 0; n < m.n_threads; n++)

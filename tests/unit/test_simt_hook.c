@@ -129,12 +129,73 @@ static void test_flip(void **state)
     arena_fini(&a);
 }
 
+/* ---- A watch that changes registers ---------------------------------------------------------------- */
+/* Two loads and a store with one base register: plain code looks at its addresses once, for all three. */
+static const char shared_base[] =
+    "mov.u32 %r1, %tid.x; mul.wide.u32 %rd3, %r1, 4; add.s64 %rd3, %rd1, %rd3;\n"
+    "ld.global.u32 %r2, [%rd3]; ld.global.u32 %r3, [%rd3+128]; st.global.u32 [%rd3+256], %r3;\n"
+    "st.global.u32 [%rd3+512], %r2;";
+
+struct changes {
+    uint32_t at; /* instruction before which lane 5's base goes to lane 4's */
+    uint32_t reg;
+};
+
+static void change_base(void *ctx, struct warp *w, uint32_t insn)
+{
+    const struct changes *c = ctx;
+    if (insn == c->at) {
+        uint64_t *lane = (uint64_t *)(void *)(w->regs + w->cta->program->slot[c->reg]) + 5;
+        *lane ^= 4;
+    }
+}
+
+static void run_changed(const struct lanes *lanes, const struct ptx_kernel *k, uint32_t at,
+                        uint32_t out[160])
+{
+    struct simt *s = simt_new_for(lanes);
+    struct simt_mem *m = simt_mem_new(NULL);
+    uint64_t buffer = rig_buffer(m, 640);
+    for (uint32_t i = 0; i < 64; i++)
+        simt_mem_write(m, buffer + 4 * i, &i, 4);
+    struct changes c = {at, k->insns[4].base.index};
+    struct simt_hook hook = {.ctx = &c, .watch = change_base, .watch_changes = true};
+    struct simt_run_options o = {.hook = &hook};
+    assert_int_equal(rig_run(s, m, k, 1, 32, &buffer, &o).trap.kind, TRAP_NONE);
+    simt_mem_read(m, buffer, out, 640);
+    simt_mem_free(m);
+    simt_free(s);
+}
+
+static void test_changed_base(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    const struct ptx_kernel *k = rig_kernel(&a, 1, shared_base);
+    uint32_t first = 0, out[160];
+    while (k->insns[first].op != PTX_LD || k->insns[first].space != PTX_SPACE_GLOBAL)
+        first++;
+    assert_int_equal(first, 4); /* behind the load of the parameter */
+    for (const struct lanes *const *lanes = rig_lanes; *lanes && simt_lanes_usable(*lanes); lanes++)
+        for (uint32_t n = 0; n <= 4; n++) { /* before which of the four; 4: before none */
+            run_changed(*lanes, k, first + n, out);
+            uint32_t from = n <= 0 ? 4 : 5, second = n <= 1 ? 36 : 37, to = n <= 2 ? 68 : 69,
+                     last = n <= 3 ? 132 : 133;
+            assert_int_equal(out[to], second);
+            assert_int_equal(out[69], to == 69 ? second : 0);
+            assert_int_equal(out[last], from);
+            assert_int_equal(out[133], last == 133 ? from : 0);
+        }
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_detach),
         cmocka_unit_test(test_flip),
+        cmocka_unit_test(test_changed_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -451,6 +451,7 @@ const struct lanes SIMT_TABLE = {
     .redux = step_redux,
     .isspacep = step_isspacep,
     .copy = step_copy,
+    .alloca = step_alloca,
     .guard = step_guard,
     .guard_end = step_guard_end,
     .stop = step_stop,

@@ -284,3 +284,19 @@ STEP(step_copy)
     }
     NEXT_WIDE;
 }
+
+/* ---- The stack -------------------------------------------------------------------------------------------- */
+STEP(step_alloca)
+{
+    u64 align = (u64)more_of(i)->imm, limit = w->local.size;
+    u64 *used = (u64 *)(r + i->b);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        int l = __builtin_ctz(m);
+        u64 size = read_lane(r + i->a, i->x, l), at = (used[l] + align - 1) & ~(align - 1);
+        if (used[l] > limit || at > limit || limit - at < size)
+            return trap_at(w, i, TRAP_LOCAL_OUT_OF_RANGE, l, used[l]);
+        put_lane(r + i->d, i->x, l, at);
+        used[l] = at + size;
+    }
+    NEXT_WIDE;
+}

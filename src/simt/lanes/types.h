@@ -181,6 +181,19 @@ static inline u32 bmsk(u32 a, u32 b, int clamp)
     return a > 31 ? 0 : ones << (a & 31);
 }
 
+/* Where the n-th one of a is, from bit `from` on, upwards or, for n < 0, downwards; n 0: is `from` one? */
+static inline u32 fns(u32 a, u32 from, s32 n)
+{
+    u32 found = ~0u, seen = 0, want = n < 0 ? 0u - (u32)n : n ? (u32)n : 1;
+    for (u32 k = 0; k < 32; k++) {
+        u32 at = n < 0 ? from - k : from + k;
+        u32 one = at < 32 && from < 32 && (n || k == 0) ? a >> (at & 31) & 1 : 0;
+        seen += one;
+        found = one && seen == want ? at : found;
+    }
+    return found;
+}
+
 /* The lowest n bits, extended. */
 static inline u32 szext(u32 a, u32 n, int is_signed)
 {
