@@ -13,6 +13,15 @@ foreach(level 0 1 2 3)
            -nocudalib -Wno-unknown-cuda-version -Wno-implicit-fallthrough -S -O${level} -ffp-contract=off
            -Xclang -target-feature -Xclang +ptx63)
 endforeach()
+# Other clangs that are installed: what newer ones write must load and run, too.
+foreach(version 15 16 17 18 19)
+  find_program(CUDA_CLANG_${version} clang-${version})
+  if(CUDA_CLANG_${version})
+    cuda_ptx(threads-clang-${version} ${CUDA_CLANG_${version}} -x cuda --cuda-device-only --cuda-gpu-arch=sm_70
+             -nocudainc -nocudalib -Wno-unknown-cuda-version -Wno-implicit-fallthrough -S -O2 -ffp-contract=off
+             -Xclang -target-feature -Xclang +ptx63)
+  endif()
+endforeach()
 if(CUDA_NVCC)
   cuda_ptx(threads-nvcc ${CUDA_NVCC} -ptx -fmad=false -lineinfo -w)
   cuda_ptx(threads-nvcc-G ${CUDA_NVCC} -ptx -fmad=false -G -w)

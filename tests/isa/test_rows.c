@@ -1,10 +1,6 @@
 /* Every OP row of isa.def is executed: all kinds of steps, full and partial masks, against the row's
- * expression evaluated here one lane at a time, with the values at which things go wrong among random
+ * expression evaluated one lane at a time, with the values at which things go wrong among random
  * ones. Rows named in other tests only are listed nowhere: there are none. */
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wtype-limits"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,44 +11,8 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "reference.h"
 #include "rig.h"
-#include "simt/lanes/types.h"
-
-/* ---- The reference: one lane, operands and result as 64 bits -------------------------------------------- */
-#define TAKE(type, bits)                                                                           \
-    ({                                                                                             \
-        uint64_t word = (bits);                                                                    \
-        type value;                                                                                \
-        memcpy(&value, &word, sizeof value);                                                       \
-        value;                                                                                     \
-    })
-#define CANONICAL_p(v) (v)
-#define CANONICAL_no(v) (v)
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr)                                    \
-    static uint64_t reference_##id(uint64_t a_bits, uint64_t b_bits, uint64_t c_bits)              \
-    {                                                                                              \
-        typedef ta A __attribute__((unused));                                                      \
-        enum { W = 8 * sizeof(A) };                                                                \
-        ta a = TAKE(ta, a_bits);                                                                   \
-        tb b = TAKE(tb, b_bits);                                                                   \
-        tc c = TAKE(tc, c_bits);                                                                   \
-        (void)a, (void)b, (void)c, (void)W;                                                        \
-        out v = CANONICAL_##out((out)(expr));                                                      \
-        uint64_t word = 0;                                                                         \
-        memcpy(&word, &v, sizeof v);                                                               \
-        return word;                                                                               \
-    }
-#define SP(id, key, shape, group, folded, doc)
-#include "ptx/isa.def"
-#undef OP
-
-typedef uint64_t reference_fn(uint64_t a, uint64_t b, uint64_t c);
-static reference_fn *const references[PTX_N_OPS] = {
-#define OP(id, key, out, ta, tb, tc, group, mods, folded, expr) [PTX_##id] = reference_##id,
-#include "ptx/isa.def"
-#undef OP
-#undef SP
-};
 
 /* ---- Kernels ------------------------------------------------------------------------------------------------ */
 enum { N_LANES = 32, N_ROUNDS = 24 };
@@ -192,9 +152,7 @@ static void try_round(struct trial *t, const struct ptx_kernel *k, int op, struc
     simt_mem_read(t->m, t->buffers[1], out, sizeof out);
     for (int l = 0; l < N_LANES; l++) {
         uint64_t expected =
-            mask >> l & 1 ? references[op](in[3 * l], in[3 * l + 1], in[3 * l + 2]) : 0;
-        if (row->out == PTX_T_p)
-            expected &= 1;
+            mask >> l & 1 ? reference_row(op, in[3 * l], in[3 * l + 1], in[3 * l + 2]) : 0;
         if (out[l] != expected)
             fail_msg("%s lane %d mask %08x: %llx %llx %llx gave %llx, expected %llx", row->key, l,
                      mask, (unsigned long long)in[3 * l], (unsigned long long)in[3 * l + 1],
@@ -220,7 +178,6 @@ static void test_rows(void **state)
             struct rng r;
             rng_init(&r, 1, (uint64_t)op);
             const struct ptx_kernel *k = kernel_for(&a, op);
-            assert_true(references[op] != NULL);
             for (int round = 0; round < N_ROUNDS; round++)
                 try_round(&t, k, op, &r);
             arena_fini(&a);
