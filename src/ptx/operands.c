@@ -825,13 +825,13 @@ static int parse_stack(struct parser *p, struct ptx_insn *i, const struct modifi
 /* What has no effect here: up to the ';'. */
 static int skip_operands(struct parser *p, struct ptx_insn *i)
 {
-    const char *start = p->x.token.text, *end = start;
+    const char *start = p->x.token.text - (p->x.token.kind == TOKEN_STRING), *end = start;
     int depth = 0;
     for (; !parse_punct(p, ';'); lex_next(&p->x)) {
         depth += parse_punct(p, '{') - parse_punct(p, '}');
         if (p->x.token.kind == TOKEN_END || p->x.token.kind == TOKEN_BAD || depth < 0)
             return parse_fail(p, "';' was expected after '%s'", i->mnemonic);
-        end = p->x.token.text + p->x.token.len;
+        end = p->x.token.text + p->x.token.len + (p->x.token.kind == TOKEN_STRING); /* its quote */
     }
     i->raw = arena_strndup(p->a, start, (size_t)(end - start));
     return OK;
