@@ -200,8 +200,8 @@ def main():
     parser.add_argument("-o", "--output", default="docs/convolution-costs.md")
     parser.add_argument("--again", action="store_true", help="run everything, whatever the cache has")
     parser.add_argument("--seconds", type=float, help="stop starting runs after so long; go on another time")
-    parser.add_argument("--workspace", type=float, default=1.0,
-                        help="leave out runs with more workspace than so many GiB (they take it twice)")
+    parser.add_argument("--workspace", type=float, default=5.0,
+                        help="leave out runs with more workspace than so many GiB, which they take twice (default: 5, all run)")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="runs at a time; 1 for times that mean something")
     parser.add_argument("--busy", action="store_true", help="say that the machine had other work to do")
     a = parser.parse_args()

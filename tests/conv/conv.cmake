@@ -21,7 +21,7 @@ endforeach()
 target_link_libraries(oracle_pocl_conv PRIVATE test_native)
 foreach(name pocl_conv conv_sim)
   add_test(NAME oracle/${name}_all COMMAND oracle_${name} all)
-  set_tests_properties(oracle/${name}_all PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS slow)
+  set_tests_properties(oracle/${name}_all PROPERTIES TIMEOUT 1800 SKIP_RETURN_CODE 77 LABELS slow)
 endforeach()
 
 add_test(NAME oracle/ptxas COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/conv/ptxas.sh
