@@ -3,27 +3,26 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/trials.h"
 #include "simulate/simulate.h"
 #include "study/study.h"
 #include "simulate/tally.h"
 #include "store/store.h"
 
 struct simulate_args {
-    const char *onnx, *data, *layer, *model, *campaign, *baseline, *store, *task, *strike, *share,
-        *by;
-    uint64_t n, seed, images;
-    int jobs;
+    struct trials_args trials;
+    const char *layer, *model, *campaign, *baseline, *store, *task, *strike, *share, *by;
 };
 
 static void defaults(void *args)
 {
     struct simulate_args *o = args;
-    o->data = "fashion-mnist";
+    o->trials.data = "fashion-mnist";
     o->layer = "0";
     o->strike = vocab_word(&vocab_parts, PART_OUTPUT);
     o->share = vocab_word(&vocab_shares, SHARE_TURN);
-    o->n = 10000;
-    o->seed = 1;
+    o->trials.n = 10000;
+    o->trials.seed = 1;
 }
 
 const struct cli_command cmd_simulate = {
@@ -41,10 +40,7 @@ const struct cli_command cmd_simulate = {
         "--baseline single-bit -o sim.db\n",
     .options =
         (const struct cli_option[]){
-            {"onnx", 0, OPT_STRING, "NET.onnx", "the network",
-             offsetof(struct simulate_args, onnx)},
-            {"data", 0, OPT_STRING, "SET", "the images (default fashion-mnist)",
-             offsetof(struct simulate_args, data)},
+            NETWORK_OPTIONS(struct simulate_args, trials, "the network"),
             {"layer", 0, OPT_STRING, "NAME,...",
              "which: nodes or outputs by name, convolutions by index too, 'convs' or 'all' "
              "(default 0)",
@@ -69,14 +65,8 @@ const struct cli_command cmd_simulate = {
              offsetof(struct simulate_args, task)},
             {"by", 0, OPT_STRING, "PROPERTY", "also by layer, class, pattern or magnitude",
              offsetof(struct simulate_args, by)},
-            {"errors", 'n', OPT_COUNT, "N", "how many (default 10000)",
-             offsetof(struct simulate_args, n)},
-            {"images", 0, OPT_COUNT, "N", "use the first N images (default 256)",
-             offsetof(struct simulate_args, images)},
-            {"seed", 0, OPT_U64, "N", "the same seed gives the same errors (default 1)",
-             offsetof(struct simulate_args, seed)},
-            {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
-             offsetof(struct simulate_args, jobs)},
+            TRIAL_OPTIONS(struct simulate_args, trials, "how many (default 10000)",
+                          "use the first N images (default 256)"),
             {"output", 'o', OPT_STRING, "SIM.db", "the store",
              offsetof(struct simulate_args, store)},
             CLI_OPTION_END},
@@ -259,8 +249,8 @@ static int check_by(const char *by, struct diag *d)
 int run_simulate(struct cli *cli, void *args)
 {
     struct simulate_args *o = args;
-    if (!o->onnx || !o->store || !!o->model + !!o->campaign + !!o->baseline != 1 || o->jobs < 0 ||
-        o->n == 0)
+    if (!o->trials.onnx || !o->store || !!o->model + !!o->campaign + !!o->baseline != 1 ||
+        o->trials.jobs < 0 || o->trials.n == 0)
         return diag_fail(
             &cli->diag, ERR_INPUT, DIAG_NOWHERE,
             "give --onnx NET.onnx, -o SIM.db, and one of --model, --campaign, --baseline; -n at "
@@ -276,8 +266,8 @@ int run_simulate(struct cli *cli, void *args)
     progress_begin(&line, cli);
     cli_catch_interrupts();
     struct sim_options s = {
-        .network = o->onnx,
-        .dataset = o->data,
+        .network = o->trials.onnx,
+        .dataset = o->trials.data,
         .layer = o->layer,
         .model = o->model,
         .campaign = o->campaign,
@@ -285,10 +275,10 @@ int run_simulate(struct cli *cli, void *args)
         .task = o->task,
         .strike = (enum layer_part)strike,
         .share = (enum layer_share)share,
-        .seed = o->seed,
-        .n = o->n,
-        .images = o->images,
-        .jobs = o->jobs,
+        .seed = o->trials.seed,
+        .n = o->trials.n,
+        .images = o->trials.images,
+        .jobs = o->trials.jobs,
         .progress = show_progress,
         .progress_ctx = &line,
         .stop = &cli_stop,

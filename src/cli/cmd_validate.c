@@ -5,22 +5,22 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/trials.h"
 #include "stats/stats.h"
 #include "study/study.h"
 
 struct validate_args {
-    const char *onnx, *data, *layer, *model, *campaign, *output;
-    uint64_t n, seed, images;
-    int jobs;
+    struct trials_args trials;
+    const char *layer, *model, *campaign, *output;
 };
 
 static void defaults(void *args)
 {
     struct validate_args *o = args;
-    o->data = "fashion-mnist";
-    o->n = 20000;
-    o->seed = 1;
-    o->images = 1000;
+    o->trials.data = "fashion-mnist";
+    o->trials.n = 20000;
+    o->trials.seed = 1;
+    o->trials.images = 1000;
 }
 
 const struct cli_command cmd_validate = {
@@ -33,24 +33,15 @@ const struct cli_command cmd_validate = {
         "  sievert validate --onnx net.onnx --layer conv2 --campaign run.db --model conv.json\n",
     .options =
         (const struct cli_option[]){
-            {"onnx", 0, OPT_STRING, "NET.onnx", "the network, without a study",
-             offsetof(struct validate_args, onnx)},
-            {"data", 0, OPT_STRING, "SET", "the images (default fashion-mnist)",
-             offsetof(struct validate_args, data)},
+            NETWORK_OPTIONS(struct validate_args, trials, "the network, without a study"),
             {"layer", 0, OPT_STRING, "NAME", "which convolution, by name or index",
              offsetof(struct validate_args, layer)},
             {"campaign", 0, OPT_STRING, "RUN.db", "whose faulty tensors are the truth",
              offsetof(struct validate_args, campaign)},
             {"model", 0, OPT_STRING, "MODEL.json", "made from them",
              offsetof(struct validate_args, model)},
-            {"errors", 'n', OPT_COUNT, "N", "how many of each source (default 20000)",
-             offsetof(struct validate_args, n)},
-            {"images", 0, OPT_COUNT, "N", "use the first N images (default 1000)",
-             offsetof(struct validate_args, images)},
-            {"seed", 0, OPT_U64, "N", "the same seed gives the same errors (default 1)",
-             offsetof(struct validate_args, seed)},
-            {"jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",
-             offsetof(struct validate_args, jobs)},
+            TRIAL_OPTIONS(struct validate_args, trials, "how many of each source (default 20000)",
+                          "use the first N images (default 1000)"),
             {"output", 'o', OPT_STRING, "FILE.json", "write the result there too",
              offsetof(struct validate_args, output)},
             CLI_OPTION_END},
@@ -118,21 +109,21 @@ int run_validate(struct cli *cli, void *args)
 {
     struct validate_args *o = args;
     bool study = cli->n_operands == 1;
-    if ((study ? o->onnx || o->campaign || o->model || o->layer
-               : !o->onnx || !o->campaign || !o->layer) ||
-        o->jobs < 0)
+    if ((study ? o->trials.onnx || o->campaign || o->model || o->layer
+               : !o->trials.onnx || !o->campaign || !o->layer) ||
+        o->trials.jobs < 0)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE,
                          "give a study's folder, or --onnx, --layer and --campaign");
     struct progress_line line;
     progress_begin(&line, cli);
     cli_catch_interrupts();
     struct sim_options s = {
-        .network = o->onnx,
-        .dataset = o->data,
-        .seed = o->seed,
-        .n = o->n,
-        .images = o->images,
-        .jobs = o->jobs,
+        .network = o->trials.onnx,
+        .dataset = o->trials.data,
+        .seed = o->trials.seed,
+        .n = o->trials.n,
+        .images = o->trials.images,
+        .jobs = o->trials.jobs,
         .progress = show_progress,
         .progress_ctx = &line,
         .stop = &cli_stop,

@@ -142,6 +142,21 @@ static int64_t raw_int(const uint8_t *p, int type)
     }
 }
 
+/* Exporters write scalars as doubles that are cast to float: held as the nearest floats. */
+static void copy_doubles(struct onnx_tensor *o, struct arena *a, const Onnx__TensorProto *t)
+{
+    o->type = ONNX_FLOAT;
+    o->f = arena_alloc(a, o->n * sizeof(float));
+    for (size_t k = 0; k < o->n; k++) {
+        double x;
+        if (t->has_raw_data)
+            memcpy(&x, t->raw_data.data + k * sizeof x, sizeof x);
+        else
+            x = t->double_data[k];
+        o->f[k] = (float)x;
+    }
+}
+
 /* The elements of t, already known to be n. Little-endian hosts only, as all that Sievert runs on. */
 static void copy_elements(struct onnx_tensor *o, struct arena *a, const Onnx__TensorProto *t)
 {
@@ -160,8 +175,9 @@ static void copy_elements(struct onnx_tensor *o, struct arena *a, const Onnx__Te
                                           : t->int32_data[k];
 }
 
+/* rounded: doubles are held, as floats. */
 static int read_tensor(struct onnx_tensor *o, struct arena *a, const Onnx__TensorProto *t,
-                       const char *path, struct diag *d)
+                       bool rounded, const char *path, struct diag *d)
 {
     struct loc at = {.file = path};
     *o = (struct onnx_tensor){.name = text_of(a, t->name), .type = t->data_type, .n = 1};
@@ -177,7 +193,8 @@ static int read_tensor(struct onnx_tensor *o, struct arena *a, const Onnx__Tenso
         o->dim[k] = (size_t)t->dims[k];
     }
     const struct type *row = type_row(o->type);
-    if (!row->held) {
+    bool doubles = rounded && o->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
+    if (!row->held && !doubles) {
         o->why = arena_printf(a, "elements of type %s", row->name);
         return OK;
     }
@@ -186,13 +203,17 @@ static int read_tensor(struct onnx_tensor *o, struct arena *a, const Onnx__Tenso
         return OK;
     }
     size_t have = t->has_raw_data         ? t->raw_data.len / row->bytes
+                  : doubles               ? t->n_double_data
                   : o->type == ONNX_FLOAT ? t->n_float_data
                   : o->type == ONNX_INT64 ? t->n_int64_data
                                           : t->n_int32_data;
     if (have != o->n || (t->has_raw_data && t->raw_data.len % row->bytes))
         return diag_fail(d, ERR_INPUT, at, "tensor '%s': its shape needs %zu elements, it has %zu",
                          o->name, o->n, have);
-    copy_elements(o, a, t);
+    if (doubles)
+        copy_doubles(o, a, t);
+    else
+        copy_elements(o, a, t);
     o->held = true;
     return OK;
 }
@@ -203,7 +224,7 @@ int onnx_read_tensor(struct onnx_tensor *out, struct arena *a, const char *path,
     int rc = unpack(&m, a, path, &onnx__tensor_proto__descriptor, "an ONNX tensor", d);
     if (rc != OK)
         return rc;
-    rc = read_tensor(out, a, (const Onnx__TensorProto *)m, path, d);
+    rc = read_tensor(out, a, (const Onnx__TensorProto *)m, false, path, d);
     if (rc == OK && !out->held)
         rc = diag_fail(d, ERR_UNSUPPORTED, (struct loc){.file = path}, "tensor '%s': %s", out->name,
                        out->why);
@@ -265,7 +286,7 @@ static int read_attr(struct onnx_attr *o, struct arena *a, const Onnx__Attribute
         o->ints = copy(a, p->ints, p->n_ints, sizeof *p->ints);
     } else if (o->kind == ATTR_TENSOR) {
         o->t = ARENA_NEW(a, struct onnx_tensor);
-        return read_tensor(o->t, a, p->t, path, d);
+        return read_tensor(o->t, a, p->t, true, path, d);
     }
     return OK;
 }
@@ -356,7 +377,7 @@ static int read_graph(struct onnx_graph *o, struct arena *a, const Onnx__ModelPr
     o->n_consts = g->n_initializer;
     o->consts = arena_alloc(a, g->n_initializer * sizeof *o->consts);
     for (size_t k = 0; rc == OK && k < g->n_initializer; k++)
-        rc = read_tensor(&o->consts[k], a, g->initializer[k], path, d);
+        rc = read_tensor(&o->consts[k], a, g->initializer[k], true, path, d);
     o->n_inputs = g->n_input;
     o->inputs = arena_alloc(a, g->n_input * sizeof *o->inputs);
     for (size_t k = 0; rc == OK && k < g->n_input; k++)

@@ -1,4 +1,5 @@
 /* Operators that move or rename elements without computing. */
+#include <math.h>
 #include <string.h>
 
 #include "nn/priv.h"
@@ -241,6 +242,34 @@ int build_constant_of_shape(struct nn *net, struct nn_node *node, struct diag *d
             node->out[0]->f[k] = a->t->f[0];
         else
             node->out[0]->i[k] = a->t->i[0];
+    return rc;
+}
+
+static double number(const struct nn_value *v)
+{
+    return v->type == ONNX_FLOAT ? (double)v->f[0] : (double)v->i[0];
+}
+
+int build_range(struct nn *net, struct nn_node *node, struct diag *d)
+{
+    const struct nn_value *from = node->in[0], *to = node->in[1], *step = node->in[2];
+    for (size_t k = 0; k < 3; k++)
+        if (!node->in[k]->known || node->in[k]->n != 1 || node->in[k]->type != from->type)
+            return node_fail(net, node, d, ERR_UNSUPPORTED,
+                             "input %zu must be a constant, one number of the first one's type", k);
+    double n = ceil((number(to) - number(from)) / number(step));
+    if (!(fabs(n) <= INT32_MAX))
+        return node_fail(net, node, d, ERR_INPUT, "from %g to %g by %g", number(from), number(to),
+                         number(step));
+    size_t count = n > 0 ? (size_t)n : 0;
+    int rc = node_out(net, node, 0, from->type, 1, &count, d);
+    for (size_t k = 0; rc == OK && k < count; k++)
+        if (from->type == ONNX_FLOAT)
+            node->out[0]->f[k] = from->f[0] + (float)k * step->f[0];
+        else
+            node->out[0]->i[k] = (int64_t)((uint64_t)from->i[0] + k * (uint64_t)step->i[0]);
+    if (rc == OK)
+        node->out[0]->known = true;
     return rc;
 }
 

@@ -144,6 +144,7 @@ static size_t one_batch(struct bench *b, struct diag *d)
     return masked;
 }
 
+/* images NULL: of noise. */
 static void one_network(const char *path, const float *images, int batches)
 {
     struct bench b = {.path = path};
@@ -158,6 +159,10 @@ static void one_network(const char *path, const float *images, int batches)
     b.golden = malloc(b.n_out * sizeof *b.golden);
     b.want = malloc(b.n_out * sizeof *b.want);
     rng_init(&b.r, SEED, b.n_out);
+    float *noise = malloc(IMAGES * tensor_elems(&in) * sizeof *noise);
+    for (size_t k = 0; k < IMAGES * tensor_elems(&in); k++)
+        noise[k] = (float)rng_unit(&b.r);
+    images = images ? images : noise;
     size_t masked = 0;
     for (int k = 0; k < batches; k++) {
         if (k % 10 == 0) {
@@ -176,6 +181,7 @@ static void one_network(const char *path, const float *images, int batches)
     nn_free(b.plain);
     free(b.golden);
     free(b.want);
+    free(noise);
     arena_fini(&b.a);
 }
 
@@ -202,17 +208,12 @@ static void large(void **state)
 {
     (void)state;
     char path[] = "/tmp/sievert-resnet18-XXXXXX";
-    static float noise[IMAGES * 3 * 32 * 32];
     struct diag d = {0};
-    struct rng r;
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
-    rng_init(&r, SEED, 0);
-    for (size_t k = 0; k < sizeof noise / sizeof *noise; k++)
-        noise[k] = (float)rng_unit(&r);
     check(resnet18_write(path, 1, &d), &d);
-    one_network(path, noise, LARGE_BATCHES);
+    one_network(path, NULL, LARGE_BATCHES);
     unlink(path);
 }
 
@@ -223,8 +224,13 @@ static void all(void **state)
         networks_of(FOLDERS[k]);
 }
 
-int main(void)
+/* Names of ONNX files: only those. */
+int main(int argc, char **argv)
 {
+    for (int k = 1; k < argc; k++)
+        one_network(argv[k], NULL, BATCHES);
+    if (argc > 1)
+        return 0;
     const struct CMUnitTest tests[] = {cmocka_unit_test(all), cmocka_unit_test(large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
