@@ -12,7 +12,10 @@
 
 #include "nn/threads.h"
 
-enum { SLOTS = 32 };
+enum {
+    SLOTS = 32,
+    SPREAD = 8 /* of a value's elements, one in so many: measured on the examples */
+};
 static const size_t SLOT_BYTES = (size_t)256 << 20; /* of all lists that may live at once */
 
 /* A value that depends on the input. Outputs that share memory with an input share its track. */
@@ -372,11 +375,11 @@ static unsigned run_one(struct nn_delta *e, const struct nn_node *node, const st
 
 /* ---- One error through the rest of the network ------------------------------------------ */
 
-/* Most of what the step reads differs: following differences costs more than the plain way. */
+/* Much of what the step reads differs: following differences costs more than the plain way. */
 static bool spread_out(const struct reach *r, size_t slot)
 {
     for (size_t k = 0; !r->heavy && k < r->n_in; k++)
-        if (r->in[k] && r->in[k]->now[slot] && 2 * r->in[k]->now[slot]->n > r->in[k]->value->n)
+        if (r->in[k] && r->in[k]->now[slot] && SPREAD * r->in[k]->now[slot]->n > r->in[k]->value->n)
             return true;
     return false;
 }
