@@ -1,9 +1,11 @@
 /* Injections a second by engine, beside what re-executing the program natively could do at best: PoCL's own
  * time for the same kernels, measured in the same run on one core. Single-bit faults in gp results over
- * all CTAs. Usage: bench_inject [FAULTS [FAULTS_ONE_BY_ONE [WHICH]]], WHICH among 0 (the large layer), 1, 2
+ * all CTAs. Usage: bench_inject [FAULTS [FAULTS_ONE_BY_ONE [WHICH]]], WHICH among 0 (the large layer), 3 (with a
+ * tile of 64x64x8), 1, 2
  * (LeNet-5's second layer) and e (every fault of it, on two threads: minutes). */
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,62 +107,84 @@ static void measure(const struct conv_program *p, const struct golden *g, const 
     free(faults);
 }
 
-/* Even or odd CTAs: what two threads share out. */
-struct half {
+/* Two threads take runs of faults, in the order of the sites, until none are left. */
+struct shared_out {
     const struct conv_program *p;
     const struct golden *g;
-    struct fault *faults;
-    size_t n;
+    struct fault *faults; /* by site */
+    size_t n, *first;     /* runs: first[k] .. first[k + 1] */
+    size_t n_runs;
+    _Atomic size_t next;
+};
+struct sharer {
+    struct shared_out *all;
     double spent; /* processor time of its thread */
 };
 
-static void *run_half(void *ctx)
+static int by_site(const void *a, const void *b)
 {
-    struct half *h = ctx;
+    const struct fault *x = a, *y = b;
+    return x->cta != y->cta ? (x->cta < y->cta ? -1 : 1) : x->nth < y->nth ? -1 : x->nth > y->nth;
+}
+
+static void *run_shares(void *ctx)
+{
+    struct sharer *s = ctx;
+    struct shared_out *x = s->all;
     struct tally t = {0};
     double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
-    struct experiment *e = experiment_new(&h->p->sim, h->g, ENGINE_CONCURRENT, 10);
-    experiment_run_all(e, h->faults, h->n, count, &t);
+    struct experiment *e = experiment_new(&x->p->sim, x->g, ENGINE_CONCURRENT, 10);
+    for (size_t k; (k = atomic_fetch_add(&x->next, 1)) < x->n_runs;)
+        experiment_run_all(e, x->faults + x->first[k], x->first[k + 1] - x->first[k], count, &t);
     experiment_free(e);
-    h->spent = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
+    s->spent = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
     return NULL;
+}
+
+/* A run: faults of one CTA, at most so many that there are some for both threads. */
+static void find_runs(struct shared_out *x)
+{
+    size_t most = x->n / 32 + 1;
+    for (size_t i = 0; i < x->n; i++)
+        if (i == 0 || x->faults[i].cta != x->faults[i - 1].cta ||
+            i - x->first[x->n_runs - 1] == most)
+            x->first[x->n_runs++] = i;
+    x->first[x->n_runs] = x->n;
 }
 
 static void measure_threads(const struct conv_program *p, const struct golden *g, size_t n)
 {
-    struct fault *faults = draw(g, n), *by_parity = malloc((n + 1) * sizeof *by_parity);
-    size_t at = 0, even = 0;
+    struct shared_out x = {.p = p, .g = g, .faults = draw(g, n), .n = n};
+    struct sharer sharers[] = {{&x, 0}, {&x, 0}};
     cpu_set_t one, two;
     pthread_t other;
-    if (!by_parity)
+    x.first = malloc((n + 1) * sizeof *x.first);
+    if (!x.first)
         exit(1);
-    for (int odd = 0; odd < 2; odd++, even = odd == 1 ? at : even)
-        for (size_t i = 0; i < n; i++)
-            if ((int)(faults[i].cta & 1) == odd)
-                by_parity[at++] = faults[i];
-    struct half halves[] = {{p, g, by_parity, even, 0}, {p, g, by_parity + even, n - even, 0}};
+    qsort(x.faults, n, sizeof *x.faults, by_site);
+    find_runs(&x);
     sched_getaffinity(0, sizeof one, &one);
-    run_half(&halves[0]);
-    run_half(&halves[1]);
-    double alone = halves[0].spent + halves[1].spent;
+    run_shares(&sharers[0]);
+    double alone = sharers[0].spent;
     CPU_ZERO(&two);
     CPU_SET(0, &two);
     CPU_SET(1, &two);
     sched_setaffinity(0, sizeof two, &two);
+    atomic_store(&x.next, 0);
     double start = seconds_of(CLOCK_MONOTONIC);
-    if (pthread_create(&other, NULL, run_half, &halves[1]) != 0)
+    if (pthread_create(&other, NULL, run_shares, &sharers[1]) != 0)
         exit(1);
-    run_half(&halves[0]);
+    run_shares(&sharers[0]);
     pthread_join(other, NULL);
     double wall = seconds_of(CLOCK_MONOTONIC) - start;
-    double together = halves[0].spent > halves[1].spent ? halves[0].spent : halves[1].spent;
+    double together = sharers[0].spent > sharers[1].spent ? sharers[0].spent : sharers[1].spent;
     sched_setaffinity(0, sizeof one, &one);
     printf("  two threads: %.2f s of processor time of the longer one for %.2f s of one alone: "
            "%.2f times as fast "
            "(%.2f s of wall clock)\n",
            together, alone, alone / together, wall);
-    free(faults);
-    free(by_parity);
+    free(x.faults);
+    free(x.first);
 }
 
 static void measure_all(const struct conv_program *p, const struct fault_kind *kind, double native)
@@ -189,8 +213,8 @@ static void measure_all(const struct conv_program *p, const struct fault_kind *k
     arena_fini(&a);
 }
 
-static void bench(struct native *native, const char *name, const char *shape, size_t many,
-                  size_t few, const char *only, char which)
+static void bench(struct native *native, const char *name, const char *tile, const char *shape,
+                  size_t many, size_t few, const char *only, char which)
 {
     const struct fault_kind kind = {.where = WHERE_GROUP_GP};
     struct conv_data data;
@@ -205,8 +229,8 @@ static void bench(struct native *native, const char *name, const char *shape, si
         return;
     conv_data_of(&data, shape, 1);
     if (conv_find(&impl, name, &d) != OK ||
-        conv_prepare(&p, &a, &data.problem, impl, "", data.in, data.filter, &d) != OK ||
-        conv_make_plan(&plan, &a, &data.problem, impl, "", &d) != OK ||
+        conv_prepare(&p, &a, &data.problem, impl, tile, data.in, data.filter, &d) != OK ||
+        conv_make_plan(&plan, &a, &data.problem, impl, tile, &d) != OK ||
         golden_run(&g, &p.sim, &kind, &d) != OK)
         die(name, &d);
     double t = native_seconds(native, &plan, &data);
@@ -232,7 +256,7 @@ int main(int argc, char **argv)
 {
     size_t many = argc > 1 ? strtoul(argv[1], NULL, 0) : 200000;
     size_t few = argc > 2 ? strtoul(argv[2], NULL, 0) : 1000;
-    const char *only = argc > 3 ? argv[3] : "012e";
+    const char *only = argc > 3 ? argv[3] : "0312e";
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
@@ -242,9 +266,10 @@ int main(int argc, char **argv)
     struct native *native = native_open();
     printf("one core, processor time; natively on %s\n",
            native ? native_device(native) : "nothing");
-    bench(native, "implicit-gemm", "1x64x56x56:64x3x3:p1", many, few, only, '0');
-    bench(native, "direct", "1x6x14x14:16x5x5", many, few, only, '1');
-    bench(native, "implicit-gemm", "1x6x14x14:16x5x5", many, few, only, '2');
+    bench(native, "implicit-gemm", "", "1x64x56x56:64x3x3:p1", many, few, only, '0');
+    bench(native, "implicit-gemm", "64x64x8", "1x64x56x56:64x3x3:p1", many, few, only, '3');
+    bench(native, "direct", "", "1x6x14x14:16x5x5", many, few, only, '1');
+    bench(native, "implicit-gemm", "", "1x6x14x14:16x5x5", many, few, only, '2');
     if (native)
         native_close(native);
 }

@@ -167,6 +167,7 @@ struct replayed_event {
     size_t words;
     const char *mnemonic, *reg; /* reg NULL: none */
     int ptx_line, source_line;
+    const char *source_file, *source; /* that line's text; NULL: not known */
 };
 struct replayed {
     struct experiment_result result;

@@ -3,7 +3,10 @@
 
 #include "campaign/life.h"
 #include "campaign/priv.h"
+#include "conv/kernels.h"
 #include "ptx/insn.h"
+
+enum { SOURCES = 2000 }; /* events whose source lines are looked up */
 
 static int kind_of(struct fault_kind *out, const struct store_campaign *c, struct diag *d)
 {
@@ -59,9 +62,30 @@ static int compare(const struct store_injection *a, const struct store_injection
     return OK;
 }
 
+/* The text of the source line, of kernels that the build embedded; once for each instruction. */
+static void add_sources(struct arena *a, const struct restored *program,
+                        struct replayed_event *events, size_t n)
+{
+    for (size_t i = 0; i < n && !program->is_user; i++) {
+        struct replayed_event *e = &events[i];
+        const struct kernel_file *k = kernel_file_find(program->conv.ptx_names[e->launch]);
+        struct kernel_place place;
+        if (e->event == EVENT_LEFT || e->event == EVENT_OVERWRITTEN) /* of the CTA as a whole */
+            continue;
+        if (i && events[i - 1].launch == e->launch && events[i - 1].ptx_line == e->ptx_line) {
+            e->source_file = events[i - 1].source_file;
+            e->source = events[i - 1].source;
+        } else if (k && i < SOURCES && kernel_place(&place, k, e->ptx_line) &&
+                   place.line == e->source_line) {
+            e->source_file = arena_strdup(a, place.file);
+            e->source = arena_printf(a, "%.*s", (int)place.n, place.text);
+        }
+    }
+}
+
 /* The events with the names of what they are about. */
-static const struct replayed_event *named(struct arena *a, const struct golden *g,
-                                          const struct life *life, size_t n)
+static struct replayed_event *named(struct arena *a, const struct golden *g,
+                                    const struct life *life, size_t n)
 {
     struct replayed_event *out = arena_array(a, n, sizeof *out);
     for (size_t i = 0; i < n; i++) {
@@ -90,8 +114,9 @@ static const struct replayed_event *named(struct arena *a, const struct golden *
 static int trace_again(struct replayed *out, struct arena *a, const struct golden *g,
                        const struct fault *f, const struct store_campaign *c,
                        const struct store_injection *stored, const struct recorder *r,
-                       struct diag *d)
+                       const struct restored *program, struct diag *d)
 {
+    struct replayed_event *events;
     struct tracer *t = tracer_new(g->program, g, c->hang_factor);
     struct experiment_result traced;
     struct store_injection now;
@@ -102,7 +127,8 @@ static int trace_again(struct replayed *out, struct arena *a, const struct golde
         out->fate = accepted ? FATE_ACCEPTED : life.fate;
         out->n_events = life.n_events;
         out->n_listed = life.n_events < LIFE_MOST_EVENTS ? life.n_events : LIFE_MOST_EVENTS;
-        out->events = named(a, g, &life, out->n_listed);
+        out->events = events = named(a, g, &life, out->n_listed);
+        add_sources(a, program, events, out->n_listed);
         record(&now, a, r, stored->number, f, &traced);
         if (accepted) {
             now.outcome = OUTCOME_MASKED;
@@ -118,7 +144,7 @@ static int trace_again(struct replayed *out, struct arena *a, const struct golde
 
 static int run_again(struct replayed *out, struct arena *a, const struct sample *sample,
                      const struct store_campaign *c, const struct store_injection *stored,
-                     enum engine engine, struct diag *d)
+                     const struct restored *program, enum engine engine, struct diag *d)
 {
     uint32_t stratum;
     size_t part;
@@ -137,7 +163,7 @@ static int run_again(struct replayed *out, struct arena *a, const struct sample 
         now.n_diffs = 0;
     }
     int rc = compare(stored, &now, d);
-    return rc == OK ? trace_again(out, a, g, &f, c, stored, &r, d) : rc;
+    return rc == OK ? trace_again(out, a, g, &f, c, stored, &r, program, d) : rc;
 }
 
 int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint64_t number,
@@ -160,7 +186,7 @@ int campaign_replay(struct replayed *out, struct arena *a, struct store *s, uint
         if (golden_population(g) != c->population)
             rc = differs(d, number, "population", c->population, golden_population(g));
         else if ((rc = sample_new(&sample, g, d)) == OK)
-            rc = run_again(out, a, sample, c, &stored, engine, d);
+            rc = run_again(out, a, sample, c, &stored, &program, engine, d);
         sample_free(sample);
         golden_free(g);
     }

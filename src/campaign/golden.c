@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "campaign/priv.h"
 #include "simt/priv.h"
@@ -289,9 +290,17 @@ static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *
     return OK;
 }
 
+static double processor_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 int golden_run(struct golden **out, const struct simt_program *p, const struct fault_kind *kind,
                struct diag *d)
 {
+    double began = processor_seconds();
     struct golden *g = calloc(1, sizeof *g);
     if (!g)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
@@ -334,6 +343,7 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
         golden_free(g);
         return rc;
     }
+    g->seconds = processor_seconds() - began;
     *out = g;
     return OK;
 }
@@ -352,6 +362,7 @@ void golden_free(struct golden *g)
 }
 
 const float *golden_output(const struct golden *g) { return g->output; }
+double golden_seconds(const struct golden *g) { return g->seconds; }
 uint64_t golden_population(const struct golden *g) { return g->sites_before[g->n_ctas]; }
 uint64_t golden_exposure(const struct golden *g) { return g->exposure; }
 struct simt_counts golden_counts(const struct golden *g, size_t launch)

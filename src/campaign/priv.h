@@ -48,6 +48,7 @@ struct golden {
     struct cta_log *cta;
     uint64_t *sites_before; /* n_ctas + 1: population of all earlier positions */
     uint64_t exposure;      /* bits of all sites */
+    double seconds;         /* of processor time that it took */
     uint64_t mem_bytes;
     /* Which positions read or wrote each chunk: touching[chunk_at[c] .. chunk_at[c + 1]], ascending. */
     size_t n_chunks;
@@ -67,6 +68,7 @@ static inline bool golden_element(const struct golden *g, uint64_t at, uint32_t 
     return false;
 }
 
+double golden_seconds(const struct golden *g);
 size_t golden_launch_of(const struct golden *g, size_t position);
 /* The last instant that is kept of the CTA before this many sites have passed, or NULL: its beginning. */
 const struct instant *golden_instant(const struct golden *g, size_t position, uint64_t sites);

@@ -60,14 +60,45 @@ static bool stopped(const struct campaign *c) { return c->options->stop && *c->o
 
 /* ---- Workers -------------------------------------------------------------------------------------- */
 
-/* Batches last about half a second, so that many faults of one CTA are in each; how long they are changes
- * nothing else. */
-static uint64_t adapt(uint64_t n, double seconds)
+static double thread_seconds(void)
 {
-    enum { LEAST = 1, MOST = 1 << 16 };
-    double scale = 0.5 / (seconds > 1e-4 ? seconds : 1e-4);
-    double wanted = (double)n * (scale > 4 ? 4 : scale < 0.25 ? 0.25 : scale);
-    return wanted < LEAST ? LEAST : wanted > MOST ? MOST : (uint64_t)wanted;
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); /* others may use the machine, too */
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+enum { LEAST_BATCH = 1, FIRST_BATCH = 4096, MOST_BATCH = 1 << 16 };
+
+/* Batches last about half a second, or as long as several fault-free runs: that much each may cost before its
+ * first fault, which many faults are to share. How long they are changes nothing else. */
+static uint64_t adapt(const struct campaign *c, uint64_t n, double seconds)
+{
+    double wanted = 4 * golden_seconds(c->golden);
+    double scale = (wanted > 0.5 ? wanted : 0.5) / (seconds > 1e-4 ? seconds : 1e-4);
+    double next = (double)n * (scale > 4 ? 4 : scale < 0.25 ? 0.25 : scale);
+    return next < LEAST_BATCH ? LEAST_BATCH : next > MOST_BATCH ? MOST_BATCH : (uint64_t)next;
+}
+
+/* Nothing is known yet of how long an injection takes; together they take little. */
+static uint64_t first_batch(const struct campaign *c)
+{
+    bool together =
+        (c->options->engine == ENGINE_AUTO || c->options->engine == ENGINE_CONCURRENT) &&
+        !c->options->fates;
+    for (size_t l = 0; l < c->subject->sim->n_launches; l++)
+        together &= concurrent_supports(&c->options->kind, c->subject->sim->launches[l].kernel);
+    return together ? FIRST_BATCH : 4;
+}
+
+/* Of what is left, no more than this worker's share, so that all end at about the same time. */
+static uint64_t share_of(const struct campaign *c, uint64_t wanted)
+{
+    uint64_t left = 0;
+    for (size_t i = c->doing; i < c->n_todo; i++)
+        left += c->todo[i].next - c->todo[i].first;
+    uint64_t share = left / (uint64_t)c->jobs + 1, least = wanted / 4 + 1;
+    share = share > least ? share : least;
+    return share < wanted ? share : wanted;
 }
 
 static struct batch *take(struct campaign *c, uint64_t wanted)
@@ -79,9 +110,9 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
         pthread_cond_wait(&c->changed, &c->lock);
     if (!c->quit && !stopped(c) && c->doing < c->n_todo) {
         struct store_span *s = &c->todo[c->doing];
-        uint64_t left = s->next - s->first;
+        uint64_t left = s->next - s->first, share = share_of(c, wanted);
         b = &c->slots[c->taken++ % c->n_slots];
-        *b = (struct batch){.first = s->first, .n = wanted < left ? wanted : left};
+        *b = (struct batch){.first = s->first, .n = share < left ? share : left};
         s->first += b->n;
         c->doing += s->first == s->next;
     }
@@ -176,12 +207,11 @@ static void *work(void *ctx)
         e.experiment[p] = experiment_new(c->subject->sim, g, c->options->engine, c->hang_factor);
         e.tracer[p] = c->options->fates ? tracer_new(c->subject->sim, g, c->hang_factor) : NULL;
     }
-    uint64_t n = 4;
+    uint64_t n = first_batch(c);
     for (struct batch *b; (b = take(c, n));) {
-        struct timespec began;
-        clock_gettime(CLOCK_MONOTONIC, &began);
+        double began = thread_seconds();
         run_batch(c, &e, b);
-        n = adapt(b->n, seconds_since(&began));
+        n = adapt(c, b->n, thread_seconds() - began);
         pthread_mutex_lock(&c->lock);
         b->done = true;
         pthread_cond_broadcast(&c->changed);

@@ -8,19 +8,26 @@
 #include <unistd.h>
 
 #include "base/npy.h"
+#include "base/tensor.h"
 
 extern char **environ;
 
 enum { MAX_FILES = 64 };
 
+/* A tensor of 4 dimensions is written as N, C, H, W, however it lies in memory. */
 static bool write_file(const char *path, const struct check *c, const float *from, size_t n)
 {
+    struct arena a = {0};
     struct tensor t = {.rank = 1, .dim = {n}, .data = (float *)(uintptr_t)from};
     if (c->dim[0] * c->dim[1] * c->dim[2] * c->dim[3] == n) {
         t.rank = 4;
         memcpy(t.dim, c->dim, 4 * sizeof *t.dim);
+        if (c->program->out_layout == LAYOUT_NHWC)
+            t.data = tensor_from_nhwc(&a, from, c->dim);
     }
-    return npy_write(path, &t, NULL) == OK;
+    bool written = npy_write(path, &t, NULL) == OK;
+    arena_fini(&a);
+    return written;
 }
 
 static bool run(char *const argv[])

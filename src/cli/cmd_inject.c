@@ -127,11 +127,25 @@ const struct cli_command cmd_inject = {
              offsetof(struct inject_args, tensors)},
             {"output", 'o', OPT_STRING, "RUN.db", "the store; continued if it is there",
              offsetof(struct inject_args, store)},
-            {"list", 0, OPT_FLAG, NULL, "list the words of --fault and --engine and stop",
+            {"list", 0, OPT_FLAG, NULL,
+             "list the words of --fault, --population and --engine and stop",
              offsetof(struct inject_args, list)},
             CLI_OPTION_END},
     .args_bytes = sizeof(struct inject_args),
     .defaults = defaults,
+};
+
+/* The other parts of --fault's text, which options give, too. */
+static const struct {
+    const char *part, *word, *help;
+} fault_parts[] = {
+    {"filter", "kernel=NAME", "only launches of this kernel (--kernel)"},
+    {"filter", "launch=N", "only this launch, counted from 0 (--launch)"},
+    {"filter", "line=A[-B]", "only instructions of these source lines (--line)"},
+    {"sampling", "strata", "each launch and group gets its share of the injections (--stratify)"},
+    {"sampling", "cluster=M", "M faults in each CTA that is drawn (--cluster)"},
+    {"population", "machine", "instructions that the hardware executes (--population)"},
+    {"population", "ptx", "those that its assembler folds away, too (--population)"},
 };
 
 static void list_words(struct cli *cli)
@@ -150,6 +164,15 @@ static void list_words(struct cli *cli)
             json_object_set_new(words, all[i]->words[k].word, json_string(all[i]->words[k].help));
         }
         json_object_set_new(doc, all[i]->what, words);
+    }
+    for (size_t i = 0; i < sizeof fault_parts / sizeof *fault_parts; i++) {
+        json_t *words = json_object_get(doc, fault_parts[i].part);
+        if (!words)
+            json_object_set_new(doc, fault_parts[i].part, words = json_object());
+        json_object_set_new(words, fault_parts[i].word, json_string(fault_parts[i].help));
+        table_cell(&t, "%s", fault_parts[i].part);
+        table_cell(&t, "%s", fault_parts[i].word);
+        table_cell(&t, "%s", fault_parts[i].help);
     }
     if (cli->json) {
         cli_print_json(doc);

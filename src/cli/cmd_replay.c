@@ -64,6 +64,10 @@ static json_t *events_json(struct cli *cli, const struct replayed *p)
         json_object_set_new(o, "lanes", json_integer((json_int_t)e->lanes));
         if (e->words)
             json_object_set_new(o, "words", json_integer((json_int_t)e->words));
+        if (e->source) {
+            json_object_set_new(o, "source_file", json_string(e->source_file));
+            json_object_set_new(o, "source", json_string(e->source));
+        }
         if (e->reg)
             json_object_set_new(o, "register", json_string(e->reg));
         if (e->event == EVENT_STRUCK || e->event == EVENT_CARRIED) {
@@ -130,6 +134,24 @@ static void event_row(struct table *t, const struct replayed_event *e)
         table_cell(t, "%s", "");
 }
 
+/* The source lines of the events shown, each once, in the order in which the error came to them. */
+static void print_sources(const struct replayed *p, uint64_t most, uint64_t head, uint64_t tail)
+{
+    const char *seen[200];
+    size_t n = 0;
+    for (uint64_t k = 0; k < p->n_listed && n < sizeof seen / sizeof *seen; k++) {
+        const struct replayed_event *e = &p->events[k];
+        bool shown = p->n_listed <= most || k < head || k >= p->n_listed - tail, old = !e->source;
+        for (size_t i = 0; i < n && !old; i++)
+            old = strcmp(seen[i], e->source) == 0;
+        if (!shown || old)
+            continue;
+        printf("%s  %s:%d: %s\n", n ? "" : "\nsource lines\n", e->source_file, e->source_line,
+               e->source);
+        seen[n++] = e->source;
+    }
+}
+
 /* Runs of one event at one instruction, as loops make them, are many: the first and the last are shown. */
 static void print_life(struct cli *cli, const struct replayed *p, uint64_t most)
 {
@@ -151,6 +173,7 @@ static void print_life(struct cli *cli, const struct replayed *p, uint64_t most)
                (unsigned long long)tail);
     printf("\n");
     table_print(&t);
+    print_sources(p, most, head, tail);
 }
 
 static void print(struct cli *cli, const struct store_campaign *c, const struct store_injection *i,
@@ -164,6 +187,8 @@ static void print(struct cli *cli, const struct store_campaign *c, const struct 
            (unsigned long long)i->cta, i->warp, i->lane, i->ptx_line);
     if (i->source_line)
         printf(", source line %d", i->source_line);
+    if (p->n_listed && p->events[0].source)
+        printf(" of %s\nsource    %s", p->events[0].source_file, p->events[0].source);
     printf("\nvalue     0x%llx -> 0x%llx (%d bits)\n", (unsigned long long)i->before,
            (unsigned long long)i->after, i->bits);
     printf("outcome   %s", vocab_word(&vocab_outcomes, (int)r->outcome));
