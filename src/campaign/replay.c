@@ -250,11 +250,18 @@ static bool run_struck(struct replay *r, const struct fault *f, struct experimen
     const struct simt_run_options options = {.cta_limit = &r->limits[r->position], .hook = &hook};
     const struct instant *from = golden_instant(r->golden, r->position, f->nth);
     struct simt_result result;
+    injector_stop_idle(r->injector);
     if (from) {
         injector_skip(r->injector, from->sites);
         simt_run_from(r->simt, r->bad_mem, launch, from->state, &options, &result);
     } else {
         simt_run(r->simt, r->bad_mem, launch, f->cta, 1, &options, &result);
+    }
+    if (injector_idle(r->injector)) { /* nothing is different from now on */
+        out->warp_insns += result.counts.warp_insns;
+        suspect_written(r);
+        find_differing(r);
+        return false;
     }
     note_run(r, &result, f->launch, out);
     return out->trap.kind == TRAP_NONE;

@@ -40,6 +40,7 @@ static void learn(struct injector *j, const struct simt_program *p, const struct
     j->kernel = p->launches[f->launch].kernel;
     j->fault = *f;
     j->seen = 0;
+    j->stops_idle = j->idle = false;
     j->strike = (struct strike){0};
     j->restore.row.lanes = NULL;
     j->held = (struct held){0};
@@ -200,6 +201,11 @@ static void cell_watch(void *ctx, struct warp *w, uint32_t insn)
     injector_strike_cell(j, w, insn, j->fault.nth % j->space->cells);
     j->strike.landed = true;
     w->cta->detached = !kind_is_stuck(&j->fault.kind);
+    j->idle = j->stops_idle && j->fault.kind.scope == SCOPE_THREAD &&
+              !kind_is_stuck(&j->fault.kind) &&
+              (!j->strike.has_cell || j->strike.before == j->strike.after);
+    if (j->idle)
+        w->cta->trap.kind = TRAP_HANG;
 }
 
 static bool cell_step(void *ctx, const struct simt_step *step)
@@ -225,6 +231,9 @@ struct simt_hook injector_arm(struct injector *j, const struct simt_program *p,
                               .watch_changes = true,
                               .step = kind_is_stuck(&f->kind) ? cell_step : NULL};
 }
+
+void injector_stop_idle(struct injector *j) { j->stops_idle = true; }
+bool injector_idle(const struct injector *j) { return j->idle; }
 
 void injector_skip(struct injector *j, uint64_t sites)
 {

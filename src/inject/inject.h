@@ -109,6 +109,10 @@ void injector_free(struct injector *);
  * caller gives it to simt_run for that CTA only. For MOMENT_LAUNCH there is none: injector_before_launch. */
 struct simt_hook injector_arm(struct injector *, const struct simt_program *p,
                               const struct fault *f);
+/* A cell in one thread that holds nothing live, or what the flip makes of it anyway, changes nothing: then the run
+ * stops soon after (as a trap), and injector_idle says that it would have gone on as without a fault. */
+void injector_stop_idle(struct injector *);
+bool injector_idle(const struct injector *);
 /* The run begins where so many sites of the CTA have passed, before that of the armed fault. */
 void injector_skip(struct injector *, uint64_t sites);
 void injector_before_launch(struct injector *, const struct simt_program *p, const struct fault *f,

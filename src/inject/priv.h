@@ -24,6 +24,7 @@ struct injector {
     struct fault fault;
     uint64_t seen; /* sites, or instants, passed in this CTA */
     struct strike strike;
+    bool stops_idle, idle;
     struct {
         struct simt_reg row; /* lanes NULL: nothing to put back */
         uint32_t lanes;
