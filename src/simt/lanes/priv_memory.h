@@ -119,31 +119,41 @@ STEP(store_slow)
 }
 
 /* ---- Fast paths: 32- and 64-bit elements in registers of that width ----------------------------------- */
-/* A row: lane l's element lies l * bytes from start. Equal: all lie at start. Octets: 8 lanes at a time
- * make a row from w->address[their first] on. Any: each at w->address[l]. */
-enum access_shape { ACCESS_BAD, ACCESS_ROW, ACCESS_EQUAL, ACCESS_OCTETS, ACCESS_ANY };
+/* A row: lane l's element lies l * bytes from start. Equal: all lie at start. Parts: PART lanes at a
+ * time make a row from w->address[their first] on. Any: each at w->address[l]. */
+enum access_shape { ACCESS_BAD, ACCESS_ROW, ACCESS_EQUAL, ACCESS_PARTS, ACCESS_ANY };
 
-/* The addresses of 8 lanes. */
-typedef u64 octet __attribute__((vector_size(64)));
-enum { OCTETS = SIMT_LANES / 8 };
+/* The addresses of some lanes, and the numbers of twice as many: what the processor has vectors for.
+ * Compilers take wider ones apart through memory. */
+#if defined __AVX512F__
+enum { PART = 8 };
+#elif defined __AVX__
+enum { PART = 4 };
+#else
+enum { PART = 2 };
+#endif
+enum { PARTS = SIMT_LANES / PART };
+typedef u64 wides __attribute__((vector_size(8 * PART)));
+typedef u32 words __attribute__((vector_size(8 * PART)));
+_Alignas(64) static const u64 wide_lanes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+_Alignas(64) static const u32 word_lanes[16] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
 
-ALWAYS_INLINE bool any_bit(octet v)
+ALWAYS_INLINE bool any_bit(wides v)
 {
 #if defined __AVX512F__
     return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
 #elif defined __AVX__
-    union {
-        octet whole;
-        __m256i half[2];
-    } u = {v};
-    __m256i both = _mm256_or_si256(u.half[0], u.half[1]);
-    return !_mm256_testz_si256(both, both);
+    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
 #else
-    u64 bits = 0;
-    for (int l = 0; l < 8; l++)
-        bits |= v[l];
-    return bits != 0;
+    return (v[0] | v[1]) != 0;
 #endif
+}
+
+/* Lane numbers times a power of two, which need not be known. */
+ALWAYS_INLINE wides lane_offsets(unsigned bytes)
+{
+    return *(const wides *)wide_lanes << __builtin_ctz(bytes);
 }
 
 /* Is an offset beyond size - bytes = limit, or not aligned? Both offset and limit - offset are below 2^63
@@ -164,13 +174,12 @@ ALWAYS_INLINE enum access_shape check_row(const struct warp *w, const struct cod
     bool full = mask == SIMT_FULL_MASK;
     u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
     u64 lowest = base[first], origin = lowest - first * bytes;
-    const octet *at = AT(base), *on = AT(w->lanes64), none = {0};
-    const octet lanes = {0, 1, 2, 3, 4, 5, 6, 7};
-    octet row = (lanes * size << (n >> 1)) + origin, apart = none, differ = none;
+    const wides *at = AT(base), *on = AT(w->lanes64), none = {0};
+    wides row = lane_offsets(bytes) + origin, apart = none, differ = none;
     *start = 0;
     if (win->size < bytes)
         return ACCESS_BAD;
-    for (int k = 0; k < OCTETS; k++, row += 8 * bytes) {
+    for (int k = 0; k < PARTS; k++, row += PART * bytes) {
         apart |= full ? at[k] ^ row : (at[k] ^ row) & on[k];
         differ |= full ? at[k] ^ lowest : (at[k] ^ lowest) & on[k];
     }
@@ -200,19 +209,18 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
     bool full = mask == SIMT_FULL_MASK;
     unsigned bytes = size * i->n;
     u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
-    const octet *at = AT(base), *on = AT(w->lanes64), none = {0};
-    const octet lanes = {0, 1, 2, 3, 4, 5, 6, 7};
-    octet *o = AT(w->address), row = lanes * size << (i->n >> 1), apart = none, bad = none;
+    const wides *at = AT(base), *on = AT(w->lanes64), none = {0};
+    wides *o = AT(w->address), row = lane_offsets(bytes), apart = none, bad = none;
     u64 lowest = base[__builtin_ctz(mask)];
-    for (int k = 0; k < OCTETS; k++) { /* lanes that are off get the first one's that is on */
-        octet there = at[k];
+    for (int k = 0; k < PARTS; k++) { /* lanes that are off get the first one's that is on */
+        wides there = at[k];
         if (!full)
             there = (there & on[k]) | (lowest & ~on[k]);
         o[k] = there + shift;
         bad |= ((o[k] | (limit - o[k])) & 1ull << 63) | (o[k] & (bytes - 1));
         apart |= at[k] ^ (at[k][0] + row);
     }
-    return any_bit(bad) ? ACCESS_BAD : full && !any_bit(apart) ? ACCESS_OCTETS : ACCESS_ANY;
+    return any_bit(bad) ? ACCESS_BAD : full && !any_bit(apart) ? ACCESS_PARTS : ACCESS_ANY;
 }
 
 /* `value` into lane l of register dst: of those lanes that are on. */
@@ -258,9 +266,9 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
             PUT_LANES(T, v)                                                                        \
         } else if (shape == ACCESS_ROW) {                                                          \
             PUT_LANES(T, *(const T *)(data + start + (u64)l * bytes))                              \
-        } else if (shape == ACCESS_OCTETS && i->n == 1) {                                          \
-            for (int l = 0; l < SIMT_LANES; l += 8)                                                \
-                memcpy(to + l, data + o[l], 8 * sizeof(T));                                        \
+        } else if (shape == ACCESS_PARTS && i->n == 1) {                                           \
+            for (int l = 0; l < SIMT_LANES; l += PART)                                             \
+                memcpy(to + l, data + o[l], PART * sizeof(T));                                     \
         } else {                                                                                   \
             PUT_LANES(T, *(const T *)(data + o[l]))                                                \
         }                                                                                          \
@@ -293,7 +301,7 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
 ALWAYS_INLINE void mark_all(struct warp *w, enum access_shape shape, u64 start, uint32_t mask,
                             u64 bytes)
 {
-    if (shape == ACCESS_ANY || shape == ACCESS_OCTETS) {
+    if (shape == ACCESS_ANY || shape == ACCESS_PARTS) {
         for (uint32_t m = mask; m; m &= m - 1)
             mark_written(w, w->address[__builtin_ctz(m)]);
         return;
@@ -609,14 +617,9 @@ LOAD_AT(32, global) LOAD_AT(64, global) LOAD_AT(32, shared) LOAD_AT(64, shared)
 
 STEP(store32_global_at){STORE_AT_BODY(u32, w->global, 1)} STEP(store64_global_at){
     STORE_AT_BODY(u64, w->global, 1)} STEP(store32_shared_at){
-    STORE_AT_BODY(u32, w->shared, 0)} STEP(store64_shared_at)
-{
-    STORE_AT_BODY(u64, w->shared, 0)
-}
+    STORE_AT_BODY(u32, w->shared, 0)} STEP(store64_shared_at){STORE_AT_BODY(u64, w->shared, 0)}
 
 /* ---- Elements of an array ----------------------------------------------------------------------------- */
-typedef u32 sixteen __attribute__((vector_size(64)));
-
 /* base + index * 4, as mul.wide (here; x: of unsigned numbers), add.s64 and ld.global (the next two) make
  * it, where nobody reads what they leave in between: at once if the bases are equal and the indices a row
  * or equal. */
@@ -628,15 +631,14 @@ STEP(step_load_indexed)
     const u64 *base = AT(r + (add->a == i->d ? add->b : add->a));
     int first = __builtin_ctz(mask), last = 31 - __builtin_clz(mask);
     bool full = mask == SIMT_FULL_MASK;
-    const octet *at = AT(base), *on = AT(w->lanes64);
-    const sixteen *number = AT(index), *on32 = AT(w->lanes32);
-    octet differ = {0};
-    sixteen equal = {0}, apart = {0};
-    sixteen row = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    row += index[first] - (u32)first;
-    for (int k = 0; k < OCTETS; k++)
+    const wides *at = AT(base), *on = AT(w->lanes64);
+    const words *number = AT(index), *on32 = AT(w->lanes32);
+    wides differ = {0};
+    words equal = {0}, apart = {0};
+    words row = *(const words *)word_lanes + (index[first] - (u32)first);
+    for (int k = 0; k < PARTS; k++)
         differ |= full ? at[k] ^ base[first] : (at[k] ^ base[first]) & on[k];
-    for (int k = 0; k < 2; k++, row += 16) {
+    for (int k = 0; k < PARTS / 2; k++, row += 2 * PART) {
         apart |= full ? number[k] ^ row : (number[k] ^ row) & on32[k];
         equal |= full ? number[k] ^ index[first] : (number[k] ^ index[first]) & on32[k];
     }
@@ -648,11 +650,11 @@ STEP(step_load_indexed)
     if (any_bit(differ) || win->size < 128 || is_outside(start, limit, 4) ||
         is_outside(end, limit, 4))
         return SIMT_ROWS[i->x ? PTX_MUL_WIDE_U32 : PTX_MUL_WIDE_S32](w, i, r, mask);
-    if (!any_bit((octet)apart) && high - low == last - first &&
+    if (!any_bit((wides)apart) && high - low == last - first &&
         !((origin | (win->size - 128 - origin)) >> 63)) {
         const u32 *from = (const u32 *)(win->data + origin);
         PUT_LANES(u32, from[l])
-    } else if (!any_bit((octet)equal)) {
+    } else if (!any_bit((wides)equal)) {
         u32 v = *(const u32 *)(win->data + start);
         PUT_LANES(u32, v)
     } else {
