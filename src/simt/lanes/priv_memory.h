@@ -198,14 +198,10 @@ ALWAYS_INLINE enum access_shape check_row(const struct warp *w, const struct cod
                                               : ACCESS_EQUAL;
 }
 
-/* The same for all shapes. */
-ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *i, const u64 *base,
-                                             uint32_t mask, const struct window *win, unsigned size,
-                                             u64 *start)
+/* What is neither: w->address of all lanes. */
+ALWAYS_INLINE enum access_shape check_each(struct warp *w, const struct code *i, const u64 *base,
+                                           uint32_t mask, const struct window *win, unsigned size)
 {
-    enum access_shape shape = check_row(w, i, base, mask, win, size, i->n, start);
-    if (shape != ACCESS_ANY)
-        return shape;
     bool full = mask == SIMT_FULL_MASK;
     unsigned bytes = size * i->n;
     u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
@@ -221,6 +217,15 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
         apart |= at[k] ^ (at[k][0] + row);
     }
     return any_bit(bad) ? ACCESS_BAD : full && !any_bit(apart) ? ACCESS_PARTS : ACCESS_ANY;
+}
+
+/* The same for all shapes. */
+ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *i, const u64 *base,
+                                             uint32_t mask, const struct window *win, unsigned size,
+                                             u64 *start)
+{
+    enum access_shape shape = check_row(w, i, base, mask, win, size, i->n, start);
+    return shape == ACCESS_ANY ? check_each(w, i, base, mask, win, size) : shape;
 }
 
 /* `value` into lane l of register dst: of those lanes that are on. */
@@ -253,8 +258,11 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
 
 #define LOAD_OTHERS_BODY(T, win)                                                                   \
     const u64 *base = (const u64 *)(r + i->a);                                                     \
-    u64 start, bytes = i->n * sizeof(T);                                                           \
-    enum access_shape shape = check_access(w, i, base, mask, &(win), sizeof(T), &start);           \
+    u64 start = 0, bytes = i->n * sizeof(T);                                                       \
+    /* of single ones the row has been looked for */                                               \
+    enum access_shape shape = i->n == 1 && (win).size >= sizeof(T)                                 \
+                                  ? check_each(w, i, base, mask, &(win), sizeof(T))                \
+                                  : check_access(w, i, base, mask, &(win), sizeof(T), &start);     \
     if (__builtin_expect(shape == ACCESS_BAD, 0))                                                  \
         return find_trap(w, i, base, mask, false) ? load_slow(w, i, r, mask) : NULL;               \
     const u64 *o = AT(w->address);                                                                 \
