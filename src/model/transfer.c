@@ -217,19 +217,56 @@ static void add(struct image *x, size_t to, size_t from)
     x->list[x->n++] = (struct pair){(uint32_t)to, (uint32_t)from};
 }
 
-/* Where in the target an error begins that is a thread's: whole steps of a thread further, on one that has
- * something to compute. Where the target is too small for the place within the step, anywhere. */
-static size_t thread_at(struct canvas *c, const struct geometry_axis *g,
-                        const struct tiling_axis *from, const struct tiling_axis *to, bool live)
+/* A thread's coordinates are runs of `step`, this far apart. */
+static size_t apart(const struct tiling_axis *x)
 {
-    const size_t in_step = g->first % from->step;
-    const size_t all = tiles_of(to) * to->tile / to->step;
-    const size_t some = to->size > in_step ? (to->size - in_step + to->step - 1) / to->step : 0;
-    if (!live)
-        return (size_t)rng_below(c->r, all) * to->step + in_step;
-    if (some)
-        return (size_t)rng_below(c->r, some) * to->step + in_step;
-    return (size_t)rng_below(c->r, to->size - (g->extent < to->size ? g->extent : to->size) + 1);
+    const size_t runs = x->thread / x->step;
+    return runs > 1 ? (x->reach - x->step) / (runs - 1) : x->step;
+}
+
+/* The j-th of them, from the first. */
+static size_t of_thread(const struct tiling_axis *x, size_t j)
+{
+    return j / x->step * apart(x) + j % x->step;
+}
+
+/* Where the thread begins that computes a coordinate: threads stand side by side within `apart`, and so on for each
+ * unit of as many coordinates as they have together. */
+static size_t thread_of(const struct tiling_axis *x, size_t at)
+{
+    const size_t unit = apart(x) * (x->thread / x->step), in_unit = at % x->tile % unit;
+    return at - in_unit + in_unit % apart(x) / x->step * x->step;
+}
+
+/* Any thread's first coordinate. */
+static size_t any_thread(struct rng *r, const struct tiling_axis *x)
+{
+    const size_t unit = apart(x) * (x->thread / x->step), beside = apart(x) / x->step;
+    const size_t in_tile = (x->tile + unit - 1) / unit * beside;
+    const size_t k = (size_t)rng_below(r, tiles_of(x) * in_tile), t = k % in_tile;
+    return k / in_tile * x->tile + t / beside * unit + t % beside * x->step;
+}
+
+/* The coordinates of an error that is a thread's, at another thread. What it has beyond the thread's own keeps its
+ * distance. */
+static void at_thread(struct image *out, const struct geometry_axis *g,
+                      const struct tiling_axis *from, const struct tiling_axis *to, size_t start)
+{
+    const bool alike =
+        from->thread == to->thread && from->step == to->step && from->reach == to->reach;
+    const size_t was = thread_of(from, g->first);
+    out->n = 0;
+    for (size_t i = g->first; i < g->first + g->extent; i++) {
+        const size_t in_run = (i - was) % apart(from),
+                     j = (i - was) / apart(from) * from->step + in_run;
+        const bool own = !alike && in_run < from->step && j < from->thread;
+        const size_t at = start + (own ? of_thread(to, j % to->thread) : i - was);
+        if (at < to->size)
+            add(out, at, i);
+    }
+    for (size_t j = from->thread; !alike && g->distinct == from->thread && j < to->thread; j++)
+        if (start + of_thread(to, j) < to->size)
+            add(out, start + of_thread(to, j), was + of_thread(from, j % from->thread));
 }
 
 /* More than a thread computes, but only around one place: the outputs under one input, say. */
@@ -238,31 +275,28 @@ static bool is_local(const struct geometry_axis *g, const struct tiling_axis *fr
     return g->level == LEVEL_TILE && 2 * g->extent <= from->tile && 2 * g->extent <= from->size;
 }
 
-/* The j-th coordinate of a thread, from its first. */
-static size_t of_thread(const struct tiling_axis *x, size_t j)
+/* Whole steps further, and whole if there is room. */
+static void another_place(struct image *out, struct rng *r, const struct geometry_axis *g,
+                          const struct tiling_axis *from, const struct tiling_axis *to)
 {
-    const size_t parts = x->thread / x->step;
-    return j / x->step * (parts > 1 ? (x->reach - x->step) / (parts - 1) : x->step) + j % x->step;
+    const size_t extent = g->extent < to->size ? g->extent : to->size, last = to->size - extent;
+    const size_t in_step = g->first % from->step % to->step;
+    const size_t at =
+        last >= in_step ? (size_t)rng_below(r, (last - in_step) / to->step + 1) * to->step + in_step
+                        : 0;
+    for (size_t i = 0; i < extent; i++)
+        add(out, at + i, g->first + i);
 }
 
-/* A thread's error in one that computes other coordinates. */
-static void other_thread(struct image *out, struct canvas *c, const struct geometry_axis *g,
-                         const struct tiling_axis *from, const struct tiling_axis *to)
+/* live: threads that have something to compute; what lies where none has any, anywhere. */
+static void another_thread(struct image *out, struct rng *r, const struct geometry_axis *g,
+                           const struct tiling_axis *from, const struct tiling_axis *to, bool live)
 {
-    const size_t in_step = g->first % from->step;
-    const size_t base = (size_t)rng_below(c->r, (to->size + to->step - 1) / to->step) * to->step;
-    if (g->distinct == 1) {
-        add(out, (size_t)rng_below(c->r, to->size), g->first);
-        return;
-    }
-    for (size_t k = 0; k < to->thread; k++) {
-        if (k >= from->thread && g->distinct < from->thread)
-            break;
-        const size_t is = g->first - in_step + of_thread(from, k % from->thread);
-        const size_t at = base + of_thread(to, k);
-        if (is >= g->first && is < g->first + g->extent && at < to->size)
-            add(out, at, is);
-    }
+    enum { MOST = 64 };
+    for (int i = 0; i < (live ? MOST : 1) && out->n == 0; i++)
+        at_thread(out, g, from, to, any_thread(r, to));
+    if (live && out->n == 0)
+        another_place(out, r, g, from, to);
 }
 
 static struct image image_of(struct canvas *c, const struct geometry_axis *g,
@@ -270,14 +304,10 @@ static struct image image_of(struct canvas *c, const struct geometry_axis *g,
                              bool live)
 {
     struct image x = {0, arena_array(c->a, to->size + to->thread + g->extent, sizeof *x.list)};
-    const bool alike =
-        from->thread == to->thread && from->step == to->step && from->reach == to->reach;
-    if (g->level == LEVEL_THREAD && live && !alike) {
-        other_thread(&x, c, g, from, to);
-    } else if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME || (live && is_local(g, from))) {
-        const size_t base = thread_at(c, g, from, to, live);
-        for (size_t i = 0; i < g->extent && base + i < to->size; i++)
-            add(&x, base + i, g->first + i);
+    if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME) {
+        another_thread(&x, c->r, g, from, to, live);
+    } else if (live && is_local(g, from)) {
+        another_place(&x, c->r, g, from, to);
     } else if (g->level == LEVEL_TILE) {
         const size_t tile = (size_t)rng_below(c->r, tiles_of(to)) * to->tile;
         const size_t was = g->first / from->tile * from->tile, left = from->size - was;

@@ -7,18 +7,24 @@
 
 struct cluster_mean stats_stratified(const struct stratum *s, size_t n)
 {
-    double weight = 0, mean = 0, steady = 0, variance = 0;
-    for (size_t i = 0; i < n; i++)
+    double weight = 0, mean = 0, steady = 0, variance = 0, k = 0, m = 0;
+    for (size_t i = 0; i < n; i++) {
         weight += s[i].n ? s[i].weight : 0;
+        k += (double)s[i].k;
+        m += (double)s[i].n;
+    }
     if (!(weight > 0))
         return (struct cluster_mean){NAN, INFINITY, 0};
+    /* Each stratum's variance with one draw more, as likely a success as those of all: a pair of its own for each
+     * of many strata would weigh more than what is rare. */
+    const double all = (k + 1) / (m + 2);
     for (size_t i = 0; i < n; i++) {
         if (!s[i].n)
             continue;
-        double w = s[i].weight / weight, m = (double)s[i].n, p = ((double)s[i].k + 1) / (m + 2);
-        mean += w * (double)s[i].k / m;
+        double w = s[i].weight / weight, of = (double)s[i].n, p = ((double)s[i].k + all) / (of + 1);
+        mean += w * (double)s[i].k / of;
         steady += w * p;
-        variance += w * w * p * (1 - p) / m;
+        variance += w * w * p * (1 - p) / of;
     }
     return (struct cluster_mean){mean, variance, steady * (1 - steady) / variance};
 }

@@ -149,13 +149,13 @@ struct cluster_mean stats_cluster_mean(double sum, double sum2, uint64_t n)
 
 struct cluster_mean stats_clustered(double sum, double sum2, uint64_t n, double trials)
 {
-    double pair = 1 / trials;
+    double one = 1 / trials; /* what one trial adds to the value of its cluster */
     if (n == 0)
         return (struct cluster_mean){NAN, INFINITY, 0};
-    /* Variance between clusters, steadied by one more trial at 0 and one at 1: never zero, exactly
-     * Wilson's for clusters of one trial, and harmless once n is large. */
-    double m = (double)n + 2 * pair, mean = (sum + pair) / m;
-    double variance = (sum2 + pair) / m - mean * mean;
+    /* Variance between clusters, steadied by one more trial at 0 and one at 1, this in a cluster like those that
+     * have any: never zero, exactly Wilson's for clusters of one trial, and harmless once n is large. */
+    double m = (double)n + 2 * one, mean = (sum + one) / m, like = (sum2 + one) / (sum + one);
+    double variance = (sum2 + one * like) / m - mean * mean;
     double of_mean = variance / (double)n;
     return (struct cluster_mean){sum / (double)n, of_mean, mean * (1 - mean) / of_mean};
 }

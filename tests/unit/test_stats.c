@@ -312,10 +312,11 @@ static void one_stratum_is_a_plain_sample(void **state)
         struct interval b = stats_wilson((double)k, 200, 0.95);
         assert_true(fabs(a.lo - b.lo) < 1e-12 && fabs(a.hi - b.hi) < 1e-12);
     }
-    /* weights 0.25 and 0.75, shares 0.4 and 0.1: 0.175; Var = 0.0625 q(1-q)/100 + 0.5625 r(1-r)/200, steadied */
+    /* weights 0.25 and 0.75, shares 0.4 and 0.1: 0.175; Var = 0.0625 q(1-q)/100 + 0.5625 r(1-r)/200, steadied by
+     * a draw each of the share of all, 61 in 302 */
     struct stratum s[] = {{1, 40, 100}, {3, 20, 200}};
     struct cluster_mean m = stats_stratified(s, 2);
-    double q = 41.0 / 102, r = 21.0 / 202,
+    double q = (40 + 61.0 / 302) / 101, r = (20 + 61.0 / 302) / 201,
            v = 0.0625 * q * (1 - q) / 100 + 0.5625 * r * (1 - r) / 200;
     assert_true(fabs(m.mean - 0.175) < 1e-12 && fabs(m.variance_of_mean - v) < 1e-15);
 }
