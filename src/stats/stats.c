@@ -154,7 +154,8 @@ struct cluster_mean stats_clustered(double sum, double sum2, uint64_t n, double 
         return (struct cluster_mean){NAN, INFINITY, 0};
     /* Variance between clusters, steadied by one more trial at 0 and one at 1, this in a cluster like those that
      * have any: never zero, exactly Wilson's for clusters of one trial, and harmless once n is large. */
-    double m = (double)n + 2 * one, mean = (sum + one) / m, like = (sum2 + one) / (sum + one);
+    double m = (double)n + 2 * one, mean = (sum + one) / m;
+    double like = trials > 1 ? (sum2 + one) / (sum + one) : 1; /* of one trial: its own */
     double variance = (sum2 + one * like) / m - mean * mean;
     double of_mean = variance / (double)n;
     return (struct cluster_mean){sum / (double)n, of_mean, mean * (1 - mean) / of_mean};
