@@ -8,8 +8,9 @@
 /* ---- Groups of FMAs -------------------------------------------------------------------------------------- */
 /* rows x cols of them, row by row: d[y][x] = a[y] * b[x] + c[y][x], the outer products of a GEMM. One may
  * go on where the one before it ended, after loads from shared memory: its c are the other's d. Several
- * such groups make one block: then the accumulators stay in the processor's registers. */
-enum { MOST_ROWS = 16, MOST_GROUPS = 2, MOST_BLOCKS = 1 << 16 };
+ * such groups make one block: then the accumulators stay in the processor's registers. But all that their
+ * loads bring must be kept at once, and would push other registers out of the first-level cache. */
+enum { MOST_ROWS = 16, MOST_LOADED = 36, MOST_BLOCKS = 1 << 16 };
 
 static bool is_fma(const struct lowering *x, uint32_t at, uint32_t segment)
 {
@@ -108,7 +109,8 @@ void fuse_find_groups(struct lowering *x)
             continue;
         }
         struct fma_group *before = x->n_groups ? &x->groups[x->n_groups - 1] : NULL;
-        g.goes_on = before && !before->closed && x->n_groups - head < MOST_GROUPS &&
+        g.goes_on = before && !before->closed &&
+                    (x->n_groups - head + 1) * (g.rows + g.cols) <= MOST_LOADED &&
                     continues(x, before, &g);
         if (!g.goes_on)
             head = x->n_groups;
