@@ -5,7 +5,7 @@
 set -euo pipefail
 folder=$1 log=$2
 shift 2
-[ $# -gt 0 ] || set -- $(cd "$folder" && ls | grep '^bench_[a-z0-9_]*$')
+[ $# -gt 0 ] || set -- $(cd "$folder" && printf '%s\n' bench_* | grep '^bench_[a-z0-9_]*$')
 processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 sources=$(git -C "$(dirname "$0")" describe --always --dirty 2>/dev/null || echo unknown)
 {

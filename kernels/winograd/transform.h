@@ -124,8 +124,7 @@ INLINE void filter_1d(const float *g, int from_step, float *u, int to_step)
     for (int i = 0; i < PAIRS; i++)
         product *= square(i) - SINGLE * SINGLE;
     u[SINGLE_POINT * to_step] =
-        1.0f / product *
-        (half_at(g, from_step, SINGLE, 0) + half_at(g, from_step, SINGLE, 1));
+        1.0f / product * (half_at(g, from_step, SINGLE, 0) + half_at(g, from_step, SINGLE, 1));
 #endif
     u[(TILE - 1) * to_step] = g[(FILTER - 1) * from_step];
 }

@@ -23,7 +23,7 @@ struct diag {
     enum status code;
     int line, col;
     char file[256]; /* a copy: a diag outlives the input it speaks of; "" if there is none */
-    char msg[768]; /* room for the names of all implementations */
+    char msg[768];  /* room for the names of all implementations */
 };
 
 /* Fill d, unless an earlier failure already has, and return code. d may be NULL. */

@@ -36,13 +36,13 @@ struct problem_args {
          0,                                                                                        \
          OPT_STRING,                                                                               \
          "FILE.npy",                                                                               \
-         "input tensor, or the store that has it; default: random in [-1, 1)",                                       \
+         "input tensor, or the store that has it; default: random in [-1, 1)",                     \
          offsetof(type, field.input)},                                                             \
         {"filter",                                                                                 \
          0,                                                                                        \
          OPT_STRING,                                                                               \
          "FILE.npy",                                                                               \
-         "filter tensor, or the store that has it; default: random in [-1, 1)",                                      \
+         "filter tensor, or the store that has it; default: random in [-1, 1)",                    \
          offsetof(type, field.filter)},                                                            \
         {"data-seed",                                                                              \
          0,                                                                                        \
@@ -60,7 +60,7 @@ struct problem_args {
          0,                                                                                        \
          OPT_STRING,                                                                               \
          "NAME",                                                                                   \
-         "with --onnx: which convolution, by name or index; else a name for it",                                       \
+         "with --onnx: which convolution, by name or index; else a name for it",                   \
          offsetof(type, field.layer)},                                                             \
         {"data",                                                                                   \
          0,                                                                                        \

@@ -14,7 +14,7 @@ struct printer {
     int body;                  /* its number */
     const uint32_t *run_start; /* register -> first of its width in a row */
     const uint32_t *run;       /* register -> which row */
-    const uint32_t *ordinal; /* symbol -> which variable of a call of its body it is */
+    const uint32_t *ordinal;   /* symbol -> which variable of a call of its body it is */
     size_t n_tables;
     uint32_t block; /* number of the next one to begin */
     struct {
