@@ -155,6 +155,7 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
     const size_t dim[4] = {1, chw[0], chw[1], chw[2]};
     size_t elems = chw[0] * chw[1] * chw[2];
     assert(elems > 0 && max >= elems);
+    (void)max; /* NDEBUG */
     struct arena a = {0};
     struct canvas to = {.r = r,
                         .a = &a,
