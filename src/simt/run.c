@@ -856,9 +856,7 @@ static void run_cta(struct cta *c, struct simt_counts *counts)
     }
 }
 
-/* ---- Checkpoints
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Checkpoints ------------------------------------------------------------------------------------- */
 struct part { /* of a CTA's state */
     void *at;
     size_t bytes;
