@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "campaign/priv.h"
 
 enum { SITES_AT_ONCE = 2048, MOST_JOBS = 1024 };
@@ -79,14 +80,7 @@ static void *work(void *ctx)
     return NULL;
 }
 
-static double seconds_since(const struct timespec *t)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
-}
-
-static void watch(struct census_run *x, const struct timespec *began)
+static void watch(struct census_run *x, double began)
 {
     const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     while (atomic_load(&x->running) > 0) {
@@ -98,12 +92,12 @@ static void watch(struct census_run *x, const struct timespec *began)
                                                     .masked = x->outcome[OUTCOME_MASKED],
                                                     .sdc = x->outcome[OUTCOME_SDC],
                                                     .due = x->outcome[OUTCOME_DUE],
-                                                    .seconds = seconds_since(began)});
+                                                    .seconds = clock_seconds() - began});
     }
 }
 
-static int run_threads(struct census_run *x, struct counter *counters, int jobs,
-                       const struct timespec *began, struct diag *d)
+static int run_threads(struct census_run *x, struct counter *counters, int jobs, double began,
+                       struct diag *d)
 {
     int n = 0;
     for (; n < jobs; n++) {
@@ -155,7 +149,7 @@ static void fill_in(struct census *out, struct arena *a, const struct census_run
 int campaign_census(struct census *out, struct arena *a, const struct simt_program *p,
                     const struct campaign_options *options, struct diag *d)
 {
-    struct timespec began;
+    double began = clock_seconds();
     struct golden *golden;
     int jobs = options->jobs > 0 ? options->jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
     jobs = jobs < 1 ? 1 : jobs > MOST_JOBS ? MOST_JOBS : jobs;
@@ -165,7 +159,6 @@ int campaign_census(struct census *out, struct arena *a, const struct simt_progr
             d, ERR_INPUT, DIAG_NOWHERE,
             "only single bits of results of instructions, in one thread, can be exhausted: "
             "as gp:single-bit:thread");
-    clock_gettime(CLOCK_MONOTONIC, &began);
     int rc = golden_run(&golden, p, &options->kind, d);
     if (rc != OK)
         return rc;
@@ -175,11 +168,11 @@ int campaign_census(struct census *out, struct arena *a, const struct simt_progr
         x.first[l + 1] = x.first[l] + ptx_n_insns(p->launches[l].kernel);
     x.n_tallies = x.first[p->n_launches];
     struct counter *counters = arena_array(a, (size_t)jobs, sizeof *counters);
-    rc = run_threads(&x, counters, jobs, &began, d);
+    rc = run_threads(&x, counters, jobs, began, d);
     if (rc == OK) {
         out->sites = golden_population(golden);
         fill_in(out, a, &x, counters[0].tallies);
-        out->seconds = seconds_since(&began);
+        out->seconds = clock_seconds() - began;
         free(counters[0].tallies);
         if (stopped(&x))
             rc = diag_fail(d, ERR_INTERRUPTED, DIAG_NOWHERE,

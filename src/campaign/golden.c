@@ -2,8 +2,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "campaign/priv.h"
 #include "simt/priv.h"
 
@@ -290,17 +290,10 @@ static int summarise(struct golden *g, const struct simt_mem *mem, struct diag *
     return OK;
 }
 
-static double processor_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 int golden_run(struct golden **out, const struct simt_program *p, const struct fault_kind *kind,
                struct diag *d)
 {
-    double began = processor_seconds();
+    double began = clock_thread_seconds();
     struct golden *g = calloc(1, sizeof *g);
     if (!g)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
@@ -343,7 +336,7 @@ int golden_run(struct golden **out, const struct simt_program *p, const struct f
         golden_free(g);
         return rc;
     }
-    g->seconds = processor_seconds() - began;
+    g->seconds = clock_thread_seconds() - began;
     *out = g;
     return OK;
 }

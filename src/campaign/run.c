@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "campaign/life.h"
 #include "campaign/priv.h"
 #include "campaign/team.h"
@@ -34,7 +35,7 @@ struct campaign {
     struct store *store;
     uint32_t hang_factor;
     int jobs;
-    struct timespec began;
+    double began;
     struct progress progress;
 
     pthread_mutex_t lock;
@@ -49,23 +50,9 @@ struct campaign {
     bool quit;
 };
 
-static double seconds_since(const struct timespec *t)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
-}
-
 static bool stopped(const struct campaign *c) { return c->options->stop && *c->options->stop; }
 
 /* ---- Workers -------------------------------------------------------------------------------------- */
-
-static double thread_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); /* others may use the machine, too */
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 enum { LEAST_BATCH = 1, FIRST_BATCH = 4096, MOST_BATCH = 1 << 16 };
 
@@ -209,9 +196,9 @@ static void *work(void *ctx)
     }
     uint64_t n = first_batch(c);
     for (struct batch *b; (b = take(c, n));) {
-        double began = thread_seconds();
+        double began = clock_thread_seconds();
         run_batch(c, &e, b);
-        n = adapt(c, b->n, thread_seconds() - began);
+        n = adapt(c, b->n, clock_thread_seconds() - began);
         pthread_mutex_lock(&c->lock);
         b->done = true;
         pthread_cond_broadcast(&c->changed);
@@ -232,7 +219,7 @@ static bool is_member(const struct campaign *c) { return c->team && team_rank(c-
 static struct progress progress_of_all(const struct campaign *c)
 {
     struct progress p = c->progress;
-    p.seconds = seconds_since(&c->began);
+    p.seconds = clock_seconds() - c->began;
     if (c->team && !is_member(c))
         team_add_progress(c->team, &p);
     return p;
@@ -384,8 +371,8 @@ static int write_all(struct campaign *c, struct diag *d)
         take_turn(c);
         struct batch *b = finished(c, &over);
         rc = b ? write_batch(c, b, d) : store_tick(c->store, d);
-        if (rc == OK && seconds_since(&c->began) - told >= 0.1) {
-            told = seconds_since(&c->began);
+        if (rc == OK && clock_seconds() - c->began - told >= 0.1) {
+            told = clock_seconds() - c->began;
             tell(c);
             rc = publish(c, d);
         }
@@ -712,7 +699,7 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
     int rc = golden_run(&golden, subject->sim, &options->kind, d);
     if (rc != OK)
         return rc;
-    clock_gettime(CLOCK_MONOTONIC, &c.began);
+    c.began = clock_seconds();
     c.golden = golden;
     if ((rc = sample_new(&c.sample, golden, d)) != OK) {
         golden_free(golden);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "campaign/campaign.h"
 #include "campaign/transport.h"
 
@@ -54,13 +55,6 @@ struct team {
     struct lease *lease;
     struct team_stats stats;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void pause_a_little(void) { nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); }
 
@@ -180,7 +174,7 @@ static struct lease *overdue(struct team *t, int rank)
         struct lease *l = &t->lease[i];
         bool gone = t->member[l->holder].closed;
         if (!l->done && l->holder != rank && l->second != rank &&
-            (gone || (l->second < 0 && now() - l->given > 2 * LEASE_SECONDS)))
+            (gone || (l->second < 0 && clock_seconds() - l->given > 2 * LEASE_SECONDS)))
             return l;
     }
     return NULL;
@@ -197,7 +191,7 @@ static bool next_lease(struct team *t, int rank, struct store_span *out)
             l->holder = rank;
         else
             l->second = rank;
-        l->given = now();
+        l->given = clock_seconds();
         t->stats.taken_over++;
         *out = l->span;
         return true;
@@ -206,7 +200,8 @@ static bool next_lease(struct team *t, int rank, struct store_span *out)
     uint64_t n = lease_size(t, m), there = s->next - s->first;
     n = n < there ? n : there;
     *out = (struct store_span){s->first, s->first + n};
-    *new_lease(t) = (struct lease){.span = *out, .holder = rank, .second = -1, .given = now()};
+    *new_lease(t) =
+        (struct lease){.span = *out, .holder = rank, .second = -1, .given = clock_seconds()};
     m->last_size = n;
     t->left -= n;
     s->first += n;
@@ -221,9 +216,10 @@ static void lease_done(struct team *t, int rank, struct store_span span)
         struct lease *l = &t->lease[i];
         if (l->span.first != span.first || l->span.next != span.next)
             continue;
-        double since = m->finished > l->given ? m->finished : l->given, seconds = now() - since;
+        double since = m->finished > l->given ? m->finished : l->given,
+               seconds = clock_seconds() - since;
         m->rate = (double)(span.next - span.first) / (seconds > 1e-3 ? seconds : 1e-3);
-        m->finished = now();
+        m->finished = clock_seconds();
         l->done = true;
     }
 }
@@ -240,7 +236,7 @@ static bool all_done(struct team *t)
 static void hear(struct team *t, int from, const struct message *m)
 {
     struct member *x = &t->member[from];
-    x->heard = now();
+    x->heard = clock_seconds();
     t->stats.messages++;
     t->stats.bytes += sizeof *m;
     switch (m->kind) {
@@ -311,7 +307,7 @@ void team_add_progress(const struct team *t, struct progress *p)
 
 void team_gather(struct team *t)
 {
-    double began = now();
+    double began = clock_seconds();
     t->gathered = true;
     for (int r = 1; r < t->net->size; r++)
         send(t, r, (struct message){.kind = STOP});
@@ -323,7 +319,7 @@ void team_gather(struct team *t)
         for (int r = 1; r < t->net->size; r++) {
             const struct member *m = &t->member[r];
             double heard = m->heard > began ? m->heard : began;
-            waiting += !m->closed && now() - heard < LOST_SECONDS;
+            waiting += !m->closed && clock_seconds() - heard < LOST_SECONDS;
         }
         if (waiting)
             pause_a_little();
@@ -340,7 +336,7 @@ void team_gather(struct team *t)
 static void report(struct team *t, const struct progress *mine, struct store_span done,
                    uint64_t want)
 {
-    t->reported = now();
+    t->reported = clock_seconds();
     send(t, 0,
          (struct message){.kind = REPORT,
                           .first = done.first,
@@ -390,7 +386,7 @@ bool team_turn(struct team *t, const struct progress *mine, struct store_span *l
             return take(t, lease, (struct store_span){m.first, m.next});
         t->over |= m.kind == STOP;
     }
-    if (now() - t->reported >= REPORT_SECONDS)
+    if (clock_seconds() - t->reported >= REPORT_SECONDS)
         report(t, mine, (struct store_span){0, 0}, 0);
     return false;
 }
@@ -423,9 +419,9 @@ void team_close(struct team *t)
     } else {
         struct message m = {0};
         int from;
-        double began = now();
+        double began = clock_seconds();
         send(t, 0, (struct message){.kind = CLOSED});
-        while (m.kind != BYE && now() - began < BYE_SECONDS)
+        while (m.kind != BYE && clock_seconds() - began < BYE_SECONDS)
             if (!t->net->receive(&m, &from))
                 pause_a_little();
         t->all_here = m.kind == BYE && m.want;

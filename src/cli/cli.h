@@ -125,7 +125,6 @@ void progress_json(struct progress_line *p, double fraction, double seconds, jso
 void progress_end(struct progress_line *p);
 /* "1:05", "2:03:04" */
 void format_seconds(char out[static 16], double seconds);
-double monotonic_seconds(void);
 
 /* Set by SIGINT and SIGTERM once cli_catch_interrupts was called. */
 extern volatile bool cli_stop;

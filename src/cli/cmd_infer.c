@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/npy.h"
 #include "cli/cli.h"
 #include "nn/nn.h"
@@ -128,13 +129,13 @@ static int infer_dataset(struct cli *cli, struct infer_args *o)
         rc = diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = o->onnx},
                        "the network reads %zu values, an image of %s has %zu", tensor_elems(&in),
                        data.name, pixels);
-    double begin = monotonic_seconds();
+    double begin = clock_seconds();
     for (size_t i = 0; rc == OK && i < data.n; i++) {
         rc = nn_run(net, data.images + i * pixels, scores, &cli->diag);
         right += argmax(scores, classes) == data.labels[i];
         labelled += data.labels[i] != DATASET_NO_LABEL;
     }
-    double seconds = monotonic_seconds() - begin;
+    double seconds = clock_seconds() - begin;
     nn_free(net);
     if (rc != OK)
         return rc;

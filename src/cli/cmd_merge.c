@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -67,10 +68,10 @@ static int absorb_all(struct store *to, struct cli *cli, const char *path, uint6
 {
     struct progress_line line;
     int rc = OK;
-    double began = monotonic_seconds();
+    double began = clock_seconds();
     progress_begin(&line, cli);
     for (int i = 0; rc == OK && i < cli->n_operands; i++) {
-        progress_show(&line, (double)i / cli->n_operands, monotonic_seconds() - began, "%s",
+        progress_show(&line, (double)i / cli->n_operands, clock_seconds() - began, "%s",
                       cli->operands[i]);
         if (!same_file(cli->operands[i], path))
             rc = store_absorb(to, cli->operands[i], &added[i], &cli->diag);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "campaign/team.h"
 #include "cli/cli.h"
 
@@ -94,13 +94,6 @@ void cli_print_json(json_t *j)
     json_decref(j);
 }
 
-double monotonic_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 void format_seconds(char out[static 16], double seconds)
 {
     unsigned s = seconds > 0 && seconds < 3.5e6 ? (unsigned)(seconds + 0.5) : 0;
@@ -121,7 +114,7 @@ void progress_begin(struct progress_line *p, const struct cli *cli)
 /* Whether it is time to show something; the end of the work is always told to machines. */
 static bool due(struct progress_line *p, double fraction)
 {
-    double now = monotonic_seconds();
+    double now = clock_seconds();
     if (p->quiet || (now < p->next && !(p->json && fraction >= 1)))
         return false;
     p->next = now + (p->json ? 1 : p->terminal ? 0.1 : 5.0);

@@ -1,7 +1,7 @@
 /* What a fault-free run costs: instructions by group, traffic, time. */
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "conv/conv.h"
 
 struct counter { /* thread instructions executed, per instruction of the kernel */
@@ -73,13 +73,6 @@ static int count_launch(struct conv_cost *cost, struct simt *s, struct simt_mem 
     return status;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static const float *output_in(const struct simt_program *p, const struct simt_mem *mem)
 {
     const struct simt_mem_view view = simt_mem_view(mem);
@@ -97,10 +90,10 @@ int conv_measure(struct conv_cost *cost, const struct conv_program *p, float *ou
     for (size_t i = 0; i < p->sim.n_launches && status == OK; i++)
         status = count_launch(&cost[i], s, mem, &p->sim.launches[i], d);
     simt_mem_restore(mem, p->sim.mem);
-    const double begin = now();
+    const double begin = clock_seconds();
     for (size_t i = 0; i < p->sim.n_launches && status == OK; i++)
         status = run_launch(s, mem, &p->sim.launches[i], NULL, &result, d);
-    *seconds = now() - begin;
+    *seconds = clock_seconds() - begin;
     if (status == OK)
         conv_out_to_nchw(&p->problem, out, output_in(&p->sim, mem));
     simt_mem_free(mem);

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "simulate/worker.h"
 
 enum { DEFAULT_IMAGES = 256, WINDOW = 1 << 16, MAX_JOBS = 1024 };
@@ -37,13 +37,6 @@ struct thread {
     struct worker worker;
     int rc;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- One window
  * ------------------------------------------------------------------------------------ */
@@ -122,7 +115,7 @@ static void run_shares(struct thread *t, bool report, double began)
         if (t->rc != OK)
             break;
         struct sim_progress p = count_share(t->window, &g);
-        p.seconds = now() - began;
+        p.seconds = clock_seconds() - began;
         if (report && t->window->options->progress && p.seconds - reported > 0.1) {
             reported = p.seconds;
             t->window->options->progress(t->window->options->progress_ctx, &p);
@@ -209,7 +202,7 @@ static int run(const struct sink *sink, struct simulation *sim, struct arena *a,
     for (int k = 0; k < jobs; k++)
         threads[k].window = &w;
 
-    double began = now();
+    double began = clock_seconds();
     int rc = OK;
     for (uint64_t start = 0; rc == OK && start < o->n; start += w.n) {
         plan_window(&w, start, o->n - start < room ? (size_t)(o->n - start) : room, count);
@@ -217,7 +210,7 @@ static int run(const struct sink *sink, struct simulation *sim, struct arena *a,
         for (size_t k = 0; rc == OK && k < w.n; k++)
             rc = sink->add(sink->ctx, &w.trials[k]);
     }
-    w.progress.seconds = now() - began;
+    w.progress.seconds = clock_seconds() - began;
     if (rc == OK && o->progress)
         o->progress(o->progress_ctx, &w.progress);
     pthread_mutex_destroy(&w.lock);

@@ -4,7 +4,6 @@
 #define STORE_PRIV_H
 
 #include <sqlite3.h>
-#include <time.h>
 
 #include "store/store.h"
 
@@ -35,8 +34,8 @@ struct store {
     struct arena arena; /* identity, path */
     const char *path;
     bool writable;
-    struct timespec last_commit;
-    uint64_t count; /* injections or trials, kept by the writer */
+    double last_commit; /* clock_seconds */
+    uint64_t count;     /* injections or trials, kept by the writer */
     size_t n_pending, pending_room;
     struct pending { /* rows since the last commit, not yet in the summaries */
         struct store_span span;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "schema_sql.h"
 #include "store/priv.h"
 
@@ -307,7 +308,7 @@ static int check_pages(const struct store *s, struct diag *d)
 
 int store_begin(struct store *s, struct diag *d)
 {
-    clock_gettime(CLOCK_MONOTONIC, &s->last_commit);
+    s->last_commit = clock_seconds();
     return sql_exec(s, "BEGIN IMMEDIATE", "cannot write", d);
 }
 
@@ -427,13 +428,6 @@ int store_open_part(struct store **out, const char *path, struct diag *d)
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static double seconds_since(const struct timespec *t)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
-}
-
 int store_commit(struct store *s, struct diag *d)
 {
     int rc = summary_update(s, d);
@@ -452,7 +446,7 @@ int store_sync(struct store *s, struct diag *d)
 
 int store_tick(struct store *s, struct diag *d)
 {
-    return seconds_since(&s->last_commit) >= COMMIT_SECONDS ? store_commit(s, d) : OK;
+    return clock_seconds() - s->last_commit >= COMMIT_SECONDS ? store_commit(s, d) : OK;
 }
 
 int row_added(struct store *s, struct diag *d)

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "campaign/campaign.h"
 #include "nn/nn.h"
@@ -38,26 +38,19 @@ struct study {
     double begin, step_begin, work_done, work_total, step_work;
 };
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* ---- Progress -------------------------------------------------------------------------------- */
 
 static void step_begin(struct study *s, const struct cell *c, const char *what, double work)
 {
     s->progress.step = arena_printf(&s->arena, "%s %s: %s", c->layer->name, c->impl->name, what);
-    s->step_begin = now_seconds();
+    s->step_begin = clock_seconds();
     s->step_work = work;
 }
 
 static void step_progress(struct study *s, uint64_t done, uint64_t planned)
 {
     struct study_progress *p = &s->progress;
-    double now = now_seconds();
+    double now = clock_seconds();
     p->done = done;
     p->planned = planned;
     p->seconds = now - s->begin;
@@ -439,7 +432,7 @@ static int validate_cells(struct study *s, struct diag *d)
     if (!any || exists(path))
         return OK;
     s->progress.step = "models against the injections' own errors";
-    s->step_begin = now_seconds();
+    s->step_begin = clock_seconds();
     s->step_work = 0;
     int rc = study_validate(&doc, s->options->out_dir, &o, d);
     if (rc != OK)
@@ -453,7 +446,7 @@ static int validate_cells(struct study *s, struct diag *d)
 
 int study_run(const struct study_options *options, struct diag *d)
 {
-    struct study s = {.options = options, .skipped = json_array(), .begin = now_seconds()};
+    struct study s = {.options = options, .skipped = json_array(), .begin = clock_seconds()};
     int rc = config_load(&s.config, &s.arena, options->config, d);
     if (rc == OK)
         rc = plan(&s, d);
