@@ -309,6 +309,7 @@ static int walk_launch(struct pass *p, struct simt *s, struct simt_mem *m,
         ((size_t)l->block[0] * l->block[1] * l->block[2] + SIMT_LANES - 1) / SIMT_LANES;
     const size_t n_live = warps * p->kernel->n_regs;
     struct arena scratch = {0};
+    int rc = OK;
     p->live = grown(p->live, n_live + warps, &p->registers_room, sizeof *p->live);
     p->useful = p->live + n_live;
     p->region = find_regions(&scratch, p->kernel);
@@ -318,11 +319,8 @@ static int walk_launch(struct pass *p, struct simt *s, struct simt_mem *m,
         struct simt_result r;
         p->n_events = p->n_words = 0;
         simt_run(s, m, l, cta, 1, &options, &r);
-        if (r.trap.kind != TRAP_NONE) {
-            arena_fini(&scratch);
-            return diag_fail(d, ERR_INPUT, r.trap.at, "launch %s stops without any fault: %s",
-                             l->label, vocab_word(&vocab_traps, (int)r.trap.kind));
-        }
+        if ((rc = simt_must_end(l, &r, d)) != OK)
+            break;
         memset(p->live, 0, (n_live + warps) * sizeof *p->live);
         memset(p->recent, 255, warps * SIMT_LANES * sizeof *p->recent);
         memset(p->met, 255, warps * p->kernel->n_insns * sizeof *p->met);
@@ -330,12 +328,12 @@ static int walk_launch(struct pass *p, struct simt *s, struct simt_mem *m,
         for (size_t e = p->n_events; e-- > 0;)
             step_back(p, &p->events[e]);
     }
-    for (size_t i = 0; i <= p->global_words / 64; i++) {
+    for (size_t i = 0; rc == OK && i <= p->global_words / 64; i++) {
         p->after[i] = (p->after[i] & ~p->written[i]) | p->read[i];
         p->read[i] = p->written[i] = 0;
     }
     arena_fini(&scratch);
-    return OK;
+    return rc;
 }
 
 /* ---- The program ------------------------------------------------------------------------------------- */
@@ -369,14 +367,12 @@ int campaign_live(struct live_count ***out, struct arena *a, const struct simt_p
 {
     struct simt_mem *before[MOST_LAUNCHES + 1] = {0};
     struct arena scratch = {0};
-    struct simt *s = simt_new();
     struct pass p = {.addresses = kind->where == WHERE_ADDRESS,
                      .global_words = program->mem->size / 4 + 1};
     int rc = OK;
-    if (!can_follow(program) || kind_is_cell(kind)) {
-        simt_free(s);
+    if (!can_follow(program) || kind_is_cell(kind))
         return ERR_UNSUPPORTED;
-    }
+    struct simt *s = simt_new();
     *out = arena_array(a, program->n_launches, sizeof **out);
     p.after = arena_array(&scratch, p.global_words / 64 + 1, sizeof *p.after);
     p.read = arena_array(&scratch, p.global_words / 64 + 1, sizeof *p.read);

@@ -48,10 +48,7 @@ static int run_launch(struct simt *s, struct simt_mem *m, const struct simt_laun
 {
     const struct simt_run_options options = {.hook = hook};
     simt_run(s, m, l, 0, simt_n_ctas(l), &options, result);
-    if (result->trap.kind == TRAP_NONE)
-        return OK;
-    return diag_fail(d, ERR_INPUT, result->trap.at, "launch %s stops without any fault: %s",
-                     l->label, vocab_word(&vocab_traps, (int)result->trap.kind));
+    return simt_must_end(l, result, d);
 }
 
 static int count_launch(struct conv_cost *cost, struct simt *s, struct simt_mem *m,

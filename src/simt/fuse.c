@@ -94,6 +94,15 @@ static void lengthen_lives(struct lowering *x, const struct fma_group *g, size_t
             lengthen(x, x->k->insns[at].src[n].index, at, last);
 }
 
+/* How many groups go on one from the other, from group i on. */
+static size_t depth_at(const struct lowering *x, size_t i)
+{
+    size_t depth = 1;
+    while (i + depth < x->n_groups && x->groups[i + depth].goes_on)
+        depth++;
+    return depth;
+}
+
 void fuse_find_groups(struct lowering *x)
 {
     uint32_t n = (uint32_t)x->k->n_insns;
@@ -118,8 +127,7 @@ void fuse_find_groups(struct lowering *x)
         at = end_of(&g);
     }
     for (size_t i = 0, depth; i < x->n_groups; i += depth) {
-        for (depth = 1; i + depth < x->n_groups && x->groups[i + depth].goes_on; depth++)
-            ;
+        depth = depth_at(x, i);
         if (depth > 1)
             lengthen_lives(x, &x->groups[i], depth);
     }
@@ -249,8 +257,7 @@ static void fuse_fmas(struct lowering *x, const size_t *entry)
     p->fma_blocks = arena_array(&p->arena, x->n_groups + 1, sizeof *p->fma_blocks);
     for (size_t i = 0, n = 0, depth; i < x->n_groups; i += depth) {
         const struct fma_group *g = &x->groups[i];
-        for (depth = 1; i + depth < x->n_groups && g[depth].goes_on; depth++)
-            ;
+        depth = depth_at(x, i);
         if (!make_block(x, entry, g, (uint32_t)depth, &p->fma_blocks[n])) {
             depth = 1;
             if (!make_block(x, entry, g, 1, &p->fma_blocks[n]))

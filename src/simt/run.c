@@ -991,3 +991,11 @@ void simt_run(struct simt *s, struct simt_mem *m, const struct simt_launch *l, u
     }
     finish_result(&c, result);
 }
+
+int simt_must_end(const struct simt_launch *l, const struct simt_result *r, struct diag *d)
+{
+    if (r->trap.kind == TRAP_NONE)
+        return OK;
+    return diag_fail(d, ERR_INPUT, r->trap.at, "launch %s stops without any fault: %s", l->label,
+                     vocab_word(&vocab_traps, (int)r->trap.kind));
+}

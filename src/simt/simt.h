@@ -168,5 +168,7 @@ int simt_check_launch(const struct simt_launch *l, struct diag *d);
  * first trap, with memory as it was then. */
 void simt_run(struct simt *s, struct simt_mem *m, const struct simt_launch *l, uint64_t first,
               uint64_t n, const struct simt_run_options *options, struct simt_result *result);
+/* OK, or after a trap ERR_INPUT that says where: for runs without faults. */
+int simt_must_end(const struct simt_launch *l, const struct simt_result *r, struct diag *d);
 
 #endif

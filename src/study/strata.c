@@ -8,13 +8,10 @@
 #include "study/study.h"
 #include "vocab/vocab.h"
 
-struct counter {
-    uint64_t *executed; /* per instruction of the kernel */
-};
-
+/* ctx: per instruction of the kernel, how many threads executed it. */
 static bool count_step(void *ctx, const struct simt_step *s)
 {
-    ((struct counter *)ctx)->executed[s->insn] += (unsigned)__builtin_popcount(s->mask);
+    ((uint64_t *)ctx)[s->insn] += (unsigned)__builtin_popcount(s->mask);
     return true;
 }
 
@@ -98,18 +95,16 @@ static int count_sites(struct study_strata *out, struct arena *a, const struct c
         const size_t n = ptx_n_insns(launch->kernel);
         struct arena scratch = {0};
         struct inject_space space;
-        struct counter c = {arena_array(&scratch, n, sizeof *c.executed)};
-        const struct simt_hook hook = {.ctx = &c, .step = count_step};
+        uint64_t *executed = arena_array(&scratch, n, sizeof *executed);
+        const struct simt_hook hook = {.ctx = executed, .step = count_step};
         const struct simt_run_options options = {.hook = &hook};
         struct simt_result r;
         inject_space_init(&space, &scratch, &p->sim, l, kind);
         simt_run(s, mem, launch, 0, simt_n_ctas(launch), &options, &r);
-        if (r.trap.kind != TRAP_NONE)
-            rc = diag_fail(d, ERR_INPUT, r.trap.at, "launch %s stops without any fault: %s",
-                           launch->label, vocab_word(&vocab_traps, (int)r.trap.kind));
+        rc = simt_must_end(launch, &r, d);
         for (size_t i = 0; i < n; i++)
-            if (c.executed[i] && space.targets[i])
-                stratum_for(out, a, p, l, i)->population += c.executed[i] * space.targets[i];
+            if (executed[i] && space.targets[i])
+                stratum_for(out, a, p, l, i)->population += executed[i] * space.targets[i];
         arena_fini(&scratch);
     }
     simt_mem_free(mem);
@@ -184,10 +179,10 @@ int study_strata(struct study_strata *out, struct arena *a, const struct store_c
 
 /* ---- Carrying models over ---------------------------------------------------------------------------- */
 
-static int retarget(struct model *m, struct arena *a, const struct study_strata *s)
+/* By the CLASSES form, if the model knows no more. */
+static void retarget(struct model *m, struct arena *a, const struct study_strata *s)
 {
     (void)model_retarget(m, a, &(struct model_target){s->tiling, s->live, s->n, s->list});
-    return OK; /* by the CLASSES form, if the model knows no more */
 }
 
 int study_retarget(struct model *m, struct arena *a, const struct store_campaign *c, struct diag *d)
@@ -198,7 +193,9 @@ int study_retarget(struct model *m, struct arena *a, const struct store_campaign
         (strcmp(o->shape, c->shape) == 0 && strcmp(o->tile, c->tile) == 0))
         return OK;
     int rc = study_strata(&strata, a, c, d);
-    return rc == OK ? retarget(m, a, &strata) : rc;
+    if (rc == OK)
+        retarget(m, a, &strata);
+    return rc;
 }
 
 /* The model's own problem, with another output. False if there is none. */
@@ -253,8 +250,10 @@ int study_carry(struct model *m, struct arena *a, const size_t chw[3],
         s.input =
             arena_array(a, (size_t)in, sizeof *s.input); /* zeros: sites do not depend on it */
         s.filter = arena_array(a, (size_t)filter, sizeof *s.filter);
-        if (strata_of(&strata, a, &s, &none) == OK)
-            return retarget(m, a, &strata);
+        if (strata_of(&strata, a, &s, &none) == OK) {
+            retarget(m, a, &strata);
+            return OK;
+        }
     }
     (void)model_retarget(m, a, &(struct model_target){.tiling = model_tiling_for(m, chw)});
     return OK;
