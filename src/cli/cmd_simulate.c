@@ -265,25 +265,14 @@ int run_simulate(struct cli *cli, void *args)
     struct progress_line line;
     progress_begin(&line, cli);
     cli_catch_interrupts();
-    struct sim_options s = {
-        .network = o->trials.onnx,
-        .dataset = o->trials.data,
-        .layer = o->layer,
-        .model = o->model,
-        .campaign = o->campaign,
-        .baseline = o->baseline,
-        .task = o->task,
-        .strike = (enum layer_part)strike,
-        .share = (enum layer_share)share,
-        .seed = o->trials.seed,
-        .n = o->trials.n,
-        .images = o->trials.images,
-        .jobs = o->trials.jobs,
-        .progress = show_progress,
-        .progress_ctx = &line,
-        .stop = &cli_stop,
-        .carry = study_carry_layer,
-    };
+    struct sim_options s = trials_options(&o->trials, &line, show_progress);
+    s.layer = o->layer;
+    s.model = o->model;
+    s.campaign = o->campaign;
+    s.baseline = o->baseline;
+    s.task = o->task;
+    s.strike = (enum layer_part)strike;
+    s.share = (enum layer_share)share;
     rc = simulate_run(o->store, &s, &cli->diag);
     progress_end(&line);
     return rc != OK ? rc : print_result(cli, o->store, o->by);

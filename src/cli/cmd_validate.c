@@ -117,18 +117,7 @@ int run_validate(struct cli *cli, void *args)
     struct progress_line line;
     progress_begin(&line, cli);
     cli_catch_interrupts();
-    struct sim_options s = {
-        .network = o->trials.onnx,
-        .dataset = o->trials.data,
-        .seed = o->trials.seed,
-        .n = o->trials.n,
-        .images = o->trials.images,
-        .jobs = o->trials.jobs,
-        .progress = show_progress,
-        .progress_ctx = &line,
-        .stop = &cli_stop,
-        .carry = study_carry_layer,
-    };
+    struct sim_options s = trials_options(&o->trials, &line, show_progress);
     struct study_cell cell = {o->layer, "", o->campaign, o->model};
     json_t *doc;
     int rc = study ? study_validate(&doc, cli->operands[0], &s, &cli->diag)

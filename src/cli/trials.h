@@ -3,6 +3,8 @@
 #define CLI_TRIALS_H
 
 #include "cli/cli.h"
+#include "simulate/simulate.h"
+#include "study/study.h"
 
 struct trials_args {
     const char *onnx, *data;
@@ -31,5 +33,21 @@ struct trials_args {
         "jobs", 'j', OPT_INT, "N", "threads (default: one per processor)",                         \
             offsetof(type, field.jobs)                                                             \
     }
+
+static inline struct sim_options
+trials_options(const struct trials_args *t, struct progress_line *line,
+               void (*show)(void *line, const struct sim_progress *p))
+{
+    return (struct sim_options){.network = t->onnx,
+                                .dataset = t->data,
+                                .seed = t->seed,
+                                .n = t->n,
+                                .images = t->images,
+                                .jobs = t->jobs,
+                                .progress = show,
+                                .progress_ctx = line,
+                                .stop = &cli_stop,
+                                .carry = study_carry_layer};
+}
 
 #endif
