@@ -52,3 +52,24 @@ uint64_t rng_below(struct rng *r, uint64_t n)
 }
 
 double rng_unit(struct rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
+
+/* A Feistel network with Philox as its round function, on the fewest bits that hold n numbers; a number beyond n goes
+ * round again (Black, Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). */
+uint64_t rng_permuted(uint64_t seed, uint64_t n, uint64_t i)
+{
+    enum { ROUNDS = 12, ROUNDS_OF_FEW = 32 }; /* few: halves of a bit or two mix slowly */
+    assert(i < n);
+    int bits = n > 1 ? 64 - __builtin_clzll(n - 1) : 1, low = bits / 2;
+    uint64_t rounds = bits < 20 ? ROUNDS_OF_FEW : ROUNDS;
+    uint64_t mask[2] = {((uint64_t)1 << (bits - low)) - 1, ((uint64_t)1 << low) - 1};
+    do {
+        uint64_t half[2] = {i >> low, i & mask[1]};
+        for (uint64_t round = 0; round < rounds; round++) {
+            struct rng r = {
+                .seed = seed, .stream = half[round & 1], .block = (uint64_t)1 << 63 | round};
+            half[~round & 1] ^= rng_u64(&r) & mask[~round & 1];
+        }
+        i = half[0] << low | half[1];
+    } while (i >= n);
+    return i;
+}

@@ -19,5 +19,8 @@ uint64_t rng_u64(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n);
 /* Uniform in [0, 1) with 53 bits. */
 double rng_unit(struct rng *r);
+/* Where i goes in a random permutation of 0 to n - 1 that the seed fixes, i < n: so that the first of many draws
+ * without replacement can be recomputed without the others. Shares no numbers with any stream. */
+uint64_t rng_permuted(uint64_t seed, uint64_t n, uint64_t i);
 
 #endif

@@ -19,6 +19,8 @@ void golden_free(struct golden *g);
 /* As it lies in the memory of the GPU. */
 const float *golden_output(const struct golden *g);
 uint64_t golden_population(const struct golden *g);
+/* Equally likely faults, fault_variants for each site; 0: without end. */
+uint64_t golden_faults(const struct golden *g);
 /* Bits of all sites: results' widths, or cells' widths at every instant. */
 uint64_t golden_exposure(const struct golden *g);
 struct simt_counts golden_counts(const struct golden *g, size_t launch);

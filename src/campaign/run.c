@@ -701,6 +701,13 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
         return rc;
     c.began = clock_seconds();
     c.golden = golden;
+    if (options->kind.sampling == SAMPLING_DISTINCT && options->n > golden_faults(golden)) {
+        rc = diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                       "there are only %llu different faults, not %llu: --exhaustive takes all",
+                       (unsigned long long)golden_faults(golden), (unsigned long long)options->n);
+        golden_free(golden);
+        return rc;
+    }
     if ((rc = sample_new(&c.sample, golden, d)) != OK) {
         golden_free(golden);
         return rc;

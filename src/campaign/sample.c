@@ -1,4 +1,4 @@
-/* Which fault is injection number so-and-so: plain, stratified or clustered sampling of the population. */
+/* Which fault is injection number so-and-so: plain, stratified, clustered or distinct sampling of the population. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,11 +152,33 @@ static struct fault clustered(const struct golden *g, uint64_t seed, uint64_t nu
     return f;
 }
 
+/* Number so-and-so of all faults in random order. Which of its site's it is stands in the bits that choose the bit. */
+static struct fault distinct(const struct golden *g, uint64_t seed, uint64_t number)
+{
+    struct rng r;
+    uint64_t variants = fault_variants(&g->kind);
+    uint64_t all = golden_faults(g), ticket = rng_permuted(seed, all, number % all);
+    struct fault f = golden_fault(g, ticket / variants);
+    rng_init(&r, seed, number);
+    draw(&f, &r);
+    if (variants > 1)
+        f.draw[0] = f.draw[0] / variants * variants + ticket % variants;
+    return f;
+}
+
+uint64_t golden_faults(const struct golden *g)
+{
+    uint64_t n;
+    return __builtin_mul_overflow(golden_population(g), fault_variants(&g->kind), &n) ? 0 : n;
+}
+
 struct fault campaign_fault(const struct golden *g, uint64_t seed, uint64_t number)
 {
     struct rng r;
     if (g->kind.sampling == SAMPLING_CLUSTERED)
         return clustered(g, seed, number);
+    if (g->kind.sampling == SAMPLING_DISTINCT)
+        return distinct(g, seed, number);
     rng_init(&r, seed, number);
     struct fault f = golden_fault(g, rng_below(&r, golden_population(g)));
     draw(&f, &r);

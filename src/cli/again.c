@@ -6,6 +6,7 @@
 
 #include "cli/again.h"
 #include "cli/problem.h"
+#include "inject/inject.h"
 #include "report/report.h"
 #include "stats/stats.h"
 
@@ -117,6 +118,15 @@ static void problem_words(FILE *f, struct arena *a, const struct problem_args *p
         fprintf(f, " --data-seed %" PRIu64, p->data_seed);
 }
 
+/* Of how many faults a margin was to be found; 0: without end. */
+static uint64_t faults_of(const struct store_campaign *c)
+{
+    struct fault_kind k;
+    bool distinct =
+        fault_kind_parse(&k, c->fault, &(struct diag){0}) == OK && k.sampling == SAMPLING_DISTINCT;
+    return distinct ? c->population * fault_variants(&k) : 0;
+}
+
 /* Which injections: as many as the margin asked for, if that is what the store has, or their numbers. */
 static void sample_words(FILE *f, const struct store_campaign *c, const json_t *made)
 {
@@ -125,7 +135,7 @@ static void sample_words(FILE *f, const struct store_campaign *c, const json_t *
     bool sequential = json_is_true(json_object_get(made, "sequential"));
     bool by_margin =
         margin > 0 && margin < 1 && confidence > 0 && confidence < 1 && c->first == 0 &&
-        (sequential || stats_sample_size(c->population, margin, confidence, 0.5) == c->planned);
+        (sequential || stats_sample_size(faults_of(c), margin, confidence, 0.5) == c->planned);
     if (by_margin)
         fprintf(f, " --margin %.15g --confidence %.15g%s", margin, confidence,
                 sequential ? " --sequential" : "");

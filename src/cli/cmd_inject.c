@@ -144,6 +144,7 @@ static const struct {
     {"filter", "line=A[-B]", "only instructions of these source lines (--line)"},
     {"sampling", "strata", "each launch and group gets its share of the injections (--stratify)"},
     {"sampling", "cluster=M", "M faults in each CTA that is drawn (--cluster)"},
+    {"sampling", "distinct", "no fault is struck twice (--margin)"},
     {"population", "machine", "instructions that the hardware executes (--population)"},
     {"population", "ptx", "those that its assembler folds away, too (--population)"},
 };
@@ -212,26 +213,35 @@ static void show_progress(void *ctx, const struct progress *p)
                   shares[0], shares[1], shares[2]);
 }
 
-/* -n, or the sample size that --margin asks for. */
+/* -n, or the sample size that --margin asks for. Then no fault is struck twice, which the size of a finite population
+ * needs; where that cannot be, or not each fault is on its own, the population is taken for infinite. */
 static int sample_size(uint64_t *n, const struct inject_args *o, const struct simt_program *p,
-                       const struct fault_kind *kind, struct diag *d)
+                       struct fault_kind *kind, struct diag *d)
 {
-    if (o->sequential && (o->margin == 0 || o->part || o->stratify || o->cluster > 1))
-        return diag_fail(
-            d, ERR_INPUT, DIAG_NOWHERE,
-            "--sequential needs --margin, and neither --part, --stratify nor --cluster");
+    if (o->sequential && (o->margin == 0 || o->part || kind->sampling != SAMPLING_PLAIN))
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--sequential needs --margin, and a plain sample: neither --part, "
+                         "--stratify nor --cluster");
     if (o->margin == 0) {
         *n = o->n ? o->n : 1000;
         return OK;
     }
     if (o->n)
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "give -n or --margin, not both");
+    if (kind->sampling == SAMPLING_CLUSTERED)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--margin cannot know how alike the faults of one CTA are: give -n with "
+                         "--cluster");
+    *n = stats_sample_size(0, o->margin, o->confidence, 0.5);
+    if (o->sequential)
+        *n *= 20; /* more than any shares need */
     struct golden *g;
+    if (o->sequential || kind->sampling == SAMPLING_STRATIFIED || fault_variants(kind) == 0)
+        return OK;
     int rc = golden_run(&g, p, kind, d);
     if (rc == OK) {
-        *n = stats_sample_size(golden_population(g), o->margin, o->confidence, 0.5);
-        if (o->sequential) /* more than any shares need */
-            *n = 20 * stats_sample_size(0, o->margin, o->confidence, 0.5);
+        kind->sampling = SAMPLING_DISTINCT;
+        *n = stats_sample_size(golden_faults(g), o->margin, o->confidence, 0.5);
         golden_free(g);
     }
     return rc;

@@ -14,9 +14,9 @@
 /* Which dynamic instructions count: those the hardware has, or all of the PTX. */
 enum population { POPULATION_MACHINE, POPULATION_PTX };
 
-/* How sites are drawn from the population: each on its own; from each launch and group its share; or several
- * of one CTA at a time. */
-enum sampling { SAMPLING_PLAIN, SAMPLING_STRATIFIED, SAMPLING_CLUSTERED };
+/* How sites are drawn from the population: each on its own; from each launch and group its share; several of one
+ * CTA at a time; or no fault twice. */
+enum sampling { SAMPLING_PLAIN, SAMPLING_STRATIFIED, SAMPLING_CLUSTERED, SAMPLING_DISTINCT };
 
 struct fault_kind {
     enum where where;
@@ -35,7 +35,7 @@ struct fault_kind {
     enum sampling sampling;
     uint32_t cluster; /* faults of one CTA, 2 or more */
 };
-/* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]][:strata|:cluster=N]"; parts may be left out. The result
+/* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]][:strata|:cluster=N|:distinct=N]"; parts may be left out. The result
  * borrows from text. ERR_INPUT lists the words, or says why a combination makes no sense. */
 int fault_kind_parse(struct fault_kind *out, const char *text, struct diag *d);
 int fault_kind_check(const struct fault_kind *k, struct diag *d);
@@ -52,6 +52,10 @@ static inline bool kind_is_stuck(const struct fault_kind *k)
 {
     return k->flip == FLIP_STUCK_AT_0 || k->flip == FLIP_STUCK_AT_1;
 }
+
+/* How many equally likely faults strike a site, when the flip leaves only so many: 64 that choose one of its bits
+ * (widths divide 64), or 1. 0: they are without end, as random values are. */
+uint64_t fault_variants(const struct fault_kind *k);
 
 /* A site is the nth (from 0) that a CTA has. Results and addresses: in the order of execution, lanes
  * ascending within a warp instruction, destination registers of a vector load fastest. Cells: instants

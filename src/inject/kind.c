@@ -32,6 +32,8 @@ void fault_kind_print(char out[static FAULT_KIND_TEXT], const struct fault_kind 
         ADD(":strata");
     if (k->sampling == SAMPLING_CLUSTERED)
         ADD(":cluster=%u", k->cluster);
+    if (k->sampling == SAMPLING_DISTINCT)
+        ADD(":distinct=%u", (unsigned)fault_variants(k));
 #undef ADD
 }
 
@@ -75,12 +77,22 @@ static int check_flip(const struct fault_kind *k, struct diag *d)
     return OK;
 }
 
+uint64_t fault_variants(const struct fault_kind *k)
+{
+    if (k->flip == FLIP_ZERO_VALUE || (takes_bit(k->flip) && k->has_arg))
+        return 1;
+    bool one_bit = k->flip == FLIP_SINGLE_BIT || kind_is_stuck(k);
+    return one_bit && k->scope != SCOPE_WARP_EACH ? 64 : 0;
+}
+
 static int check_filters(const struct fault_kind *k, struct diag *d)
 {
     if (k->moment == MOMENT_LAUNCH && k->first_line)
         return senseless(k, d, "before a launch no line of its source is running");
     if (k->moment == MOMENT_LAUNCH && k->sampling == SAMPLING_CLUSTERED)
         return senseless(k, d, "before a launch there is no CTA to strike several times");
+    if (k->sampling == SAMPLING_DISTINCT && fault_variants(k) == 0)
+        return senseless(k, d, "there is no end of such faults that all differ");
     if (k->first_line < 0 || k->last_line < k->first_line)
         return senseless(k, d, "lines count from 1, the first before the last");
     return OK;
@@ -180,6 +192,14 @@ static int read_lines(struct reader *r, const char *p, const char *end)
     return OK;
 }
 
+static int sample(struct reader *r, const char *p, size_t n, enum sampling s)
+{
+    if (r->k->sampling != SAMPLING_PLAIN)
+        return bad_part(r, p, n, "one way of sampling is enough");
+    r->k->sampling = s;
+    return OK;
+}
+
 /* Whether the part is a filter, which is then read, with its status in *rc. */
 static bool read_filter(struct reader *r, const char *p, size_t n, int *rc)
 {
@@ -197,11 +217,17 @@ static bool read_filter(struct reader *r, const char *p, size_t n, int *rc)
     } else if (n > 5 && memcmp(p, "line=", 5) == 0) {
         *rc = read_lines(r, p + 5, end);
     } else if (n == 6 && memcmp(p, "strata", 6) == 0) {
-        r->k->sampling = SAMPLING_STRATIFIED;
+        *rc = sample(r, p, n, SAMPLING_STRATIFIED);
     } else if (n > 8 && memcmp(p, "cluster=", 8) == 0) {
-        r->k->sampling = SAMPLING_CLUSTERED;
-        if (!read_number(p + 8, end, &r->k->cluster) || r->k->cluster < 2)
+        *rc = sample(r, p, n, SAMPLING_CLUSTERED);
+        if (*rc == OK && (!read_number(p + 8, end, &r->k->cluster) || r->k->cluster < 2))
             *rc = bad_part(r, p, n, "how many faults strike one CTA, 2 or more, is expected");
+    } else if (n >= 8 && memcmp(p, "distinct", 8) == 0 && (n == 8 || p[8] == '=')) {
+        uint32_t variants;
+        *rc = sample(r, p, n, SAMPLING_DISTINCT);
+        if (*rc == OK && n > 8 &&
+            (!read_number(p + 9, end, &variants) || variants != fault_variants(r->k)))
+            *rc = bad_part(r, p, n, "leave the number out: it follows from the flip");
     } else {
         return false;
     }

@@ -8,6 +8,8 @@
  * stats_cluster_mean's: a test must not take 0 of n for certainty. */
 static struct estimate with_interval(double p, double n, double confidence)
 {
+    if (isinf(n)) /* all there are */
+        return (struct estimate){p, p, p, n, 0};
     double steady = (p * n + 1) / (n + 2);
     struct interval i = stats_wilson(p * n, n, confidence);
     return (struct estimate){p, i.lo, i.hi, n, steady * (1 - steady) / n};
@@ -16,6 +18,11 @@ static struct estimate with_interval(double p, double n, double confidence)
 struct estimate estimate_share(double k, double n, double confidence)
 {
     return with_interval(k / n, n, confidence);
+}
+
+struct estimate estimate_distinct(uint64_t k, uint64_t n, uint64_t population, double confidence)
+{
+    return with_interval((double)k / (double)n, stats_worth(population, n), confidence);
 }
 
 struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double confidence)

@@ -15,6 +15,8 @@ struct estimate {
 };
 /* k of n. */
 struct estimate estimate_share(double k, double n, double confidence);
+/* k of n different ones of a population. */
+struct estimate estimate_distinct(uint64_t k, uint64_t n, uint64_t population, double confidence);
 /* Mean over n clusters, given the sum of their values and of the squares. */
 struct estimate estimate_clusters(double sum, double sum2, uint64_t n, double confidence);
 /* The same of clusters of that many injections each. */

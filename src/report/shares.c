@@ -5,12 +5,18 @@
 #include "report/priv.h"
 #include "stats/stats.h"
 
-/* Faults that strike one CTA together: the number after ":cluster=" in the words of the fault, or 1. */
-static uint64_t cluster_size(const char *fault)
+/* The number after these words in those of the fault, or 0. */
+static uint64_t number_after(const char *fault, const char *words)
 {
-    const char *at = strstr(fault, ":cluster=");
-    uint64_t m = at ? strtoull(at + strlen(":cluster="), NULL, 10) : 1;
-    return m ? m : 1;
+    const char *at = strstr(fault, words);
+    return at ? strtoull(at + strlen(words), NULL, 10) : 0;
+}
+
+/* Of a campaign that strikes no fault twice, how many there are; 0: it may. */
+static uint64_t distinct_faults(const struct tally *t)
+{
+    uint64_t n, variants = number_after(t->campaign->fault, ":distinct=");
+    return __builtin_mul_overflow(t->campaign->population, variants, &n) || n < t->n ? 0 : n;
 }
 
 struct gathering {
@@ -64,11 +70,13 @@ static void stratified(struct tally *t, double confidence, struct arena *a)
 
 int tally_population(struct tally *t, double confidence, struct arena *a, struct diag *d)
 {
-    struct gathering g = {.t = t, .m = cluster_size(t->campaign->fault)};
+    struct gathering g = {.t = t, .m = number_after(t->campaign->fault, ":cluster=")};
+    uint64_t of = distinct_faults(t);
     t->stratum = arena_array(a, t->campaign->n_strata, sizeof *t->stratum);
     for (int o = 0; o < N_OUTCOMES; o++)
-        t->share[o] = estimate_share((double)t->outcome[o], (double)t->n, confidence);
-    if (!t->campaign->n_strata && g.m == 1)
+        t->share[o] = of ? estimate_distinct(t->outcome[o], t->n, of, confidence)
+                         : estimate_share((double)t->outcome[o], (double)t->n, confidence);
+    if (!t->campaign->n_strata && g.m == 0)
         return OK;
     int rc = store_each(t->store, false, see, &g, d);
     if (rc != OK)

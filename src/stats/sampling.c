@@ -68,6 +68,13 @@ void stats_goodman(struct interval *out, const uint64_t *count, size_t n, double
         out[i] = stats_wilson((double)count[i], total, 1 - (1 - confidence) / (double)n);
 }
 
+double stats_worth(uint64_t population, uint64_t n)
+{
+    assert(n <= population);
+    return n == population ? (double)INFINITY
+                           : (double)n * ((double)population - 1) / (double)(population - n);
+}
+
 double stats_finite_margin(uint64_t population, uint64_t n, double confidence, double p)
 {
     double z = -stats_normal_quantile((1 - confidence) / 2), m = (double)n;

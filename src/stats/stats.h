@@ -52,6 +52,9 @@ struct interval stats_confidence_sequence(uint64_t k, uint64_t n, double confide
 /* Intervals of the shares of n classes which hold all together (Goodman 1965, with Bonferroni's level). */
 void stats_goodman(struct interval *out, const uint64_t *count, size_t n, double confidence);
 
+/* How many draws with replacement say as much as n different ones of a population, n <= population: INFINITY for all. */
+double stats_worth(uint64_t population, uint64_t n);
+
 /* Half the width of the normal interval of p from n different ones of a population; 0: of an infinite one. */
 double stats_finite_margin(uint64_t population, uint64_t n, double confidence, double p);
 

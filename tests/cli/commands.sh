@@ -126,7 +126,8 @@ subprocess.run(["rm", "f.npy"], check=True)
 assert again("--input first.db --filter first.db") == (FIXED, False)
 # Continued by another command: the last one counts.
 make(*shape[:4], "--margin", "20%")
-subprocess.run(["sievert", "inject", *shape[:4], "-n", "90", "-q", "-o", "first.db"], check=True, capture_output=True)
+subprocess.run(["sievert", "inject", *shape[:4], "--fault", "gp:single-bit:thread:distinct", "-n", "90", "-q",
+                "-o", "first.db"], check=True, capture_output=True)
 assert again("-n 90 --seed 1") == (FIXED, True)
 print("commands of a report:", len(report["cell_commands"]), "and", len(cell["pictures"]), "replays: passed")
 PY

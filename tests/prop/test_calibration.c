@@ -123,7 +123,29 @@ static void plain(const struct truth *t, struct design *wilson, struct design *e
     wilson->n = exact->n = together->n = campaigns * INJECTIONS;
 }
 
-static void sequential(const struct truth *t, double margin, struct design *d)
+/* No fault twice, half of all there are: the population is small. */
+static void distinct(const struct truth *t, struct design *d, struct design *naive)
+{
+    uint64_t all = golden_faults(t->g), n = all / 2;
+    for (uint64_t seed = 1; seed <= campaigns; seed++) {
+        uint64_t k[N_OUTCOMES] = {0};
+        for (uint64_t i = 0; i < n; i++) {
+            struct fault f = campaign_fault(t->g, seed, i);
+            k[look_up(t, &f)]++;
+        }
+        double worth = stats_worth(all, n);
+        for (int o = 0; o < N_OUTCOMES; o++) {
+            double p = (double)k[o] / (double)n;
+            d->hits[o] += contains(stats_wilson(p * worth, worth, 0.95), t->share[o]);
+            naive->hits[o] += contains(stats_wilson((double)k[o], (double)n, 0.95), t->share[o]);
+        }
+    }
+    d->n = naive->n = campaigns * n;
+}
+
+/* What ends a campaign holds for all shares together; what is reported then, for each. */
+static void sequential(const struct truth *t, double margin, struct design *d,
+                       struct design *reported)
 {
     for (uint64_t seed = 1; seed <= campaigns; seed++) {
         uint64_t k[N_OUTCOMES] = {0}, n = 0;
@@ -142,7 +164,10 @@ static void sequential(const struct truth *t, double margin, struct design *d)
         }
         d->all += all;
         d->n += n;
+        for (int o = 0; o < N_OUTCOMES; o++)
+            reported->hits[o] += contains(stats_wilson((double)k[o], (double)n, 0.95), t->share[o]);
     }
+    reported->n = d->n;
 }
 
 static void clustered(const struct truth *t, struct design *d, struct design *naive)
@@ -202,10 +227,10 @@ static void intervals_contain_the_truth(void **state)
 {
     (void)state;
     struct case_ c;
-    struct golden *whole, *strata, *clusters;
+    struct golden *whole, *strata, *clusters, *few;
     struct sample *s;
     struct diag d = {0};
-    struct truth t, in_strata[8], in_clusters;
+    struct truth t, in_strata[8], in_clusters, of_few;
     const struct conv_impl *impl;
     assert_int_equal(conv_find(&impl, "winograd-2x2-nonfused", &d), OK);
     assert_true(case_init(&c, impl, "1x1x4x4:2x3x3:p1"));
@@ -218,6 +243,10 @@ static void intervals_contain_the_truth(void **state)
     kind.sampling = SAMPLING_CLUSTERED;
     kind.cluster = CLUSTER;
     assert_int_equal(golden_run(&clusters, p, &kind, &d), OK);
+    kind = (struct fault_kind){
+        .where = WHERE_GROUP_GP, .sampling = SAMPLING_DISTINCT, .has_launch = true, .launch = 0};
+    assert_int_equal(golden_run(&few, p, &kind, &d), OK);
+    find_truth(&of_few, p, few);
     find_truth(&t, p, whole);
     in_clusters = t;
     in_clusters.g = clusters;
@@ -227,25 +256,36 @@ static void intervals_contain_the_truth(void **state)
                   (unsigned long long)golden_population(whole),
                   (unsigned long long)golden_exposure(whole), 100 * t.share[OUTCOME_MASKED],
                   100 * t.share[OUTCOME_SDC], 100 * t.share[OUTCOME_DUE]);
+    print_message("few: %llu sites, masked %.3f %%, SDC %.3f %%, DUE %.3f %%\n",
+                  (unsigned long long)golden_population(few), 100 * of_few.share[OUTCOME_MASKED],
+                  100 * of_few.share[OUTCOME_SDC], 100 * of_few.share[OUTCOME_DUE]);
     struct design designs[] = {
         {.name = "plain, Wilson", .least = 0.935, .most = 0.965},
         {.name = "plain, Clopper-Pearson", .least = 0.935, .most = 1},
-        {.name = "plain, Goodman's simultaneous", .least = 0.935, .most = 1},
-        {.name = "stratified by launch and group", .least = 0.93, .most = 1},
-        {.name = "clusters of 8", .least = 0.93, .most = 1},
+        {.name = "plain, Goodman's simultaneous", .least = 0.935, .most = 0.965},
+        {.name = "stratified by launch and group", .least = 0.935, .most = 0.965},
+        {.name = "clusters of 8", .least = 0.935, .most = 0.97},
         {.name = "(clusters of 8, taken for independent)", .least = 0, .most = 1},
+        {.name = "half of few, no fault twice", .least = 0.935, .most = 0.965},
+        {.name = "(half of few, taken for draws from many)", .least = 0, .most = 1},
         {.name = "sequential, margin 5 %", .least = 0.95, .most = 1},
+        {.name = "sequential, margin 5 %, Wilson", .least = 0.935, .most = 0.97},
+        {.name = "sequential, margin 2 %", .least = 0.95, .most = 1},
+        {.name = "sequential, margin 2 %, Wilson", .least = 0.935, .most = 0.965},
     };
     plain(&t, &designs[0], &designs[1], &designs[2]);
     stratified(s, in_strata, &t, &designs[3]);
     clustered(&in_clusters, &designs[4], &designs[5]);
-    sequential(&t, 0.05, &designs[6]);
+    distinct(&of_few, &designs[6], &designs[7]);
+    sequential(&t, 0.05, &designs[8], &designs[9]);
+    sequential(&t, 0.02, &designs[10], &designs[11]);
     for (size_t i = 0; i < sizeof designs / sizeof *designs; i++)
         judge(&designs[i]);
     sample_free(s);
     golden_free(whole);
     golden_free(strata);
     golden_free(clusters);
+    golden_free(few);
     case_fini(&c);
 }
 

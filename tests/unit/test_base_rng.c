@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/rng.h"
@@ -87,6 +88,33 @@ static void unit_is_in_its_half_open_interval(void **state)
     assert_true(fabs(sum / N - 0.5) < 0.005 && fabs(sum2 / N - 1 / 3.) < 0.005);
 }
 
+/* Every number once, for any n; and as the first that are drawn all are equally likely, alone and in pairs. */
+static void permutations_are_random(void **state)
+{
+    (void)state;
+    enum { MOST = 3000, N = 6, SEEDS = 60000 };
+    static const uint64_t sizes[] = {1, 2, 3, 5, 64, 100, 1025, MOST};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            bool seen[MOST] = {false};
+            for (uint64_t i = 0; i < sizes[k]; i++) {
+                uint64_t at = rng_permuted(seed, sizes[k], i);
+                assert_true(at < sizes[k] && !seen[at]);
+                seen[at] = true;
+            }
+        }
+    double pair[N][N] = {{0}}, chi2 = 0, expected = SEEDS / (N * (N - 1.0));
+    for (uint64_t seed = 0; seed < SEEDS; seed++)
+        pair[rng_permuted(seed, N, 0)][rng_permuted(seed, N, 1)]++;
+    for (int a = 0; a < N; a++)
+        for (int b = 0; b < N; b++)
+            chi2 += a == b ? 0 : pow(pair[a][b] - expected, 2) / expected;
+    print_message("pairs: chi-square %.1f\n", chi2);
+    assert_true(chi2 < 63.2); /* 29 degrees of freedom, 3 in 10,000 */
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_true(rng_permuted(i, UINT64_MAX, i) < UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +122,7 @@ int main(void)
         cmocka_unit_test(words_are_taken_in_order),
         cmocka_unit_test(below_is_uniform_and_in_bounds),
         cmocka_unit_test(unit_is_in_its_half_open_interval),
+        cmocka_unit_test(permutations_are_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

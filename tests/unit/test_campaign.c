@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "campaign/priv.h"
 #include "characterise/characterise.h"
 #include "prop/engines.h"
 
@@ -142,6 +143,42 @@ static void sites_are_numbered_one_to_one(void **state)
     case_fini(&c);
 }
 
+/* Without replacement every site is struck as often, every bit of it as often, in another order for each seed. */
+static void distinct_faults_are_all_there_are(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {
+        "ld:single-bit:thread:distinct", "pr:stuck-at-1:warp:distinct",
+        "gp:single-bit=5:warp-each:distinct", "index:zero-value:thread:distinct=1"};
+    struct case_ c;
+    const struct conv_impl *impl;
+    struct diag d = {0};
+    assert_ok(conv_find(&impl, "direct", &d), &d);
+    assert_true(case_init(&c, impl, "1x1x3x3:1x2x2"));
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        struct fault_kind kind;
+        struct golden *g;
+        assert_ok(fault_kind_parse(&kind, kinds[k], &d), &d);
+        assert_ok(golden_run(&g, &c.program.sim, &kind, &d), &d);
+        uint64_t n = golden_faults(g), variants = fault_variants(&kind), moved = 0;
+        bool *seen = calloc(n, sizeof *seen);
+        assert_non_null(seen);
+        assert_int_equal(n, variants * golden_population(g));
+        for (uint64_t i = 0; i < n; i++) {
+            struct fault f = campaign_fault(g, 7, i), other = campaign_fault(g, 8, i);
+            uint64_t site = g->sites_before[g->first[f.launch] + (size_t)f.cta] + f.nth;
+            uint64_t ticket = site * variants + (variants > 1 ? f.draw[0] % variants : 0);
+            assert_false(seen[ticket]);
+            seen[ticket] = true;
+            moved += other.nth != f.nth || other.cta != f.cta;
+        }
+        assert_true(moved > n / 2);
+        free(seen);
+        golden_free(g);
+    }
+    case_fini(&c);
+}
+
 /* ---- Strikes -------------------------------------------------------------------------------------- */
 
 static uint64_t flip(enum flip how, uint64_t v, int bits, const uint64_t draw[2])
@@ -241,6 +278,9 @@ static void words_of_a_fault(void **state)
         {"shared:stuck-at-1", "shared:stuck-at-1"},
         {"gp:line=7", "gp:single-bit:thread:line=7"},
         {"gp:zero-value:kernel=k:line=7-9", "gp:zero-value:thread:kernel=k:line=7-9"},
+        {"gp:cluster=8", "gp:single-bit:thread:cluster=8"},
+        {"gp:distinct", "gp:single-bit:thread:distinct=64"},
+        {"gp:single-bit=3:distinct=1", "gp:single-bit=3:thread:distinct=1"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         assert_ok(fault_kind_parse(&k, pairs[i][0], &d), &d);
@@ -270,6 +310,13 @@ static void words_of_a_fault(void **state)
                                         "gp:single-bit=-1",
                                         "gp@noon",
                                         "gp:single-bit:thread:warp",
+                                        "gp:random-value:distinct",
+                                        "gp:multi-bit=2:distinct",
+                                        "gp:single-bit:warp-each:distinct",
+                                        "gp:distinct=2",
+                                        "gp:distinction",
+                                        "gp:cluster=1",
+                                        "gp:cluster=8:strata",
                                         "kernel=k"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (fault_kind_parse(&k, wrong[i], &(struct diag){0}) != ERR_INPUT)
@@ -529,6 +576,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_is_a_plain_run),
         cmocka_unit_test(sites_are_numbered_one_to_one),
+        cmocka_unit_test(distinct_faults_are_all_there_are),
         cmocka_unit_test(flips_are_what_they_say),
         cmocka_unit_test(strikes_land),
         cmocka_unit_test(words_of_a_fault),

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 
 #include "base/rng.h"
@@ -394,6 +395,12 @@ static void finite_margins(void **state)
             assert_true(stats_finite_margin(populations[p], n - 1, 0.95, 0.5) > e - 1e-9);
         }
     assert_true(stats_finite_margin(500, 500, 0.95, 0.5) <= 0);
+    /* n different ones are worth as many draws with replacement as give the same margin */
+    assert_float_equal(stats_worth(500, 1), 1, 1e-12);
+    assert_float_equal(stats_worth(500, 250), 499, 1e-9);
+    assert_true(stats_worth(500, 500) > DBL_MAX);
+    double worth = stats_worth(10000, 4899);
+    assert_true(worth > 9603 && worth < 9606); /* of 9,604 and 4,899 of 10,000: Leveugle's table */
 }
 
 int main(void)
