@@ -34,6 +34,7 @@ struct output {
     uint32_t first;     /* number of its first element */
 };
 
+struct team;
 struct golden {
     struct arena arena;
     const struct simt_program *program;
@@ -128,6 +129,19 @@ struct restored {
 int subject_restore(struct restored *out, struct arena *a, const struct store_campaign *c,
                     struct diag *d);
 void subject_fini(struct restored *r);
+
+/* ---- identity.c ---- */
+/* What the campaign is; strings in a. Strata are the sample's. */
+struct store_campaign campaign_identity(struct arena *a, const struct campaign_subject *subject,
+                                        const struct campaign_options *options,
+                                        const struct golden *g);
+/* Ranks that would compute something else are told by this. */
+uint64_t campaign_identity_hash(const struct store_campaign *s);
+/* Make the store, or open it if it is the same campaign's; its shards are taken in. */
+int campaign_open_store(struct store **out, const char *path, const struct store_campaign *s,
+                        struct diag *d);
+/* As many as the processors that this process may use, shared with the other ranks unless it has its own. */
+int campaign_jobs(int jobs, const struct team *team);
 
 /* ---- shards.c: stores beside the store, in which the other ranks of a run write ---- */
 const char *shard_name(struct arena *a, const char *store, int rank);

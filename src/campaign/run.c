@@ -1,7 +1,6 @@
 /* Workers take batches of numbers; the calling thread writes their rows in order. What is in the store
  * depends on neither. */
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +12,7 @@
 #include "campaign/team.h"
 #include "stats/stats.h"
 
-enum { MAX_JOBS = 1024, SLOTS_PER_JOB = 3, DEFAULT_HANG_FACTOR = 10 };
+enum { SLOTS_PER_JOB = 3 };
 
 struct batch {
     uint64_t first, n;
@@ -388,7 +387,8 @@ static void drop_batches(struct campaign *c)
 
 static int run_threads(struct campaign *c, struct diag *d)
 {
-    pthread_t threads[MAX_JOBS];
+    struct arena a = {0};
+    pthread_t *threads = arena_array(&a, (size_t)c->jobs, sizeof *threads);
     int n = 0, rc = OK;
     for (; n < c->jobs; n++)
         if (pthread_create(&threads[n], NULL, work, c) != 0)
@@ -403,72 +403,12 @@ static int run_threads(struct campaign *c, struct diag *d)
     pthread_mutex_unlock(&c->lock);
     while (n > 0)
         pthread_join(threads[--n], NULL);
+    arena_fini(&a);
     drop_batches(c);
     return rc;
 }
 
 /* ---- The store ------------------------------------------------------------------------------------ */
-
-static const double default_epsilons[] = {0, 1e-6, 1e-3};
-
-/* What the campaign is; strings in a. */
-static struct store_campaign identity(const struct campaign *c, struct arena *a)
-{
-    const struct campaign_subject *x = c->subject;
-    const struct campaign_options *o = c->options;
-    const struct golden *g = c->golden;
-    char *fault = arena_alloc(a, FAULT_KIND_TEXT);
-    const float *output =
-        x->sim->out_layout == LAYOUT_NHWC ? tensor_from_nhwc(a, g->output, x->dim) : g->output;
-    struct store_launch *launches = arena_array(a, x->sim->n_launches, sizeof *launches);
-    fault_kind_print(fault, &o->kind);
-    struct store_campaign s = {.impl = x->impl,
-                               .shape = x->shape,
-                               .tile = x->tile,
-                               .layer = x->layer,
-                               .ptx = x->ptx,
-                               .arguments = x->arguments,
-                               .made = x->made ? x->made : "",
-                               .fault = fault,
-                               .population_kind =
-                                   o->kind.population == POPULATION_PTX ? "ptx" : "machine",
-                               .seed = o->seed,
-                               .first = o->first,
-                               .planned = o->n,
-                               .tensors = o->tensors ? *o->tensors : STORE_ALL_TENSORS,
-                               .hang_factor = c->hang_factor,
-                               .kernels_hash = x->kernels_hash,
-                               .population = golden_population(g),
-                               .exposure = golden_exposure(g),
-                               .workspace_bytes = x->workspace_bytes,
-                               .n_epsilons = o->n_epsilons ? o->n_epsilons : 3,
-                               .epsilons = o->n_epsilons ? o->epsilons : default_epsilons,
-                               .dim = {x->dim[0], x->dim[1], x->dim[2], x->dim[3]},
-                               .n_launches = x->sim->n_launches,
-                               .launches = launches,
-                               .input_floats = x->input_floats,
-                               .filter_floats = x->filter_floats,
-                               .golden_floats = g->n_floats,
-                               .input = x->input,
-                               .filter = x->filter,
-                               .golden = output};
-    s.n_strata = sample_strata(c->sample, &s.strata);
-    for (size_t l = 0; l < x->sim->n_launches; l++) {
-        const struct simt_launch *y = &x->sim->launches[l];
-        struct simt_counts n = golden_counts(g, l);
-        launches[l] = (struct store_launch){ptx_kernel_name(y->kernel),
-                                            y->label ? y->label : "",
-                                            {y->grid[0], y->grid[1], y->grid[2]},
-                                            {y->block[0], y->block[1], y->block[2]},
-                                            simt_n_ctas(y),
-                                            n.warp_insns,
-                                            n.thread_insns,
-                                            golden_launch_population(g, l)};
-        s.warp_insns += n.warp_insns;
-        s.thread_insns += n.thread_insns;
-    }
-    return s;
-}
 
 /* The store is to have what it has and what is wanted now: its plan spans both. */
 static int plan(struct campaign *c, const struct store_campaign *s, const struct store_span *there,
@@ -533,17 +473,6 @@ static int take_stock(struct campaign *c, const struct store_campaign *s, struct
     return rc;
 }
 
-static int open_store(struct campaign *c, const char *path, const struct store_campaign *s,
-                      struct diag *d)
-{
-    uint64_t came;
-    bool old = access(path, F_OK) == 0;
-    int rc = old ? store_open(&c->store, path, true, d) : store_create(&c->store, path, s, d);
-    if (rc == OK && old)
-        rc = store_same_campaign(c->store, s, d);
-    return rc == OK ? shards_absorb(c->store, path, &came, d) : rc;
-}
-
 static int interrupted(const struct campaign *c, const char *path, struct diag *d)
 {
     return diag_fail(d, ERR_INTERRUPTED, (struct loc){.file = path},
@@ -581,27 +510,6 @@ static int run(struct campaign *c, struct diag *d)
 
 /* ---- Alone, as rank 0, as another rank ------------------------------------------------------------ */
 
-static uint64_t hash(uint64_t h, const void *bytes, size_t n)
-{
-    const uint8_t *p = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 0x100000001b3; /* FNV-1a */
-    return h;
-}
-
-/* Ranks that would compute something else are told by this. */
-static uint64_t identity_hash(const struct store_campaign *s)
-{
-    const char *texts[] = {s->impl, s->shape,     s->tile,  s->layer,
-                           s->ptx,  s->arguments, s->fault, s->population_kind};
-    const uint64_t numbers[] = {s->seed,       s->hang_factor, s->kernels_hash,
-                                s->population, s->tensors,     s->warp_insns};
-    uint64_t h = hash(0xcbf29ce484222325, numbers, sizeof numbers);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        h = hash(h, texts[i], strlen(texts[i]) + 1);
-    return hash(h, s->golden, s->golden_floats * sizeof *s->golden);
-}
-
 /* The shards of the other ranks, once they are closed. */
 static int gather(struct campaign *c, const char *path, const struct store_campaign *s,
                   struct diag *d)
@@ -617,7 +525,7 @@ static int gather(struct campaign *c, const char *path, const struct store_campa
 static int run_store(struct campaign *c, const char *path, const struct store_campaign *s,
                      struct diag *d)
 {
-    int rc = open_store(c, path, s, d);
+    int rc = campaign_open_store(&c->store, path, s, d);
     if (rc == OK)
         rc = take_stock(c, s, d);
     c->progress.before = c->progress.done;
@@ -629,7 +537,7 @@ static int run_store(struct campaign *c, const char *path, const struct store_ca
         rc = stop_here(c, d);
     }
     if (rc == OK && c->team) {
-        team_start(c->team, identity_hash(s), c->todo, c->n_todo);
+        team_start(c->team, campaign_identity_hash(s), c->todo, c->n_todo);
         c->more_to_come = c->n_todo > 0;
         c->n_todo = 0;
     }
@@ -650,28 +558,16 @@ static int run_member(struct campaign *c, const char *path, const struct store_c
                       struct diag *d)
 {
     struct arena a = {0};
-    if (!team_join(c->team, identity_hash(s), c->options->stop))
+    if (!team_join(c->team, campaign_identity_hash(s), c->options->stop))
         return OK;
     c->progress.planned = s->planned - s->first;
     c->more_to_come = true;
-    int rc = open_store(c, shard_name(&a, path, team_rank(c->team)), s, d);
+    int rc = campaign_open_store(&c->store, shard_name(&a, path, team_rank(c->team)), s, d);
     if (rc == OK)
         rc = run(c, d);
     int closed = store_close(c->store, d);
     arena_fini(&a);
     return rc != OK ? rc : closed;
-}
-
-/* As many as the processors that this process may use, shared with the other ranks unless it has its own. */
-static int jobs_wanted(int jobs, const struct team *team)
-{
-    cpu_set_t mine;
-    int local = team ? team_local(team) : 1;
-    if (jobs <= 0 && sched_getaffinity(0, sizeof mine, &mine) == 0) {
-        jobs = CPU_COUNT(&mine);
-        jobs = jobs == sysconf(_SC_NPROCESSORS_ONLN) ? jobs / local : jobs;
-    }
-    return jobs < 1 ? 1 : jobs > MAX_JOBS ? MAX_JOBS : jobs;
 }
 
 int campaign_run(const char *path, const struct conv_program *p, const float *input,
@@ -693,9 +589,7 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
     struct campaign c = {.subject = subject,
                          .options = options,
                          .team = options->team,
-                         .jobs = jobs_wanted(options->jobs, options->team),
-                         .hang_factor =
-                             options->hang_factor ? options->hang_factor : DEFAULT_HANG_FACTOR};
+                         .jobs = campaign_jobs(options->jobs, options->team)};
     int rc = golden_run(&golden, subject->sim, &options->kind, d);
     if (rc != OK)
         return rc;
@@ -712,7 +606,9 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
         golden_free(golden);
         return rc;
     }
-    struct store_campaign s = identity(&c, &a);
+    struct store_campaign s = campaign_identity(&a, subject, options, golden);
+    s.n_strata = sample_strata(c.sample, &s.strata);
+    c.hang_factor = s.hang_factor;
     c.recorder = recorder_for(golden, &s);
     rc = is_member(&c) ? run_member(&c, path, &s, d) : run_store(&c, path, &s, d);
     free(c.todo);
