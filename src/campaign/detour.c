@@ -142,6 +142,7 @@ static void make_warp(struct concurrent *c, const struct party *g, uint32_t insn
     cta->trap = (struct simt_trap){0};
     cta->live = (uint32_t)__builtin_popcount(g->mask);
     memset(cta->arrived, 0, sizeof cta->arrived);
+    cta->n_warps = 0; /* a barrier that it meets lets none of the fault-free run's warps go on */
     d->cta = cta;
     d->trap = &cta->trap;
     d->regs = c->detour_regs;

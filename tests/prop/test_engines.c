@@ -82,6 +82,30 @@ static void crowds_agree(void **state)
     }
 }
 
+/* Two that leave a loop too early and come alone to a barrier at which other warps of the fault-free run wait: those
+ * must go on waiting. */
+static void barriers_hold_while_machines_are_away(void **state)
+{
+    (void)state;
+    static const char name[] = "winograd-rxs-f2x3", size[] = "2x4x7x7:6x3x3";
+    const struct fault_kind kind = {
+        .where = WHERE_GROUP_OTHERS, .flip = FLIP_DOUBLE_BIT, .scope = SCOPE_WARP_EACH};
+    const struct conv_impl *impl;
+    struct case_ c;
+    struct golden *g;
+    struct diag d = {0};
+    struct tally t = {.n = 3900};
+    const uint64_t given = seed;
+    assert_int_equal(conv_find(&impl, name, &d), OK);
+    assert_true(case_init(&c, impl, size));
+    assert_int_equal(golden_run(&g, &c.program.sim, &kind, &d), OK);
+    seed = 20261125;
+    compare_engines(&c.program.sim, g, name, size, 18, &t);
+    seed = given;
+    golden_free(g);
+    case_fini(&c);
+}
+
 /* A replay begins at an instant shortly before the fault, kept by the golden run: less than three quarters of
  * what the CTAs issue is run, on average half and what is between instants. Every kind of fault, also those that stay. */
 static void replays_begin_late(void **state)
@@ -234,9 +258,11 @@ int main(void)
     seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
     thorough = each != NULL;
     faults_each = each ? (unsigned)atoi(each) : faults_each;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replays_begin_late), cmocka_unit_test(all_bits_agree),
-        cmocka_unit_test(census_is_the_sum), cmocka_unit_test(crowds_agree),
-        cmocka_unit_test(engines_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replays_begin_late),
+                                       cmocka_unit_test(all_bits_agree),
+                                       cmocka_unit_test(census_is_the_sum),
+                                       cmocka_unit_test(crowds_agree),
+                                       cmocka_unit_test(barriers_hold_while_machines_are_away),
+                                       cmocka_unit_test(engines_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
