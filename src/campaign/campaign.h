@@ -73,13 +73,6 @@ void experiment_run_all(struct experiment *e, const struct fault *faults, size_t
 void experiment_run_bits(struct experiment *e, const struct fault *faults, size_t n,
                          void (*each)(void *ctx, size_t i, const struct experiment_result *r),
                          void *ctx);
-/* Single bits of results, one thread, the bit not given: what can be exhausted. */
-static inline bool fault_has_bits(const struct fault_kind *k)
-{
-    return kind_is_value(k) && k->flip == FLIP_SINGLE_BIT && !k->has_arg &&
-           k->scope == SCOPE_THREAD;
-}
-
 struct progress {
     uint64_t done, planned;    /* of the injections that this run wants */
     uint64_t before;           /* done when it began: the rate is (done - before) / seconds */
@@ -137,8 +130,9 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
 int campaign_run(const char *path, const struct conv_program *p, const float *input,
                  const float *filter, const struct campaign_options *options, struct diag *d);
 
-/* Every single-bit fault of every site: no sample, no sampling error. Rows are not kept, only how many
- * there are of each kind. Of options: kind, engine, hang_factor, jobs, progress, stop. */
+/* Every single-bit fault of every site: no sample, no sampling error. Rows are not kept, only how many there are of
+ * each kind. Of options: kind, engine, hang_factor, jobs, progress (in faults), stop. With a store, that can be interrupted
+ * and continued: campaign_run with SAMPLING_EXHAUSTIVE, whose numbers are those of sites. */
 struct census_tally {
     uint32_t launch, insn;
     uint64_t outcome[N_OUTCOMES], trap[N_TRAPS];
@@ -146,6 +140,8 @@ struct census_tally {
 struct census {
     uint64_t sites, faults; /* the sum of all outcomes is faults */
     uint64_t outcome[N_OUTCOMES], trap[N_TRAPS];
+    double of_sites
+        [N_OUTCOMES]; /* shares for a uniform site and a uniform bit of it, as samples are drawn */
     size_t n_tallies; /* instructions that have sites */
     const struct census_tally *tallies;
     double seconds;

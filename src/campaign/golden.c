@@ -15,6 +15,7 @@ struct measure {
     struct cta_log *log;        /* of the CTA that runs */
     size_t next;                /* position of the CTA to begin */
     struct inject_space *space; /* of the launch that runs */
+    uint64_t *widths;           /* likewise */
     struct footprint reads, writes;
     const uint8_t *now; /* memory, as the CTA left it */
     uint8_t *past;      /* and as it was before */
@@ -28,8 +29,12 @@ static bool on_step(void *ctx, const struct simt_step *s)
 {
     struct measure *m = ctx;
     unsigned lanes = (unsigned)__builtin_popcount(s->mask);
-    m->log->population += m->space->targets[s->insn] * lanes;
-    m->g->exposure += (uint64_t)m->space->bits[s->insn] * lanes;
+    unsigned targets = m->space->targets[s->insn], bits = m->space->bits[s->insn];
+    if (targets) {
+        m->log->population += targets * lanes;
+        m->g->exposure += (uint64_t)bits * lanes;
+        m->widths[__builtin_ctz(bits / targets)] += targets * lanes;
+    }
     return true;
 }
 
@@ -147,6 +152,7 @@ static int run_launches(struct golden *g, struct measure *m, struct simt_mem *me
         struct simt_result r;
         m->space = ARENA_NEW(&g->arena, struct inject_space);
         inject_space_init(m->space, &g->arena, g->program, l, &g->kind);
+        m->widths = g->widths[l];
         simt_run(simt, mem, launch, 0, simt_n_ctas(launch), &options, &r);
         g->counts[l] = r.counts;
         if (r.trap.kind != TRAP_NONE)
@@ -234,6 +240,7 @@ static void index_chunks(struct golden *g)
 static void lay_out(struct golden *g, const struct simt_program *p)
 {
     g->counts = arena_array(&g->arena, p->n_launches, sizeof *g->counts);
+    g->widths = arena_array(&g->arena, p->n_launches, sizeof *g->widths);
     g->first = arena_array(&g->arena, p->n_launches + 1, sizeof *g->first);
     for (size_t l = 0; l < p->n_launches; l++)
         g->first[l + 1] = g->first[l] + (size_t)simt_n_ctas(&p->launches[l]);

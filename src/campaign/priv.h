@@ -7,6 +7,8 @@
 #include "campaign/campaign.h"
 #include "characterise/characterise.h"
 
+enum { N_WIDTHS = 7 };
+
 /* Bytes [at, at + n) of global memory, relative to the start of its view. */
 struct range {
     uint64_t at, n;
@@ -49,6 +51,8 @@ struct golden {
     struct cta_log *cta;
     uint64_t *sites_before; /* n_ctas + 1: population of all earlier positions */
     uint64_t exposure;      /* bits of all sites */
+    uint64_t (
+        *widths)[N_WIDTHS]; /* of results and addresses, by launch: sites of 1, 2, 4 ... 64 bits */
     double seconds;         /* of processor time that it took */
     uint64_t mem_bytes;
     /* Which positions read or wrote each chunk: touching[chunk_at[c] .. chunk_at[c + 1]], ascending. */
@@ -142,6 +146,12 @@ int campaign_open_store(struct store **out, const char *path, const struct store
                         struct diag *d);
 /* As many as the processors that this process may use, shared with the other ranks unless it has its own. */
 int campaign_jobs(int jobs, const struct team *team);
+
+/* ---- census.c ---- */
+/* Run, or continue, an exhaustive campaign into a store. */
+int campaign_census_store(const char *path, const struct campaign_subject *subject,
+                          const struct campaign_options *options, const struct golden *golden,
+                          struct diag *d);
 
 /* ---- shards.c: stores beside the store, in which the other ranks of a run write ---- */
 const char *shard_name(struct arena *a, const char *store, int rank);

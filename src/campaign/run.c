@@ -593,6 +593,14 @@ int campaign_run_subject(const char *path, const struct campaign_subject *subjec
     int rc = golden_run(&golden, subject->sim, &options->kind, d);
     if (rc != OK)
         return rc;
+    if (options->kind.sampling == SAMPLING_EXHAUSTIVE) {
+        rc = options->team ? diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                                       "exhaustive campaigns are for one process, not for ranks: "
+                                       "--part makes parts for several machines")
+                           : campaign_census_store(path, subject, options, golden, d);
+        golden_free(golden);
+        return rc;
+    }
     c.began = clock_seconds();
     c.golden = golden;
     if (options->kind.sampling == SAMPLING_DISTINCT && options->n > golden_faults(golden)) {

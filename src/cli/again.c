@@ -133,6 +133,8 @@ static void sample_words(FILE *f, const struct store_campaign *c, const json_t *
     double margin = json_number_value(json_object_get(made, "margin"));
     double confidence = json_number_value(json_object_get(made, "confidence"));
     bool sequential = json_is_true(json_object_get(made, "sequential"));
+    if (store_is_exhaustive(c))
+        return;
     bool by_margin =
         margin > 0 && margin < 1 && confidence > 0 && confidence < 1 && c->first == 0 &&
         (sequential || stats_sample_size(faults_of(c), margin, confidence, 0.5) == c->planned);

@@ -1,9 +1,6 @@
 #include "cli/census.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/file.h"
+#include <stdio.h>
 
 static json_t *counts(const struct vocab *words, const uint64_t *n, size_t first)
 {
@@ -18,7 +15,7 @@ static json_t *document(const struct census *c, const struct campaign_subject *s
                         const struct fault_kind *kind)
 {
     char fault[FAULT_KIND_TEXT];
-    json_t *doc = json_object(), *insns = json_array();
+    json_t *doc = json_object(), *insns = json_array(), *of_sites = json_object();
     fault_kind_print(fault, kind);
     json_object_set_new(doc, "impl", json_string(s->impl));
     json_object_set_new(doc, "shape", json_string(s->shape));
@@ -29,6 +26,9 @@ static json_t *document(const struct census *c, const struct campaign_subject *s
     json_object_set_new(doc, "faults", json_integer((json_int_t)c->faults));
     json_object_set_new(doc, "outcomes", counts(&vocab_outcomes, c->outcome, 0));
     json_object_set_new(doc, "traps", counts(&vocab_traps, c->trap, 1));
+    for (int o = 0; o < N_OUTCOMES; o++)
+        json_object_set_new(of_sites, vocab_word(&vocab_outcomes, o), json_real(c->of_sites[o]));
+    json_object_set_new(doc, "of_sites", of_sites);
     for (size_t i = 0; i < c->n_tallies; i++) {
         const struct census_tally *t = &c->tallies[i];
         struct ptx_insn_info info = ptx_insn_info(s->sim->launches[t->launch].kernel, t->insn);
@@ -46,8 +46,8 @@ static json_t *document(const struct census *c, const struct campaign_subject *s
     return doc;
 }
 
-static void add_rows(struct table *t, const struct vocab *words, const uint64_t *n, size_t first,
-                     uint64_t all, const char *indent)
+static void add_rows(struct table *t, const struct vocab *words, const uint64_t *n,
+                     const double *of_sites, size_t first, uint64_t all, const char *indent)
 {
     for (size_t i = first; i < words->n; i++) {
         if (!n[i] && first)
@@ -55,6 +55,10 @@ static void add_rows(struct table *t, const struct vocab *words, const uint64_t 
         table_cell(t, "%s%s", indent, vocab_word(words, (int)i));
         table_cell(t, "%llu", (unsigned long long)n[i]);
         table_cell(t, "%.4f %%", all ? 100 * (double)n[i] / (double)all : 0);
+        if (of_sites)
+            table_cell(t, "%.4f %%", 100 * of_sites[i]);
+        else
+            table_cell(t, "%s", "");
     }
 }
 
@@ -63,29 +67,18 @@ static void print_table(struct cli *cli, const struct census *c)
     struct table t;
     printf("%llu sites, %llu faults: all there are\n", (unsigned long long)c->sites,
            (unsigned long long)c->faults);
-    table_init(&t, &cli->arena, 3, (const char *const[]){"outcome", "faults", "share"});
-    add_rows(&t, &vocab_outcomes, c->outcome, 0, c->faults, "");
-    add_rows(&t, &vocab_traps, c->trap, 1, c->faults, "  ");
+    table_init(&t, &cli->arena, 4,
+               (const char *const[]){"outcome", "faults", "share", "of a uniform site"});
+    add_rows(&t, &vocab_outcomes, c->outcome, c->of_sites, 0, c->faults, "");
+    add_rows(&t, &vocab_traps, c->trap, NULL, 1, c->faults, "  ");
     table_print(&t);
 }
 
-int census_print(struct cli *cli, const struct census *c, const struct campaign_subject *s,
-                 const struct fault_kind *kind, const char *path)
+void census_print(struct cli *cli, const struct census *c, const struct campaign_subject *s,
+                  const struct fault_kind *kind)
 {
-    json_t *doc = document(c, s, kind);
-    int rc = OK;
-    if (path) {
-        char *text = json_dumps(doc, JSON_INDENT(1));
-        rc = text ? file_write(path, text, strlen(text), &cli->diag)
-                  : diag_fail(&cli->diag, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
-        free(text);
-    }
-    if (rc == OK && cli->json) {
-        cli_print_json(doc);
-        return OK;
-    }
-    if (rc == OK)
+    if (cli->json)
+        cli_print_json(document(c, s, kind));
+    else
         print_table(cli, c);
-    json_decref(doc);
-    return rc;
 }

@@ -5,8 +5,7 @@
 #include "campaign/campaign.h"
 #include "cli/cli.h"
 
-/* On stdout; as JSON at path, too, unless it is NULL. */
-int census_print(struct cli *cli, const struct census *c, const struct campaign_subject *s,
-                 const struct fault_kind *kind, const char *path);
+void census_print(struct cli *cli, const struct census *c, const struct campaign_subject *s,
+                  const struct fault_kind *kind);
 
 #endif

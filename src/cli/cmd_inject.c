@@ -87,7 +87,7 @@ const struct cli_command cmd_inject = {
             {"first", 0, OPT_U64, "N", "begin with injection N, to make a part (default 0)",
              offsetof(struct inject_args, first)},
             {"exhaustive", 0, OPT_FLAG, NULL,
-             "every bit of every result: counts, no rows; -o may name a JSON file",
+             "every bit of every result: sums without sampling error, no rows",
              offsetof(struct inject_args, exhaustive)},
             {"margin", 0, OPT_SHARE, "E", "instead of -n: as many as this margin needs (1%)",
              offsetof(struct inject_args, margin)},
@@ -145,6 +145,7 @@ static const struct {
     {"sampling", "strata", "each launch and group gets its share of the injections (--stratify)"},
     {"sampling", "cluster=M", "M faults in each CTA that is drawn (--cluster)"},
     {"sampling", "distinct", "no fault is struck twice (--margin)"},
+    {"sampling", "exhaustive", "every bit of every result is struck (--exhaustive)"},
     {"population", "machine", "instructions that the hardware executes (--population)"},
     {"population", "ptx", "those that its assembler folds away, too (--population)"},
 };
@@ -213,6 +214,27 @@ static void show_progress(void *ctx, const struct progress *p)
                   shares[0], shares[1], shares[2]);
 }
 
+/* Of an exhaustive campaign the numbers are those of sites. */
+static int all_sites(uint64_t *n, const struct inject_args *o, const struct simt_program *p,
+                     const struct fault_kind *kind, struct diag *d)
+{
+    struct golden *g;
+    if (o->n || o->first || o->margin != 0 || o->check || o->fates ||
+        o->tensors != STORE_ALL_TENSORS)
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--exhaustive takes all faults and keeps sums: not with -n, --first, "
+                         "--margin, --check, --fates or --tensors");
+    if (!o->store && (o->part || o->map))
+        return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
+                         "--exhaustive with --part or --map needs a store: -o RUN.db");
+    int rc = golden_run(&g, p, kind, d);
+    if (rc == OK) {
+        *n = golden_population(g);
+        golden_free(g);
+    }
+    return rc;
+}
+
 /* -n, or the sample size that --margin asks for. Then no fault is struck twice, which the size of a finite population
  * needs; where that cannot be, or not each fault is on its own, the population is taken for infinite. */
 static int sample_size(uint64_t *n, const struct inject_args *o, const struct simt_program *p,
@@ -222,6 +244,8 @@ static int sample_size(uint64_t *n, const struct inject_args *o, const struct si
         return diag_fail(d, ERR_INPUT, DIAG_NOWHERE,
                          "--sequential needs --margin, and a plain sample: neither --part, "
                          "--stratify nor --cluster");
+    if (kind->sampling == SAMPLING_EXHAUSTIVE)
+        return all_sites(n, o, p, kind, d);
     if (o->margin == 0) {
         *n = o->n ? o->n : 1000;
         return OK;
@@ -292,6 +316,8 @@ static const char *fault_text(struct arena *a, const struct inject_args *o)
         text = arena_printf(a, "%s:strata", text);
     if (o->cluster > 1)
         text = arena_printf(a, "%s:cluster=%llu", text, (unsigned long long)o->cluster);
+    if (o->exhaustive)
+        text = arena_printf(a, "%s:exhaustive", text);
     return text;
 }
 
@@ -318,9 +344,36 @@ static int parse_words(struct campaign_options *out, struct arena *a, const stru
     return OK;
 }
 
+/* A part of an exhaustive campaign has sums of its own, which say nothing of the whole. */
+static int print_part(struct cli *cli, const char *path)
+{
+    struct store *s;
+    struct campaign_extent e;
+    char text[48];
+    int rc = store_open(&s, path, false, &cli->diag);
+    if (rc == OK && (rc = campaign_extent(&e, s, path, &cli->diag)) == OK) {
+        uint64_t all = e.outcome[OUTCOME_MASKED] + e.outcome[OUTCOME_SDC] + e.outcome[OUTCOME_DUE];
+        if (cli->json)
+            cli_print_json(progress_details(e.n, store_campaign(s)->population, 0, e.outcome, 0));
+        else
+            printf("%s: %llu of %llu sites, %llu faults;", path, (unsigned long long)e.n,
+                   (unsigned long long)store_campaign(s)->population, (unsigned long long)all);
+        for (int i = 0; i < N_OUTCOMES && !cli->json; i++) {
+            share_text(text, e.outcome[i], all, 0);
+            printf(" %s %llu (%s)%s", vocab_word(&vocab_outcomes, i),
+                   (unsigned long long)e.outcome[i], text,
+                   i + 1 < N_OUTCOMES ? "," : "; `sievert merge` joins parts\n");
+        }
+    }
+    store_close(s, NULL);
+    return rc;
+}
+
 static int print_result(struct cli *cli, const char *store, const struct inject_args *o)
 {
     json_t *doc, *rows = NULL;
+    if (o->exhaustive && o->part)
+        return print_part(cli, store);
     int rc = report_campaign(&doc, store, o->confidence, NULL, &cli->diag);
     if (rc == OK && (o->map || o->fates))
         rc = report_map(&rows, store, o->confidence, &cli->diag);
@@ -455,7 +508,8 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
                   struct campaign_options *c)
 {
     struct check check;
-    struct watching watching = {.confidence = o->confidence};
+    struct watching watching = {.confidence =
+                                    c->kind.sampling == SAMPLING_EXHAUSTIVE ? 0 : o->confidence};
     t->subject.made = made_text(cli, o);
     int rc = sample_size(&c->n, o, t->subject.sim, &c->kind, &cli->diag);
     if (rc == OK)
@@ -478,19 +532,20 @@ static int inject(struct target *t, struct cli *cli, const struct inject_args *o
 static int exhaust(struct target *t, struct cli *cli, const struct inject_args *o,
                    struct campaign_options *c)
 {
-    struct watching watching = {.confidence = o->confidence};
+    struct watching watching = {0};
     struct census census;
-    if (o->n || o->first || o->margin != 0 || o->part || o->check)
-        return diag_fail(
-            &cli->diag, ERR_INPUT, DIAG_NOWHERE,
-            "--exhaustive takes all faults: not with -n, --first, --margin, --part or --check");
+    int rc = all_sites(&c->n, o, t->subject.sim, &c->kind, &cli->diag);
+    if (rc != OK)
+        return rc;
     progress_begin(&watching.line, cli);
     c->progress = show_progress;
     c->progress_ctx = &watching;
     cli_catch_interrupts();
-    int rc = campaign_census(&census, &cli->arena, t->subject.sim, c, &cli->diag);
+    rc = campaign_census(&census, &cli->arena, t->subject.sim, c, &cli->diag);
     progress_end(&watching.line);
-    return rc == OK ? census_print(cli, &census, &t->subject, &c->kind, o->store) : rc;
+    if (rc == OK)
+        census_print(cli, &census, &t->subject, &c->kind);
+    return rc;
 }
 
 static void say_goodbye(struct cli *cli)
@@ -528,19 +583,21 @@ int run_inject(struct cli *cli, void *args)
         list_words(cli);
         return OK;
     }
-    if (!o->store && !o->exhaustive)
-        return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
     int rc = team_open(&c.team, &cli->diag);
     if (rc == OK)
         rc = parse_words(&c, &cli->arena, o, &cli->diag);
+    o->exhaustive |= c.kind.sampling == SAMPLING_EXHAUSTIVE;
+    bool sums = c.kind.sampling == SAMPLING_EXHAUSTIVE && !o->store;
+    if (rc == OK && !o->store && !sums)
+        rc = diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
     if (rc == OK)
         rc = load_target(&t, cli, o);
     if (rc == OK) {
-        rc = o->exhaustive ? exhaust(&t, cli, o, &c) : inject(&t, cli, o, &c);
+        rc = sums ? exhaust(&t, cli, o, &c) : inject(&t, cli, o, &c);
         target_fini(&t);
     }
     bool speaks = !c.team || team_rank(c.team) == 0; /* one of the ranks is enough */
-    if (rc == OK && speaks && !o->exhaustive)
+    if (rc == OK && speaks && !sums)
         rc = print_result(cli, o->store, o);
     cli->at_end = c.team ? say_goodbye : NULL;
     cli->at_end_ctx = c.team;

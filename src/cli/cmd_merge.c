@@ -80,12 +80,13 @@ static int absorb_all(struct store *to, struct cli *cli, const char *path, uint6
     return rc;
 }
 
-static void print(struct cli *cli, const char *path, const uint64_t *added, uint64_t n,
-                  uint64_t planned)
+static void print(struct cli *cli, const char *path, const char *unit, const uint64_t *added,
+                  uint64_t n, uint64_t planned)
 {
     json_t *parts = json_array();
     struct table t;
-    table_init(&t, &cli->arena, 2, (const char *const[]){"store", "injections added"});
+    table_init(&t, &cli->arena, 2,
+               (const char *const[]){"store", arena_printf(&cli->arena, "%s added", unit)});
     for (int i = 0; i < cli->n_operands; i++) {
         table_cell(&t, "%s", cli->operands[i]);
         table_cell(&t, "%llu", (unsigned long long)added[i]);
@@ -98,8 +99,8 @@ static void print(struct cli *cli, const char *path, const uint64_t *added, uint
         return;
     }
     table_print(&t);
-    printf("\n%s holds %llu of %llu injections\n", path, (unsigned long long)n,
-           (unsigned long long)planned);
+    printf("\n%s holds %llu of %llu %s\n", path, (unsigned long long)n, (unsigned long long)planned,
+           unit);
     json_decref(parts);
 }
 
@@ -108,6 +109,7 @@ int run_merge(struct cli *cli, void *args)
     const char *path = ((struct merge_args *)args)->store;
     struct store *first = NULL, *to = NULL;
     uint64_t n = 0, planned = 0;
+    const char *unit = "injections";
     if (!path)
         return diag_fail(&cli->diag, ERR_INPUT, DIAG_NOWHERE, "-o RUN.db is missing");
     uint64_t *added = arena_array(&cli->arena, (size_t)cli->n_operands, sizeof *added);
@@ -121,9 +123,11 @@ int run_merge(struct cli *cli, void *args)
         rc = store_count(to, &n, &cli->diag);
     if (rc == OK)
         planned = store_campaign(to)->planned - store_campaign(to)->first;
+    if (rc == OK && store_is_exhaustive(store_campaign(to)))
+        unit = "sites";
     int closed = store_close(to, &cli->diag);
     rc = rc != OK ? rc : closed;
     if (rc == OK)
-        print(cli, path, added, n, planned);
+        print(cli, path, unit, added, n, planned);
     return rc;
 }

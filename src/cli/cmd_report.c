@@ -7,12 +7,14 @@
 #include "base/file.h"
 #include "cli/again.h"
 #include "cli/cli.h"
+#include "cli/map.h"
 #include "report/report.h"
 #include "study/study.h"
 
 struct report_args {
     const char *html, *csv, *source;
     double confidence;
+    bool map;
 };
 
 static void defaults(void *args) { ((struct report_args *)args)->confidence = 0.95; }
@@ -23,9 +25,11 @@ const struct cli_command cmd_report = {
     .operands = "RUN.db|FOLDER",
     .min_operands = 1,
     .max_operands = 1,
-    .examples = "  sievert report run.db                      a table of one campaign\n"
-                "  sievert report out/ -o report.html         a study's page\n"
-                "  sievert report run.db --json | jq .cells\n",
+    .examples =
+        "  sievert report run.db                      a table of one campaign\n"
+        "  sievert report out/ -o report.html         a study's page\n"
+        "  sievert report run.db --json | jq .cells\n"
+        "  sievert report run.db --map                which lines and registers are vulnerable\n",
     .options =
         (const struct cli_option[]){
             {"output", 'o', OPT_STRING, "PAGE.html", "write the HTML page here",
@@ -37,6 +41,9 @@ const struct cli_command cmd_report = {
              offsetof(struct report_args, source)},
             {"confidence", 0, OPT_SHARE, "C", "of a campaign's intervals (95%)",
              offsetof(struct report_args, confidence)},
+            {"map", 0, OPT_FLAG, NULL,
+             "of a campaign: outcomes by source line and by register, too",
+             offsetof(struct report_args, map)},
             CLI_OPTION_END},
     .args_bytes = sizeof(struct report_args),
     .defaults = defaults,
@@ -108,7 +115,7 @@ int run_report(struct cli *cli, void *args)
     struct known_sources known;
     const struct report_sources sources = {&known, ptx_of, source_of, command_of};
     struct stat st;
-    json_t *doc;
+    json_t *doc, *map = NULL;
     int rc = read_source(&known, cli, o->source);
     if (rc != OK)
         return rc;
@@ -117,14 +124,24 @@ int run_report(struct cli *cli, void *args)
                    : report_campaign(&doc, what, o->confidence, &sources, &cli->diag);
     if (rc != OK)
         return rc;
-    if (o->html)
+    if (o->map)
+        rc = is_folder ? diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = what},
+                                   "--map is of one campaign: give its store")
+                       : report_map(&map, what, o->confidence, &cli->diag);
+    if (rc == OK && o->html)
         rc = report_html(o->html, doc, &cli->diag);
     if (rc == OK && o->csv)
         rc = report_csv(o->csv, doc, &cli->diag);
-    if (rc == OK && cli->json)
+    if (rc == OK && cli->json) {
+        if (map)
+            json_object_set(doc, "map", map);
         cli_print_json(json_incref(doc));
-    else if (rc == OK)
+    } else if (rc == OK) {
         report_terminal(stdout, doc, cli_colour());
+        if (map)
+            cli_print_map(cli, map);
+    }
+    json_decref(map);
     json_decref(doc);
     return rc;
 }

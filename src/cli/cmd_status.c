@@ -82,6 +82,12 @@ static json_t *status_json(const struct view *x, const char *path, double confid
     return more;
 }
 
+/* "injections", or of exhaustive campaigns the sites whose every bit is struck. */
+static const char *unit(const struct store_campaign *c)
+{
+    return store_is_exhaustive(c) ? "sites, every bit of them" : "injections";
+}
+
 static void print(const struct view *x, const char *path, double confidence)
 {
     const struct store_live *l = &x->live;
@@ -89,8 +95,8 @@ static void print(const struct view *x, const char *path, double confidence)
     char text[48], left[16];
     printf("%s: %s %s, %s, seed %llu\n", path, x->campaign->impl, x->campaign->shape,
            x->campaign->fault, (unsigned long long)x->campaign->seed);
-    printf("%s: %llu of %llu injections (%.3g %%)", state_words[x->state],
-           (unsigned long long)l->done, (unsigned long long)l->wanted,
+    printf("%s: %llu of %llu %s (%.3g %%)", state_words[x->state], (unsigned long long)l->done,
+           (unsigned long long)l->wanted, unit(x->campaign),
            l->wanted ? 100 * (double)l->done / (double)l->wanted : 100.0);
     if (x->rate > 0) {
         format_seconds(left, (double)(l->wanted - l->done) / x->rate);
@@ -105,6 +111,8 @@ static void print(const struct view *x, const char *path, double confidence)
     putchar('\n');
     for (int i = 0; i < N_OUTCOMES; i++)
         all += l->outcome[i];
+    if (store_is_exhaustive(x->campaign))
+        printf("%llu faults: ", (unsigned long long)all);
     for (int i = 0; i < N_OUTCOMES; i++) {
         share_text(text, l->outcome[i], all, confidence);
         printf("%s%s %s", i ? ", " : "", vocab_word(&vocab_outcomes, i), text);
@@ -122,6 +130,8 @@ int run_status(struct cli *cli, void *args)
     if (rc != OK)
         return rc;
     struct view x = {.campaign = store_campaign(s)};
+    if (x.campaign && store_is_exhaustive(x.campaign))
+        confidence = 0; /* sums, not a sample */
     rc = x.campaign ? find_out(&x, s, path, written, cli)
                     : diag_fail(&cli->diag, ERR_INPUT, (struct loc){.file = path},
                                 "a simulation, not a campaign of injections");

@@ -12,8 +12,11 @@ static double number(const json_t *row, const char *key)
 static void share(struct table *t, const json_t *row, const char *key)
 {
     const json_t *s = json_object_get(row, key);
-    table_cell(t, "%.1f %% [%.1f, %.1f]", 100 * number(s, "share"), 100 * number(s, "lo"),
-               100 * number(s, "hi"));
+    double p = number(s, "share"), lo = number(s, "lo"), hi = number(s, "hi");
+    if (lo < hi || json_is_null(json_object_get(s, "share")))
+        table_cell(t, "%.1f %% [%.1f, %.1f]", 100 * p, 100 * lo, 100 * hi);
+    else /* of all there are */
+        table_cell(t, "%.4f %%", 100 * p);
 }
 
 static void print_part(struct cli *cli, const json_t *rows, const char *what, const char *title)

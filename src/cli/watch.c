@@ -11,6 +11,10 @@ void share_text(char out[static 48], uint64_t k, uint64_t n, double confidence)
         snprintf(out, 48, "-");
         return;
     }
+    if (confidence <= 0) {
+        snprintf(out, 48, "%.4g %%", 100 * (double)k / (double)n);
+        return;
+    }
     struct interval i = stats_wilson((double)k, (double)n, confidence);
     snprintf(out, 48, "%.3g %% [%.3g, %.3g]", 100 * (double)k / (double)n, 100 * i.lo, 100 * i.hi);
 }
@@ -19,7 +23,9 @@ static json_t *share(uint64_t k, uint64_t n, double confidence)
 {
     if (n == 0)
         return json_pack("{s:i, s:n, s:n, s:n}", "n", 0, "share", "lo", "hi");
-    struct interval i = stats_wilson((double)k, (double)n, confidence);
+    struct interval i = {(double)k / (double)n, (double)k / (double)n};
+    if (confidence > 0)
+        i = stats_wilson((double)k, (double)n, confidence);
     return json_pack("{s:I, s:f, s:f, s:f}", "n", (json_int_t)k, "share", (double)k / (double)n,
                      "lo", i.lo, "hi", i.hi);
 }

@@ -15,8 +15,14 @@
 enum population { POPULATION_MACHINE, POPULATION_PTX };
 
 /* How sites are drawn from the population: each on its own; from each launch and group its share; several of one
- * CTA at a time; or no fault twice. */
-enum sampling { SAMPLING_PLAIN, SAMPLING_STRATIFIED, SAMPLING_CLUSTERED, SAMPLING_DISTINCT };
+ * CTA at a time; no fault twice; or not at all: every bit of every site. */
+enum sampling {
+    SAMPLING_PLAIN,
+    SAMPLING_STRATIFIED,
+    SAMPLING_CLUSTERED,
+    SAMPLING_DISTINCT,
+    SAMPLING_EXHAUSTIVE
+};
 
 struct fault_kind {
     enum where where;
@@ -35,7 +41,7 @@ struct fault_kind {
     enum sampling sampling;
     uint32_t cluster; /* faults of one CTA, 2 or more */
 };
-/* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]][:strata|:cluster=N|:distinct=N]"; parts may be left out. The result
+/* "WHERE[@MOMENT][:FLIP[=N]][:SCOPE][:kernel=NAME][:launch=N][:line=A[-B]][:strata|:cluster=N|:distinct=N|:exhaustive]"; parts may be left out. The result
  * borrows from text. ERR_INPUT lists the words, or says why a combination makes no sense. */
 int fault_kind_parse(struct fault_kind *out, const char *text, struct diag *d);
 int fault_kind_check(const struct fault_kind *k, struct diag *d);
@@ -51,6 +57,13 @@ static inline bool kind_is_global(const struct fault_kind *k) { return k->where 
 static inline bool kind_is_stuck(const struct fault_kind *k)
 {
     return k->flip == FLIP_STUCK_AT_0 || k->flip == FLIP_STUCK_AT_1;
+}
+
+/* Single bits of results, one thread, the bit not given: what can be exhausted. */
+static inline bool fault_has_bits(const struct fault_kind *k)
+{
+    return kind_is_value(k) && k->flip == FLIP_SINGLE_BIT && !k->has_arg &&
+           k->scope == SCOPE_THREAD;
 }
 
 /* How many equally likely faults strike a site, when the flip leaves only so many: 64 that choose one of its bits

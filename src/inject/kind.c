@@ -34,6 +34,8 @@ void fault_kind_print(char out[static FAULT_KIND_TEXT], const struct fault_kind 
         ADD(":cluster=%u", k->cluster);
     if (k->sampling == SAMPLING_DISTINCT)
         ADD(":distinct=%u", (unsigned)fault_variants(k));
+    if (k->sampling == SAMPLING_EXHAUSTIVE)
+        ADD(":exhaustive");
 #undef ADD
 }
 
@@ -93,6 +95,10 @@ static int check_filters(const struct fault_kind *k, struct diag *d)
         return senseless(k, d, "before a launch there is no CTA to strike several times");
     if (k->sampling == SAMPLING_DISTINCT && fault_variants(k) == 0)
         return senseless(k, d, "there is no end of such faults that all differ");
+    if (k->sampling == SAMPLING_EXHAUSTIVE && !fault_has_bits(k))
+        return senseless(k, d,
+                         "only single bits of results of instructions, in one thread, can be "
+                         "exhausted: as gp:single-bit:thread");
     if (k->first_line < 0 || k->last_line < k->first_line)
         return senseless(k, d, "lines count from 1, the first before the last");
     return OK;
@@ -228,6 +234,8 @@ static bool read_filter(struct reader *r, const char *p, size_t n, int *rc)
         if (*rc == OK && n > 8 &&
             (!read_number(p + 9, end, &variants) || variants != fault_variants(r->k)))
             *rc = bad_part(r, p, n, "leave the number out: it follows from the flip");
+    } else if (n == 10 && memcmp(p, "exhaustive", 10) == 0) {
+        *rc = sample(r, p, n, SAMPLING_EXHAUSTIVE);
     } else {
         return false;
     }

@@ -226,7 +226,9 @@ static void stopping(char out[static RULE], const struct store_campaign *c)
         snprintf(out, RULE, "the number that a margin of %g %% at %g %% confidence needs",
                  100 * margin, 100 * confidence);
     else
-        snprintf(out, RULE, "a number fixed before the first injection");
+        snprintf(out, RULE,
+                 store_is_exhaustive(c) ? "all faults that there are"
+                                        : "a number fixed before the first injection");
     json_decref(made);
 }
 
@@ -237,17 +239,20 @@ static json_t *provenance(const struct tally *t)
     stopping(rule, c);
     snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
     snprintf(hash, sizeof hash, "%016" PRIx64, c->kernels_hash);
-    return json_pack("{s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "store",
-                     json_text(t->cell.campaign), "stopping", rule, "first", integer(c->first),
-                     "fault", json_text(c->fault), "seed", seed, "planned", integer(c->planned),
-                     "injections", integer(t->n), "hang_factor", (int)c->hang_factor,
-                     "kernels_hash", hash, "population_kind", json_text(c->population_kind),
-                     "model", t->cell.model ? json_text(t->cell.model) : json_null());
+    return json_pack("{s:o, s:b, s:s, s:o, s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "store",
+                     json_text(t->cell.campaign), "exhaustive", store_is_exhaustive(c), "stopping",
+                     rule, "first", integer(c->first), "fault", json_text(c->fault), "seed", seed,
+                     "planned", integer(c->planned), "injections", integer(t->n), "hang_factor",
+                     (int)c->hang_factor, "kernels_hash", hash, "population_kind",
+                     json_text(c->population_kind), "model",
+                     t->cell.model ? json_text(t->cell.model) : json_null());
 }
 
 json_t *cell_json(const struct tally *t, double confidence)
 {
     const struct store_campaign *c = t->campaign;
+    if (store_is_exhaustive(c))
+        confidence = 0; /* of all there are: intervals are points */
     struct value_range range = characterise_range(c->golden, c->golden_floats);
     struct estimate sdc = t->share[OUTCOME_SDC];
     json_t *o =

@@ -62,7 +62,9 @@ static int read_side(struct side *s, const char *path, double confidence, struct
     const struct store_campaign *c = s->t.campaign;
     bool plain = !c->n_strata && !strstr(c->fault, ":cluster=");
     s->e[0] = s->t.share[OUTCOME_SDC];
-    s->e[1] = s->e[0];
+    s->e[1] = store_is_exhaustive(c)
+                  ? estimate_exact((double)s->t.outcome[OUTCOME_SDC] / (double)s->t.n)
+                  : s->e[0];
     if (plain && (rc = store_each(s->t.store, false, see, &bits, d)) == OK)
         s->e[1] = per_bit(&bits, confidence);
     s->e[2] = scaled(s->e[0], (double)c->population);

@@ -8,7 +8,7 @@
  * stats_cluster_mean's: a test must not take 0 of n for certainty. */
 static struct estimate with_interval(double p, double n, double confidence)
 {
-    if (isinf(n)) /* all there are */
+    if (isinf(n) || confidence <= 0) /* of all there are */
         return (struct estimate){p, p, p, n, 0};
     double steady = (p * n + 1) / (n + 2);
     struct interval i = stats_wilson(p * n, n, confidence);
@@ -19,6 +19,8 @@ struct estimate estimate_share(double k, double n, double confidence)
 {
     return with_interval(k / n, n, confidence);
 }
+
+struct estimate estimate_exact(double p) { return with_interval(p, (double)INFINITY, 0); }
 
 struct estimate estimate_distinct(uint64_t k, uint64_t n, uint64_t population, double confidence)
 {

@@ -32,10 +32,10 @@ static struct place *find(struct places *p, uint32_t launch, int line, const cha
     return NULL;
 }
 
-static void count(struct map *m, struct places *p, const struct store_injection *i, int line,
-                  const char *reg)
+static void count(struct map *m, struct places *p, uint32_t launch, int line, const char *reg,
+                  enum outcome outcome, uint64_t n)
 {
-    struct place *x = find(p, i->launch, line, reg);
+    struct place *x = find(p, launch, line, reg);
     if (!x) {
         if (p->n == p->room) {
             size_t room = p->room * 2 + 64;
@@ -47,10 +47,10 @@ static void count(struct map *m, struct places *p, const struct store_injection 
         }
         x = &p->v[p->n++];
         *x = (struct place){
-            .launch = i->launch, .line = line, .reg = reg ? arena_strdup(&m->a, reg) : NULL};
+            .launch = launch, .line = line, .reg = reg ? arena_strdup(&m->a, reg) : NULL};
     }
-    x->n++;
-    x->outcome[i->outcome]++;
+    x->n += n;
+    x->outcome[outcome] += n;
 }
 
 static int see(void *ctx, const struct store_injection *i)
@@ -60,9 +60,19 @@ static int see(void *ctx, const struct store_injection *i)
         return ERR_INPUT;
     m->n++;
     m->fate[i->fate]++;
-    count(m, &m->lines, i, i->source_line, NULL);
+    count(m, &m->lines, i->launch, i->source_line, NULL, i->outcome, 1);
     if (i->reg_name)
-        count(m, &m->registers, i, -1, i->reg_name);
+        count(m, &m->registers, i->launch, -1, i->reg_name, i->outcome, 1);
+    return OK;
+}
+
+/* Of an exhaustive campaign sums by instruction are all there is. */
+static int see_sum(void *ctx, const struct store_tally *t)
+{
+    struct map *m = ctx;
+    m->n += t->n;
+    m->fate[t->fate] += t->n;
+    count(m, &m->lines, t->launch, t->source_line, NULL, t->outcome, t->n);
     return OK;
 }
 
@@ -123,8 +133,12 @@ int report_map(json_t **out, const char *store, double confidence, struct diag *
     if (!m.campaign)
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = store},
                        "a simulation, not a campaign of injections");
-    if (rc == OK)
+    if (rc == OK && store_is_exhaustive(m.campaign)) {
+        confidence = 0;
+        rc = store_each_tally(s, see_sum, &m, d);
+    } else if (rc == OK) {
         rc = store_each(s, false, see, &m, d);
+    }
     if (rc == OK)
         *out = json_pack("{s:o, s:o, s:o}", "lines", rows(&m, &m.lines, confidence), "registers",
                          rows(&m, &m.registers, confidence), "fates", fates(&m, confidence));

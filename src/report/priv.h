@@ -15,6 +15,8 @@ struct estimate {
 };
 /* k of n. */
 struct estimate estimate_share(double k, double n, double confidence);
+/* Known, not estimated. */
+struct estimate estimate_exact(double p);
 /* k of n different ones of a population. */
 struct estimate estimate_distinct(uint64_t k, uint64_t n, uint64_t population, double confidence);
 /* Mean over n clusters, given the sum of their values and of the squares. */

@@ -42,10 +42,6 @@ static void end_cluster(struct gathering *g)
 static int see(void *ctx, const struct store_injection *i)
 {
     struct gathering *g = ctx;
-    if (g->t->campaign->n_strata) {
-        g->t->stratum[i->stratum][i->outcome]++;
-        return OK;
-    }
     if (i->number / g->m != g->cluster)
         end_cluster(g);
     g->cluster = i->number / g->m;
@@ -68,25 +64,45 @@ static void stratified(struct tally *t, double confidence, struct arena *a)
     }
 }
 
+/* All faults: of a site each of its bits, so that sums of strata of one width weigh as their sites. */
+static void exhaustive(struct tally *t)
+{
+    const struct store_campaign *c = t->campaign;
+    double sites = 0;
+    for (size_t h = 0; h < c->n_strata; h++)
+        sites += (double)c->strata[h].population;
+    for (int o = 0; o < N_OUTCOMES; o++) {
+        double share = 0;
+        for (size_t h = 0; h < c->n_strata; h++) {
+            double n = 0;
+            for (int k = 0; k < N_OUTCOMES; k++)
+                n += (double)t->stratum[h][k];
+            share +=
+                n > 0 ? (double)c->strata[h].population / sites * (double)t->stratum[h][o] / n : 0;
+        }
+        t->share[o] = estimate_exact(share);
+    }
+}
+
 int tally_population(struct tally *t, double confidence, struct arena *a, struct diag *d)
 {
     struct gathering g = {.t = t, .m = number_after(t->campaign->fault, ":cluster=")};
     uint64_t of = distinct_faults(t);
-    t->stratum = arena_array(a, t->campaign->n_strata, sizeof *t->stratum);
     for (int o = 0; o < N_OUTCOMES; o++)
         t->share[o] = of ? estimate_distinct(t->outcome[o], t->n, of, confidence)
                          : estimate_share((double)t->outcome[o], (double)t->n, confidence);
-    if (!t->campaign->n_strata && g.m == 0)
+    if (store_is_exhaustive(t->campaign))
+        exhaustive(t);
+    else if (t->campaign->n_strata)
+        stratified(t, confidence, a);
+    if (t->campaign->n_strata || g.m == 0)
         return OK;
     int rc = store_each(t->store, false, see, &g, d);
     if (rc != OK)
         return rc;
     end_cluster(&g);
-    if (t->campaign->n_strata)
-        stratified(t, confidence, a);
-    else
-        for (int o = 0; o < N_OUTCOMES; o++)
-            t->share[o] =
-                estimate_clustered(g.sum[o], g.sum2[o], g.n_clusters, (double)g.m, confidence);
+    for (int o = 0; o < N_OUTCOMES; o++)
+        t->share[o] =
+            estimate_clustered(g.sum[o], g.sum2[o], g.n_clusters, (double)g.m, confidence);
     return OK;
 }

@@ -101,6 +101,11 @@ static void how_sure(struct sink *s, const json_t *report)
         direct += isfinite(d) ? d : 0;
         model += isfinite(m) ? m : 0;
     }
+    if (json_is_true(doc_at(json_array_get(cells, 0), "provenance.exhaustive"))) {
+        say(s, "How sure: all %s faults were tried, so there is no sampling error.",
+            doc_count(n1, injections));
+        return;
+    }
     say(s, "How sure: %s injections", doc_count(n1, injections));
     if (direct + model > 0)
         say(s, "; %s trials of their errors and %s of errors drawn from models in the network",

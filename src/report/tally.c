@@ -101,6 +101,8 @@ static int count_tally(void *ctx, const struct store_tally *x)
     struct tally *t = r->t;
     t->n += x->n;
     t->outcome[x->outcome] += x->n;
+    if (t->campaign->n_strata)
+        t->stratum[x->stratum][x->outcome] += x->n;
     if (x->outcome == OUTCOME_DUE)
         t->trap[x->trap] += x->n;
     return count_line(t, x, r->d);
@@ -211,6 +213,8 @@ static int read_rows(struct reading *r)
 {
     struct tally *t = r->t;
     int rc = OK;
+    if (store_is_exhaustive(t->campaign))
+        return OK; /* it has none */
     t->n_sdc = t->outcome[OUTCOME_SDC];
     t->errors =
         t->n_sdc <= SIZE_MAX / sizeof(struct sdc) ? calloc(t->n_sdc + 1, sizeof *t->errors) : NULL;
@@ -233,6 +237,7 @@ static int read_summaries(struct reading *r)
 {
     struct tally *t = r->t;
     size_t n_eps = t->campaign->n_epsilons;
+    t->stratum = arena_array(r->a, t->campaign->n_strata, sizeof *t->stratum);
     r->cardinality = arena_array(r->a, n_eps, sizeof *r->cardinality);
     t->eps = arena_array(r->a, n_eps, sizeof *t->eps);
     if (!r->cardinality || !t->eps)
@@ -250,6 +255,19 @@ static int read_summaries(struct reading *r)
     return rc;
 }
 
+/* Sums of a part of the sites are of no sample. */
+static int all_there(const struct tally *t, struct diag *d)
+{
+    uint64_t n, wanted = t->campaign->population;
+    int rc = store_count(t->store, &n, d);
+    return rc != OK || n == wanted
+               ? rc
+               : diag_fail(d, ERR_INPUT, (struct loc){.file = t->cell.campaign},
+                           "an exhaustive campaign of which %llu of %llu sites are done: `sievert "
+                           "inject` continues it, `sievert merge` joins parts",
+                           (unsigned long long)n, (unsigned long long)wanted);
+}
+
 static int read_campaign(struct tally *t, struct arena *a, struct diag *d)
 {
     int rc = store_open(&t->store, t->cell.campaign, false, d);
@@ -264,6 +282,8 @@ static int read_campaign(struct tally *t, struct arena *a, struct diag *d)
     rc = read_summaries(&r);
     if (rc == OK)
         rc = read_rows(&r);
+    if (rc == OK && store_is_exhaustive(t->campaign))
+        rc = all_there(t, d);
     if (rc == OK && t->n == 0)
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = t->cell.campaign},
                        "holds no injections yet; continue it with `sievert inject`");

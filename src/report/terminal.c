@@ -93,7 +93,12 @@ static void table_free(struct table *t)
     free(t->style);
 }
 
-/* "12.3 % [11.1, 13.6]"; "-" if it is not known. */
+static bool is_exact(const json_t *cell)
+{
+    return json_is_true(doc_at(cell, "provenance.exhaustive"));
+}
+
+/* "12.3 % [11.1, 13.6]"; "-" if it is not known; where all faults were tried "12.3 %, 1,234". */
 static void interval(char *out, const json_t *e, const char *value)
 {
     char v[DOC_NUMBER], lo[DOC_NUMBER], hi[DOC_NUMBER];
@@ -108,6 +113,19 @@ static void interval(char *out, const json_t *e, const char *value)
     snprintf(out, FIELD, "%s [%s, %s]", v, lo, hi);
 }
 
+static void outcome_field(char *out, const json_t *cell, const char *outcome)
+{
+    char v[DOC_NUMBER], n[DOC_NUMBER], path[FIELD];
+    snprintf(path, sizeof path, "outcomes.%s", outcome);
+    const json_t *e = doc_at(cell, path);
+    if (!is_exact(cell)) {
+        interval(out, e, "share");
+        return;
+    }
+    snprintf(out, FIELD, "%s, %s", doc_percent(v, doc_number(e, "share")),
+             doc_count(n, doc_number(e, "n")));
+}
+
 static void titles(FILE *to, const json_t *report, bool colour)
 {
     char p[DOC_NUMBER], n[DOC_NUMBER];
@@ -117,10 +135,14 @@ static void titles(FILE *to, const json_t *report, bool colour)
         fprintf(to, "%s on %s, fault-free accuracy %s\n", doc_text(report, "network"),
                 doc_text(report, "dataset"), doc_percent(p, doc_number(report, "golden_accuracy")));
     const char *layer = doc_text(cell, "layer");
-    fprintf(to, "%s, %s injections in %s%s%s; [intervals] at %g %%\n\n",
-            doc_text(cell, "provenance.fault"),
-            doc_count(n, doc_number(cell, "provenance.injections")), layer, *layer ? " " : "",
-            doc_text(cell, "impl"), 100 * doc_number(report, "confidence"));
+    fprintf(to, "%s, %s%s %s in %s%s%s; ", doc_text(cell, "provenance.fault"),
+            is_exact(cell) ? "all " : "", doc_count(n, doc_number(cell, "provenance.injections")),
+            is_exact(cell) ? "faults" : "injections", layer, *layer ? " " : "",
+            doc_text(cell, "impl"));
+    if (is_exact(cell))
+        fprintf(to, "shares of a uniform site and bit of it, sums of faults\n\n");
+    else
+        fprintf(to, "[intervals] at %g %%\n\n", 100 * doc_number(report, "confidence"));
 }
 
 static void outcome_table(FILE *to, const json_t *report, bool colour)
@@ -135,9 +157,8 @@ static void outcome_table(FILE *to, const json_t *report, bool colour)
         json_array_foreach (cells, i, cell) {
             put(&t, 0, doc_text(cell, "layer"));
             put(&t, 1, doc_text(cell, "impl"));
-            interval(at(&t, 2), doc_at(cell, "outcomes.masked"), "share");
-            interval(at(&t, 3), doc_at(cell, "outcomes.SDC"), "share");
-            interval(at(&t, 4), doc_at(cell, "outcomes.DUE"), "share");
+            for (int o = 0; o < N_OUTCOMES; o++)
+                outcome_field(at(&t, (size_t)o + 2), cell, vocab_word(&vocab_outcomes, o));
             put(&t, 5, doc_amount(n, doc_number(cell, "population")));
             put(&t, 6, doc_amount(n, doc_number(cell, "instructions.thread")));
             put(&t, 7, doc_bytes(n, doc_number(cell, "workspace_bytes")));

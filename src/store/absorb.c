@@ -165,14 +165,17 @@ static int take_all(struct store *s, struct spans part, uint64_t *n, struct diag
                          "SELECT count(*) FROM part.tally WHERE (launch, insn) NOT IN "
                          "(SELECT launch, insn FROM main.instruction)",
                          &lost, d);
-    if (rc == OK &&
-        (rows != total(part) || rows != told || labels != sdcs * s->campaign->n_epsilons || lost))
+    /* sites of an exhaustive campaign have no rows, and a fault or more each */
+    bool agree = store_is_exhaustive(s->campaign) ? !rows && !labels && told >= total(part)
+                                                  : rows == total(part) && rows == told &&
+                                                        labels == sdcs * s->campaign->n_epsilons;
+    if (rc == OK && (!agree || lost))
         rc = sql_damaged(s, d, "a part's rows are not those that its summaries tell");
     for (size_t i = 0; rc == OK && i < part.n; i++)
         rc = summary_note(s, part.v[i].first, part.v[i].next, true, d);
     if (rc == OK)
         rc = summary_absorb(s, d);
-    *n = rows;
+    *n = total(part);
     return rc;
 }
 
@@ -192,7 +195,13 @@ static int take(struct store *s, const char *path, struct spans part, uint64_t *
     struct arena a = {0};
     struct spans mine;
     int rc = store_spans(s, &a, &mine.v, &mine.n, d);
-    bool all = rc == OK && are_apart(mine, part) && total(part) <= AT_ONCE;
+    bool apart = rc == OK && are_apart(mine, part), sums = store_is_exhaustive(s->campaign);
+    bool all = apart && (sums || total(part) <= AT_ONCE);
+    if (rc == OK && sums && !apart)
+        rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
+                       "has sites that %s has, too: sums of an exhaustive campaign cannot be told "
+                       "apart, merge parts of different sites",
+                       s->path);
     if (rc == OK && all) /* heeded only between transactions */
         rc = sql_exec(s, "PRAGMA foreign_keys = OFF", "cannot write", d);
     if (rc == OK)

@@ -59,6 +59,34 @@ static int add_instruction(struct store *s, const struct store_injection *i, str
     return sql_run(s, s->insert_instruction, "cannot write", d);
 }
 
+int store_add_counts(struct store *s, const struct store_span *spans, size_t n_spans,
+                     const struct store_tally *tallies, size_t n_tallies, struct diag *d)
+{
+    int rc = OK;
+    for (size_t i = 0; rc == OK && i < n_tallies; i++) {
+        const struct store_tally *t = &tallies[i];
+        rc = add_instruction(s,
+                             &(struct store_injection){.launch = t->launch,
+                                                       .insn = t->insn,
+                                                       .ptx_line = t->ptx_line,
+                                                       .source_line = t->source_line,
+                                                       .mnemonic = t->mnemonic},
+                             d);
+        if (rc == OK)
+            rc = summary_count(s, t, d);
+    }
+    for (size_t i = 0; rc == OK && i < n_spans; i++) {
+        rc = summary_note(s, spans[i].first, spans[i].next, true, d);
+        s->count += spans[i].next - spans[i].first;
+    }
+    return rc;
+}
+
+bool store_is_exhaustive(const struct store_campaign *c)
+{
+    return strstr(c->fault, ":exhaustive") != NULL;
+}
+
 static int add_register(struct store *s, const struct store_injection *i, struct diag *d)
 {
     if (!i->has_cell || !i->reg_name || is_known(&s->registers, i->launch, i->cell))
@@ -362,6 +390,10 @@ static int cursor_init(struct cursor *c, struct store *s, const char *rows, cons
     if (!s->campaign)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
                          "a simulation, not a campaign of injections");
+    if (store_is_exhaustive(s->campaign))
+        return diag_fail(d, ERR_INPUT, (struct loc){.file = s->path},
+                         "an exhaustive campaign has counts (`sievert report`), but no rows of "
+                         "single injections");
     c->label = calloc(s->campaign->n_epsilons + 1, sizeof *c->label);
     if (!c->label)
         return diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");

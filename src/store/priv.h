@@ -111,6 +111,8 @@ int store_migrate(const char *path, uint32_t version, struct diag *d);
 int summary_note(struct store *s, uint64_t first, uint64_t next, bool counted, struct diag *d);
 /* Row i was added. */
 int summary_add(struct store *s, const struct store_injection *i, struct diag *d);
+/* So many rows alike were added. */
+int summary_count(struct store *s, const struct store_tally *t, struct diag *d);
 int summary_add_label(struct store *s, const struct store_injection *i, size_t epsilon,
                       size_t domain, struct diag *d);
 /* All rows of the store attached as `part` were added. */

@@ -105,6 +105,14 @@ int store_same_campaign(const struct store *s, const struct store_campaign *c, s
  * uniform sample of campaign.tensors are kept: which ones depends on seed and numbers alone. Commits by
  * itself when a commit is a second old, store_commit at once. */
 int store_add(struct store *s, const struct store_injection *i, struct diag *d);
+/* Of an exhaustive campaign, which keeps no rows: its sites are numbers. Those of spans, which are not there, came out
+ * as n_tallies tallies say. */
+struct store_span;
+struct store_tally;
+int store_add_counts(struct store *s, const struct store_span *spans, size_t n_spans,
+                     const struct store_tally *tallies, size_t n_tallies, struct diag *d);
+/* Whether a campaign takes all faults of all sites: then no row can be read, only summaries. */
+bool store_is_exhaustive(const struct store_campaign *c);
 int store_commit(struct store *s, struct diag *d);
 /* Commit, and return when the disk has it: not even a power cut takes it back. */
 int store_sync(struct store *s, struct diag *d);

@@ -81,13 +81,29 @@ static struct count *count(struct counts *t, const uint64_t key[static 4], struc
 
 enum { OUTCOME_SHIFT = 32, FATE_SHIFT = 16, WORD_MASK = 0xffff };
 
+int summary_count(struct store *s, const struct store_tally *t, struct diag *d)
+{
+    uint64_t trap = t->outcome == OUTCOME_DUE ? (uint64_t)t->trap : 0;
+    uint64_t words = (uint64_t)t->outcome << OUTCOME_SHIFT | (uint64_t)t->fate << FATE_SHIFT | trap;
+    struct count *c = count(&s->tallies, (uint64_t[4]){t->stratum, t->launch, t->insn, words}, d);
+    if (!c)
+        return ERR_NOMEM;
+    c->n += t->n - 1;
+    return OK;
+}
+
 int summary_add(struct store *s, const struct store_injection *i, struct diag *d)
 {
-    uint64_t trap = i->outcome == OUTCOME_DUE ? (uint64_t)i->trap : 0;
-    uint64_t words = (uint64_t)i->outcome << OUTCOME_SHIFT | (uint64_t)i->fate << FATE_SHIFT | trap;
-    if (!count(&s->tallies, (uint64_t[4]){i->stratum, i->launch, i->insn, words}, d))
-        return ERR_NOMEM;
-    return summary_note(s, i->number, i->number + 1, true, d);
+    int rc = summary_count(s,
+                           &(struct store_tally){.stratum = i->stratum,
+                                                 .launch = i->launch,
+                                                 .insn = i->insn,
+                                                 .outcome = i->outcome,
+                                                 .fate = i->fate,
+                                                 .trap = i->trap,
+                                                 .n = 1},
+                           d);
+    return rc != OK ? rc : summary_note(s, i->number, i->number + 1, true, d);
 }
 
 int summary_add_label(struct store *s, const struct store_injection *i, size_t epsilon,

@@ -1,6 +1,7 @@
 /* Every engine gives the outcome, the trap and the output bits of the full run, for every
  * implementation and every kind of fault. SIEVERT_FAULTS=N: so many per kind and implementation;
  * SIEVERT_IMPL: conv/asked_for.h. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -215,16 +216,23 @@ static void all_bits_agree(void **state)
 
 /* The census of a small program: as many faults as there are bits, and the outcomes that running each
  * site's bits one by one gives. */
+struct sums {
+    uint64_t outcome[N_OUTCOMES];
+    double of_sites[N_OUTCOMES]; /* each site weighs 1, whatever its width */
+};
+
 static void tally_outcome(void *ctx, size_t i, const struct experiment_result *r)
 {
+    struct sums *s = ctx;
     (void)i;
-    ((uint64_t *)ctx)[r->outcome]++;
+    s->outcome[r->outcome]++;
+    s->of_sites[r->outcome] += 1.0 / r->strike.bits;
 }
 
 static void census_is_the_sum(void **state)
 {
     (void)state;
-    const struct fault_kind kind = {.where = WHERE_GROUP_LD};
+    const struct fault_kind kind = {.where = WHERE_GROUP_GPPR}; /* 1, 32 and 64 bits wide */
     const struct campaign_options o = {.kind = kind, .engine = ENGINE_AUTO, .jobs = 2};
     const struct conv_impl *impl;
     struct case_ c;
@@ -232,9 +240,9 @@ static void census_is_the_sum(void **state)
     struct census census;
     struct arena a = {0};
     struct diag d = {0};
-    uint64_t outcome[N_OUTCOMES] = {0};
+    struct sums right = {0};
     assert_int_equal(conv_find(&impl, "direct", &d), OK);
-    assert_true(case_init(&c, impl, "1x1x3x3:1x2x2"));
+    assert_true(case_init(&c, impl, "1x1x3x2:1x2x2"));
     assert_int_equal(campaign_census(&census, &a, &c.program.sim, &o, &d), OK);
     assert_int_equal(golden_run(&g, &c.program.sim, &kind, &d), OK);
     assert_int_equal(census.sites, golden_population(g));
@@ -242,10 +250,12 @@ static void census_is_the_sum(void **state)
     struct experiment *e = experiment_new(&c.program.sim, g, ENGINE_REPLAY, 10);
     for (uint64_t u = 0; u < census.sites; u++) {
         struct fault f = golden_fault(g, u);
-        experiment_run_bits(e, &f, 1, tally_outcome, outcome);
+        experiment_run_bits(e, &f, 1, tally_outcome, &right);
     }
     for (int k = 0; k < N_OUTCOMES; k++)
-        assert_int_equal(census.outcome[k], outcome[k]);
+        assert_int_equal(census.outcome[k], right.outcome[k]);
+    for (int k = 0; k < N_OUTCOMES; k++)
+        assert_true(fabs(census.of_sites[k] - right.of_sites[k] / (double)census.sites) < 1e-9);
     experiment_free(e);
     golden_free(g);
     case_fini(&c);

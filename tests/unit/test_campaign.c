@@ -280,6 +280,7 @@ static void words_of_a_fault(void **state)
         {"gp:zero-value:kernel=k:line=7-9", "gp:zero-value:thread:kernel=k:line=7-9"},
         {"gp:cluster=8", "gp:single-bit:thread:cluster=8"},
         {"gp:distinct", "gp:single-bit:thread:distinct=64"},
+        {"gppr:exhaustive", "gppr:single-bit:thread:exhaustive"},
         {"gp:single-bit=3:distinct=1", "gp:single-bit=3:thread:distinct=1"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -314,6 +315,9 @@ static void words_of_a_fault(void **state)
                                         "gp:multi-bit=2:distinct",
                                         "gp:single-bit:warp-each:distinct",
                                         "gp:distinct=2",
+                                        "reg:exhaustive",
+                                        "gp:zero-value:exhaustive",
+                                        "gp:single-bit:warp:exhaustive",
                                         "gp:distinction",
                                         "gp:cluster=1",
                                         "gp:cluster=8:strata",
@@ -411,6 +415,104 @@ static void interrupted_then_continued(void **state)
     for (uint64_t n = 3000; n <= 300000 && interruptions == 0; n *= 3)
         interruptions = disturb(&c, n);
     assert_true(interruptions > 0);
+    case_fini(&c);
+}
+
+/* ---- Exhaustive campaigns ------------------------------------------------------------------------- */
+
+static struct campaign_options all_faults(uint64_t first, uint64_t n)
+{
+    struct campaign_options o = options(n, 2);
+    o.kind = (struct fault_kind){.where = WHERE_GROUP_GPPR, .sampling = SAMPLING_EXHAUSTIVE};
+    o.first = first;
+    return o;
+}
+
+static void census_run(const char *path, const struct case_ *c, uint64_t first, uint64_t n)
+{
+    struct diag d = {0};
+    struct campaign_options o = all_faults(first, n);
+    assert_ok(campaign_run(path, &c->program, c->input, c->filter, &o, &d), &d);
+}
+
+static int add_tally(void *ctx, const struct store_tally *t)
+{
+    struct census *sums = ctx;
+    sums->faults += t->n;
+    sums->outcome[t->outcome] += t->n;
+    sums->trap[t->trap] += t->trap != TRAP_NONE ? t->n : 0;
+    return OK;
+}
+
+/* The store has the sums that are counted without one. */
+static void assert_same_sums(const char *path, const struct case_ *c)
+{
+    struct arena a = {0};
+    struct store *s;
+    struct diag d = {0};
+    struct census right, stored = {0};
+    const struct campaign_options o = all_faults(0, 0);
+    assert_ok(campaign_census(&right, &a, &c->program.sim, &o, &d), &d);
+    assert_ok(store_open(&s, path, false, &d), &d);
+    assert_ok(store_each_tally(s, add_tally, &stored, &d), &d);
+    assert_true(right.faults > 10000 && right.outcome[OUTCOME_SDC] > 0);
+    assert_int_equal(stored.faults, right.faults);
+    assert_memory_equal(stored.outcome, right.outcome, sizeof right.outcome);
+    assert_memory_equal(stored.trap, right.trap, sizeof right.trap);
+    uint64_t sites = 0, n;
+    const struct store_campaign *m = store_campaign(s);
+    for (size_t h = 0; h < m->n_strata; h++)
+        sites += m->strata[h].population;
+    assert_int_equal(sites, m->population);
+    assert_ok(store_count(s, &n, &d), &d);
+    assert_int_equal(n, m->population);
+    struct store_injection row;
+    assert_int_equal(store_get(s, 0, &row, &a, &d), ERR_INPUT);
+    store_close(s, NULL);
+    arena_fini(&a);
+}
+
+/* Interrupted as often as can be, or in parts that are merged: the file of the run that was not. */
+static void exhaustive_campaigns_continue_and_merge(void **state)
+{
+    (void)state;
+    struct case_ c;
+    const struct conv_impl *impl;
+    struct diag d = {0};
+    struct stopper s = {.after = 1};
+    const char *whole = in_dir("census.db"), *other = in_dir("stopped.db"),
+               *part = in_dir("part.db");
+    assert_ok(conv_find(&impl, "winograd-2x2-nonfused", &d), &d);
+    assert_true(case_init_tile(&c, impl, "1x1x4x4:1x3x3:p1", "16x64x4"));
+    census_run(whole, &c, 0, 0);
+    assert_same_sums(whole, &c);
+    struct campaign_options o = all_faults(0, 0);
+    o.progress = stop_later;
+    o.progress_ctx = &s;
+    o.stop = &s.stop;
+    int interruptions = 0, rc;
+    while ((rc = campaign_run(other, &c.program, c.input, c.filter, &o, &d)) == ERR_INTERRUPTED) {
+        assert_non_null(strstr(d.msg, "the same command continues"));
+        d = (struct diag){0};
+        s.stop = false;
+        s.after = s.last.done + 1;
+        interruptions++;
+    }
+    assert_ok(rc, &d);
+    assert_true(interruptions > 0);
+    assert_same_file(whole, other);
+    unlink(other);
+    struct store *to;
+    uint64_t n, twice;
+    census_run(other, &c, 0, 3000);
+    census_run(part, &c, 3000, 0);
+    assert_ok(store_open(&to, other, true, &d), &d);
+    assert_ok(store_absorb(to, part, &n, &d), &d);
+    assert_int_equal(store_absorb(to, part, &twice, &d), ERR_INPUT);
+    assert_non_null(strstr(d.msg, "cannot be told apart"));
+    d = (struct diag){0};
+    assert_ok(store_close(to, &d), &d);
+    assert_same_file(whole, other);
     case_fini(&c);
 }
 
@@ -582,6 +684,7 @@ int main(void)
         cmocka_unit_test(words_of_a_fault),
         cmocka_unit_test(files_depend_on_the_seed_alone),
         cmocka_unit_test(interrupted_then_continued),
+        cmocka_unit_test(exhaustive_campaigns_continue_and_merge),
         cmocka_unit_test(rows_replay_bit_for_bit),
         cmocka_unit_test(an_nhwc_campaign_is_labelled_as_nchw),
     };
