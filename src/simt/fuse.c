@@ -118,9 +118,8 @@ void fuse_find_groups(struct lowering *x)
             continue;
         }
         struct fma_group *before = x->n_groups ? &x->groups[x->n_groups - 1] : NULL;
-        g.goes_on = before && !before->closed &&
-                    (x->n_groups - head + 1) * (g.rows + g.cols) <= MOST_LOADED &&
-                    continues(x, before, &g);
+        g.chained = before && !before->closed && continues(x, before, &g);
+        g.goes_on = g.chained && (x->n_groups - head + 1) * (g.rows + g.cols) <= MOST_LOADED;
         if (!g.goes_on)
             head = x->n_groups;
         x->groups[x->n_groups++] = g;
@@ -148,13 +147,21 @@ static bool is_among(uint32_t slot, const uint32_t *slots, size_t n)
     return false;
 }
 
+/* Is FMA k of a group the k-th of single steps that follow each other? */
+static bool is_single_step(const struct lowering *x, const size_t *entry, const struct fma_group *g,
+                           uint32_t k)
+{
+    return x->code[entry[g->first + k]].fn == x->lanes->op[PTX_FMA_F32] &&
+           entry[g->first + k] == entry[g->first] + k;
+}
+
 /* Those of group s; false if its FMAs do not follow each other as single steps. */
 static bool find_operands(const struct lowering *x, const size_t *entry, const struct fma_group *g,
                           struct operands *o, uint32_t s)
 {
     for (uint32_t k = 0; k < o->rows * o->cols; k++) {
         const struct code *step = &x->code[entry[g->first + k]];
-        if (step->fn != x->lanes->op[PTX_FMA_F32] || entry[g->first + k] != entry[g->first] + k)
+        if (!is_single_step(x, entry, g, k))
             return false;
         o->a[s * o->rows + k / o->cols] = step->a;
         o->b[s * o->cols + k % o->cols] = step->b;
@@ -251,6 +258,123 @@ static bool make_block(struct lowering *x, const size_t *entry, const struct fma
     return true;
 }
 
+/* ---- Streams of FMAs -------------------------------------------------------------------------------------- */
+/* The groups that go on one from the other, from group i on; 0 if i itself goes on from another. */
+static uint32_t chain_at(const struct lowering *x, size_t i)
+{
+    uint32_t length = !x->groups[i].chained;
+    while (length && i + length < x->n_groups && x->groups[i + length].chained)
+        length++;
+    return length;
+}
+
+/* The load between `from` and `to` whose value reg has at `to`; element: of its vector. */
+static const struct ptx_insn *find_load(const struct lowering *x, uint32_t from, uint32_t to,
+                                        uint32_t reg, int *element)
+{
+    while (to-- > from)
+        for (*element = x->k->insns[to].n_dst - 1; *element >= 0; --*element)
+            if (x->k->insns[to].dst[*element] == (int32_t)reg)
+                return &x->k->insns[to];
+    return NULL;
+}
+
+/* The word that operand reg of group g is loaded from, if it is one of the side's. */
+static bool find_word(const struct lowering *x, const size_t *entry, const struct fma_group *g,
+                      uint32_t reg, struct stream_side *side, int32_t *offset)
+{
+    int element;
+    const struct ptx_insn *i = find_load(x, end_of(g - 1), g->first, reg, &element);
+    if (!i || i->offset < INT32_MIN / 2 || i->offset > INT32_MAX / 2)
+        return false;
+    const struct code *step = &x->code[entry[i - x->k->insns]];
+    uint32_t address = ((const struct code_more *)(step + 1))->address,
+             align = step->n * (uint32_t)sizeof(float);
+    *offset = (int32_t)i->offset + element * (int32_t)sizeof(float);
+    if (i->offset & (align - 1) || (side->align && side->address != address))
+        return false;
+    if (!side->align)
+        *side = (struct stream_side){address, align, *offset, *offset};
+    side->align = side->align < align ? align : side->align;
+    side->first = side->first < *offset ? side->first : *offset;
+    side->last = side->last > *offset ? side->last : *offset;
+    return true;
+}
+
+/* Is all between group g and the one before it loads of words whose values nobody needs after `last`? */
+static bool only_loads(const struct lowering *x, const size_t *entry, const struct fma_group *g,
+                       uint32_t last)
+{
+    for (uint32_t at = end_of(g - 1); at < g->first; at++) {
+        const struct ptx_insn *i = &x->k->insns[at];
+        if (x->code[entry[at]].fn != x->lanes->load32_at[PTX_SPACE_SHARED] ||
+            entry[at + 1] != entry[at] + 2)
+            return false;
+        for (int n = 0; n < i->n_dst; n++)
+            if (i->dst[n] >= 0 && x->live.range[i->dst[n]].last > last)
+                return false;
+    }
+    return true;
+}
+
+static bool find_offsets(const struct lowering *x, const size_t *entry, const struct fma_group *g,
+                         struct fma_stream *s, int32_t *to)
+{
+    const struct ptx_insn *fma = &x->k->insns[g->first];
+    int many = g->cols == 1 ? 0 : 1; /* source with the n operands */
+    for (uint32_t k = 0; k < 4 * s->n_quads; k++) {
+        int32_t offset;
+        if (!find_word(x, entry, g, fma[k].src[many].index, &s->same, &offset) ||
+            (k % 4 && offset != to[k / 4] + 4 * (int32_t)(k % 4)))
+            return false;
+        if (k % 4 == 0)
+            to[k / 4] = offset;
+    }
+    return find_word(x, entry, g, fma->src[!many].index, &s->row, &to[s->n_quads]);
+}
+
+/* Operands of the first group, results of the last one; what lies between must be of no use elsewhere. */
+static bool find_ends(const struct lowering *x, const size_t *entry, const struct fma_group *g,
+                      uint32_t depth, struct operands *o)
+{
+    uint32_t n = g->rows * g->cols, last = end_of(&g[depth - 1]) - 1;
+    for (uint32_t s = 0; s < depth; s++)
+        for (uint32_t k = 0; k < n; k++)
+            if (!is_single_step(x, entry, &g[s], k) ||
+                (s + 1 < depth && x->live.range[x->k->insns[g[s].first + k].dst[0]].last > last))
+                return false;
+    if (!find_operands(x, entry, g, o, 0))
+        return false;
+    for (uint32_t k = 0; k < n; k++)
+        o->d[k] = x->code[entry[g[depth - 1].first] + k].d;
+    return keeps_operands(o);
+}
+
+/* Of the groups from g on; NULL if they are none. */
+static const struct fma_stream *make_stream(struct lowering *x, const size_t *entry,
+                                            const struct fma_group *g, uint32_t depth)
+{
+    uint32_t n = g->rows * g->cols, n_quads = n / 4;
+    if (depth < 3 || (g->rows != 1 && g->cols != 1) || n % 4)
+        return NULL;
+    struct arena *a = &x->p->arena;
+    uint32_t last = end_of(&g[depth - 1]) - 1, *slots = arena_array(a, 3 * n + 1, sizeof *slots);
+    struct operands o = {.rows = g->rows, .cols = g->cols, .depth = 1, .c = slots, .d = slots + n};
+    o.a = slots + (g->cols == 1 ? 2 * n : 3 * n);
+    o.b = slots + (g->cols == 1 ? 3 * n : 2 * n);
+    struct fma_stream *s = arena_alloc(a, sizeof *s);
+    *s = (struct fma_stream){.units = (uint32_t)(entry[last] + 1 - entry[g->first]),
+                             .depth = depth,
+                             .n_quads = n_quads,
+                             .slots = slots,
+                             .offsets = arena_array(a, depth * (n_quads + 1), sizeof *s->offsets)};
+    for (uint32_t k = 1; k < depth; k++)
+        if (!only_loads(x, entry, &g[k], last) ||
+            !find_offsets(x, entry, &g[k], s, s->offsets + (k - 1) * (n_quads + 1)))
+            return NULL;
+    return find_ends(x, entry, g, depth, &o) ? s : NULL;
+}
+
 static void fuse_fmas(struct lowering *x, const size_t *entry)
 {
     struct program *p = x->p;
@@ -263,6 +387,7 @@ static void fuse_fmas(struct lowering *x, const size_t *entry)
             if (!make_block(x, entry, g, 1, &p->fma_blocks[n]))
                 continue;
         }
+        p->fma_blocks[n].stream = make_stream(x, entry, g, chain_at(x, i));
         struct code *c = &x->code[entry[g->first]];
         c->fn = x->lanes->fma_block;
         c->x = (uint8_t)(n & 255);

@@ -17,7 +17,9 @@ struct constant {
 /* FMAs that may become part of a block: fuse.c. */
 struct fma_group {
     uint32_t first, rows, cols; /* first: instruction */
-    bool goes_on, closed;       /* from the group before it; no group can go on from it */
+    bool chained;               /* goes on from the group before it */
+    bool goes_on;               /* and in the same block */
+    bool closed;                /* no group can go on from it */
 };
 
 struct lowering {

@@ -233,6 +233,23 @@ struct fma_block {
     uint32_t depth, n_loads, n_tiles;
     uint32_t tile_rows, tile_cols; /* 4, 2 or 1 by 4, or 4 by 1 */
     uint32_t *load, *slots;
+    const struct fma_stream *stream; /* from the same step on, or NULL */
+};
+
+/* As many groups of n x 1 (or 1 x n) FMAs as go on one from the other, if for all but the first the n come from
+ * words that are the same in all lanes and the one from a row of words: then operands come straight from
+ * shared memory, accumulators stay in the processor's registers, and nothing else needs a place. */
+struct stream_side {
+    uint32_t address;    /* offset of the struct address of all its loads */
+    uint32_t align;      /* bytes that it must be a multiple of */
+    int32_t first, last; /* lowest and highest word from there */
+};
+struct fma_stream {
+    uint32_t units, depth, n_quads; /* n_quads: n / 4 */
+    struct stream_side same, row;
+    uint32_t *slots; /* c, d, the first group's n, and its one */
+    int32_t *
+        offsets; /* from the sides' addresses; of each later group n_quads of four words, and of the row */
 };
 
 /* A kernel as threaded code: plain, with steps for all hooks, and with the watch step alone. */

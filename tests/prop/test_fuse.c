@@ -23,6 +23,9 @@ struct writer {
     char *text;
     size_t len, room;
     int n_floats; /* registers %f used so far */
+    int side;     /* of a stream: its n; else 0 */
+    bool by_rows; /* n x 1 */
+    bool single;  /* loads of single words */
 };
 
 static void put(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -95,7 +98,9 @@ static int put_loads(struct writer *w, const char *base, int n, int offset)
 {
     int first = w->n_floats;
     for (int k = 0, width; k < n; k += width) {
-        width = n - k >= 4 && below(w, 4) ? 4 : n - k >= 2 && below(w, 2) ? 2 : 1;
+        width = n - k >= 4 && below(w, 4) ? 4 : n - k >= 2 && !w->side && below(w, 2) ? 2 : 1;
+        if (w->single || (w->side && k % 4))
+            width = 1;
         int at = (offset + 4 * k) / (4 * width) * 4 * width;
         if (width == 1)
             put(w, "ld.shared.f32 %%f%d", first + k);
@@ -114,18 +119,26 @@ static void put_products(struct writer *w)
 {
     static const int sizes[] = {1, 2, 3, 4, 5, 8, 16};
     int rows = sizes[below(w, 7)], cols = sizes[below(w, 7)], depth = 1 + below(w, 5);
-    int sum[SIDE * SIDE];
+    int sum[SIDE * SIDE], late = -1;
     bool in_place = !below(w, 3);
+    if (w->side) {
+        rows = w->by_rows ? w->side : 1, cols = w->by_rows ? 1 : w->side;
+        depth = 2 + below(w, 12);
+    }
     for (int k = 0; k < rows * cols; k++) {
         sum[k] = w->n_floats++;
         put(w, "ld.global.f32 %%f%d, [%%rd3+%d];\n", sum[k], 4 * below(w, 64));
     }
+    w->single = w->side && below(w, 2);
     put_loads(w, "%rd4", 4, 0); /* so that addresses are prepared before */
     put_loads(w, "%rd5", 4, 0);
     for (int s = 0; s < depth; s++) {
         int a = put_loads(w, "%rd4", rows, below(w, 200) ? 64 * s : SHARED_BYTES - 32);
-        int b = put_loads(w, "%rd5", cols, 64 * s + 4096);
-        if (!below(w, 8))
+        int b = put_loads(w, "%rd5", cols, below(w, 200) ? 64 * s + 4096 : SHARED_BYTES - 64);
+        w->single = false;
+        if (!below(w, 20)) /* of use later, too */
+            late = below(w, 3) ? below(w, 2) ? a : b : sum[0];
+        if (!below(w, w->side ? 60 : 8))
             put(w, "add.f32 %%f%d, %%f%d, %%f%d;\n", b, b, a);
         for (int k = 0; k < rows * cols; k++) {
             int d = in_place ? sum[k] : w->n_floats++;
@@ -138,6 +151,28 @@ static void put_products(struct writer *w)
     }
     for (int k = 0; k < rows * cols; k++)
         put(w, "st.global.f32 [%%rd2+%d], %%f%d;\n", 4 * k, sum[k]);
+    if (late >= 0)
+        put(w, "st.global.f32 [%%rd2+1100], %%f%d;\n", late);
+}
+
+/* Two bases in shared memory: tiles of threads; or one of all lanes and one of a row, for streams. */
+static void put_bases(struct writer *w)
+{
+    w->side = below(w, 3) ? 0 : 4 * (1 + below(w, 4));
+    w->by_rows = below(w, 2);
+    if (w->side) {
+        put(w, "mov.u64 %%rd8, sh;\nand.b32 %%r7, %%r1, %d; mul.wide.u32 %%rd9, %%r7, 4;\n",
+            below(w, 20) ? 31 : 63);
+        put(w, "add.s64 %%rd%d, %%rd8, %%rd9; add.s64 %%rd%d, %%rd8, %d;\n", w->by_rows ? 5 : 4,
+            w->by_rows ? 4 : 5, below(w, 6) ? 16 * below(w, 9) : 4);
+        return;
+    }
+    put(w,
+        "mov.u64 %%rd8, sh;\nshr.u32 %%r7, %%r1, %d; mul.wide.u32 %%rd9, %%r7, "
+        "%d; add.s64 %%rd4, %%rd8, %%rd9;\n",
+        below(w, 5), 16 * below(w, 3));
+    put(w, "and.b32 %%r7, %%r1, %d; mul.wide.u32 %%rd9, %%r7, %d; add.s64 %%rd5, %%rd8, %%rd9;\n",
+        (1 << below(w, 5)) - 1, 16 * (1 + below(w, 2)) / (below(w, 30) ? 1 : 8));
 }
 
 static void put_kernel(struct writer *w)
@@ -158,12 +193,8 @@ static void put_kernel(struct writer *w)
     for (int k = 0; k < SHARED_BYTES / 256; k++)
         put(w, "ld.global.u32 %%r6, [%%rd3+%d]; st.shared.u32 [%%rd8+%d], %%r6;\n", 64 * (k % 8),
             256 * k);
-    put(w,
-        "bar.sync 0;\nmov.u64 %%rd8, sh;\nshr.u32 %%r7, %%r1, %d; mul.wide.u32 %%rd9, %%r7, "
-        "%d; add.s64 %%rd4, %%rd8, %%rd9;\n",
-        below(w, 5), 16 * below(w, 3));
-    put(w, "and.b32 %%r7, %%r1, %d; mul.wide.u32 %%rd9, %%r7, %d; add.s64 %%rd5, %%rd8, %%rd9;\n",
-        (1 << below(w, 5)) - 1, 16 * (1 + below(w, 2)) / (below(w, 30) ? 1 : 8));
+    put(w, "bar.sync 0;\n");
+    put_bases(w);
     if (!below(w, 4))
         put(w, "setp.lt.u32 %%p2, %%r1, %d; @%%p2 bra END;\n", below(w, 70));
     put_products(w);
@@ -177,7 +208,7 @@ static bool only_looks(void *ctx, const struct simt_step *s)
 }
 
 struct trial {
-    uint64_t seed, blocks, deep_blocks, indexed;
+    uint64_t seed, blocks, deep_blocks, streams, indexed;
 };
 
 static struct simt_mem *new_memory(struct writer *w, uint64_t buffers[2])
@@ -204,6 +235,7 @@ static void count_fused(struct trial *t, const struct ptx_kernel *k, const struc
         if (lanes->fma_block && c->fn == lanes->fma_block) {
             t->blocks++;
             t->deep_blocks += p->fma_blocks[c->y << 8 | c->x].depth > 1;
+            t->streams += p->fma_blocks[c->y << 8 | c->x].stream != NULL;
         }
         t->indexed += c->fn == lanes->load_indexed;
     }
@@ -273,11 +305,12 @@ static void test_random(void **state)
         t->seed = base + (uint64_t)n;
         try_one(t);
     }
-    print_message("%llu blocks, %llu of them deep, %llu indexed loads\n",
+    print_message("%llu blocks, %llu of them deep, %llu streams, %llu indexed loads\n",
                   (unsigned long long)t->blocks, (unsigned long long)t->deep_blocks,
-                  (unsigned long long)t->indexed);
+                  (unsigned long long)t->streams, (unsigned long long)t->indexed);
     assert_true(t->indexed > 100);
     assert_true(!simt_lanes_usable(&simt_lanes_avx2) || t->deep_blocks > 50);
+    assert_true(!simt_lanes_usable(&simt_lanes_avx2) || t->streams > 50);
 }
 
 /* ---- Division by the same number in all lanes ------------------------------------------------------- */

@@ -71,6 +71,8 @@ DIVISION(step_rem_s32, s32, PTX_REM_S32, (u32)a[l] - (u32)div_by_s32(a[l], inver
 typedef __m512 floats;
 #define LOAD_FLOATS(from) _mm512_load_ps(from)
 #define STORE_FLOATS(to, v) _mm512_store_ps(to, v)
+#define LOAD_ROW(from) _mm512_loadu_ps(from)
+#define ALL_FLOATS(v) _mm512_set1_ps(v)
 #define FMA_FLOATS(a, b, c) _mm512_fmadd_ps(a, b, c)
 ALWAYS_INLINE floats canonical_floats(floats v)
 {
@@ -81,6 +83,8 @@ ALWAYS_INLINE floats canonical_floats(floats v)
 typedef __m256 floats;
 #define LOAD_FLOATS(from) _mm256_load_ps(from)
 #define STORE_FLOATS(to, v) _mm256_store_ps(to, v)
+#define LOAD_ROW(from) _mm256_loadu_ps((const f32 *)(from))
+#define ALL_FLOATS(v) _mm256_set1_ps(v)
 #define FMA_FLOATS(a, b, c) _mm256_fmadd_ps(a, b, c)
 ALWAYS_INLINE floats canonical_floats(floats v)
 {
@@ -125,11 +129,77 @@ ALWAYS_INLINE void fma_tiles(uint8_t *r, const struct fma_block *t, const int R,
             fma_tile(r + part, slots, depth, R, C);
 }
 
+/* Where a side's words are counted from; NULL if lanes differ in another way, or a word is not there. */
+ALWAYS_INLINE const uint8_t *stream_words(const struct warp *w, const uint8_t *r,
+                                          const struct stream_side *side, enum address_shape shape)
+{
+    const struct address *ad = AT(r + side->address);
+    const struct window *win = &w->shared;
+    bool row = shape == ADDRESS_ROW;
+    u64 offset = ad->first - win->base, limit = win->size - sizeof(f32),
+        first = offset + (u64)(s64)side->first,
+        last = offset + (u64)(s64)side->last + (row ? (SIMT_LANES - 1) * sizeof(f32) : 0);
+    if (ad->shape != shape || (row && ad->stride != sizeof(f32)) || win->size < sizeof(f32) ||
+        (ad->bits & (side->align - 1)) || (first | last | (limit - first) | (limit - last)) >> 63)
+        return NULL;
+    return win->data + offset;
+}
+
+/* Some lanes of 4 x QUADS of a stream's accumulators, from accumulator `at` on; r, row: of those lanes. */
+ALWAYS_INLINE void stream_tile(uint8_t *r, const struct fma_stream *s, u32 at, const uint8_t *same,
+                               const uint8_t *row, const int QUADS)
+{
+    const u32 n = 4 * s->n_quads, *c = s->slots + at, *d = c + n, *first = d + n;
+    const s32 *offset = s->offsets;
+    floats sum[16], b = LOAD_FLOATS(AT(r + s->slots[3 * n]));
+#pragma GCC unroll 16
+    for (int k = 0; k < 4 * QUADS; k++)
+        sum[k] = FMA_FLOATS(LOAD_FLOATS(AT(r + first[k])), b, LOAD_FLOATS(AT(r + c[k])));
+    for (u32 depth = s->depth; depth > 1; depth--, offset += s->n_quads + 1) {
+        b = LOAD_ROW(row + offset[s->n_quads]);
+#pragma GCC unroll 4
+        for (int q = 0; q < QUADS; q++) {
+            const f32 *a = (const f32 *)(same + offset[at / 4 + (u32)q]);
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++)
+                sum[4 * q + k] = FMA_FLOATS(ALL_FLOATS(a[k]), b, sum[4 * q + k]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int k = 0; k < 4 * QUADS; k++)
+        STORE_FLOATS(AT(r + d[k]), canonical_floats(sum[k]));
+}
+
+/* False if it cannot be done so: nothing has happened then. */
+static __attribute__((noinline)) bool run_stream(struct warp *w, uint8_t *r,
+                                                 const struct fma_stream *s)
+{
+    const uint8_t *same = stream_words(w, r, &s->same, ADDRESS_EQUAL);
+    const uint8_t *row = stream_words(w, r, &s->row, ADDRESS_ROW);
+    if (!same || !row)
+        return false;
+    for (size_t part = 0; part < SIMT_LANES * sizeof(f32); part += sizeof(floats))
+        for (u32 at = 0, left = s->n_quads, n; left; left -= n, at += 4 * n) {
+            n = sizeof(floats) == 64 && left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            if (n == 4)
+                stream_tile(r + part, s, at, same, row + part, 4);
+            else if (n == 2)
+                stream_tile(r + part, s, at, same, row + part, 2);
+            else
+                stream_tile(r + part, s, at, same, row + part, 1);
+        }
+    return true;
+}
+
 STEP(step_fma_block)
 {
     const struct fma_block *t = &w->cta->program->fma_blocks[i->y << 8 | i->x];
     if (mask != SIMT_FULL_MASK)
         return SIMT_ROWS[PTX_FMA_F32](w, i, r, mask);
+    if (t->stream && run_stream(w, r, t->stream)) {
+        i += t->stream->units;
+        return i->fn(w, i, r, mask);
+    }
     for (u32 k = 0; k < t->n_loads; k++)
         if (__builtin_expect(!load32_at(w, i + t->load[k], r, SIMT_FULL_MASK, &w->shared), 0))
             return SIMT_ROWS[PTX_FMA_F32](w, i, r, mask); /* until the load that traps */
