@@ -197,7 +197,7 @@ void simt_end_path(struct warp *w, struct path *p)
 void simt_end_threads(struct cta *c, struct warp *w, struct path *p, uint32_t lanes)
 {
     w->live &= ~lanes;
-    c->live -= (uint32_t)__builtin_popcount(lanes);
+    c->live -= simt_count_lanes(lanes);
     p->mask &= ~lanes;
 }
 

@@ -91,6 +91,12 @@ struct window {
     uint64_t base, size;
 };
 
+/* Usually all of them; counting bits is a call where the processor may not have an instruction for it. */
+static inline uint32_t simt_count_lanes(uint32_t mask)
+{
+    return mask == SIMT_FULL_MASK ? SIMT_LANES : (uint32_t)__builtin_popcount(mask);
+}
+
 /* A part of a warp's lanes that walks together; the parts make a tree. */
 struct path {
     uint32_t pc;         /* instruction to run next; of a parent: where its children meet */

@@ -373,12 +373,11 @@ static void release(struct cta *c, int barrier)
     c->arrived[barrier] = c->expected[barrier] = c->said_yes[barrier] = 0;
 }
 
-/* After an arrival, or threads that ended: barriers that nothing waits for any more. */
-static void check_barriers(struct cta *c)
+/* After an arrival, or threads that ended: is the barrier one that nothing waits for any more? */
+static void check_barrier(struct cta *c, int b)
 {
-    for (int b = 0; b < SIMT_BARRIERS; b++)
-        if (c->arrived[b] && c->arrived[b] >= (c->expected[b] ? c->expected[b] : c->live))
-            release(c, b);
+    if (c->arrived[b] && c->arrived[b] >= (c->expected[b] ? c->expected[b] : c->live))
+        release(c, b);
 }
 
 /* Each lane's value of an operand of a control instruction. */
@@ -400,6 +399,8 @@ static uint32_t operand_value(const struct cta *c, const struct warp *w,
                               const struct ptx_operand *o)
 {
     uint64_t v[SIMT_LANES];
+    if (o->kind == PTX_IMM)
+        return (uint32_t)o->value;
     operand_values(c, w, o, v);
     return (uint32_t)v[__builtin_ctz(w->path_mask)];
 }
@@ -420,8 +421,8 @@ static void arrive(struct cta *c, struct warp *w, struct path *p, const struct p
     }
     if (i->what != PTX_BAR_ARRIVE)
         p->barrier = (int8_t)id;
-    c->arrived[id] += (uint32_t)__builtin_popcount(lanes);
-    check_barriers(c);
+    c->arrived[id] += simt_count_lanes(lanes);
+    check_barrier(c, (int)id);
 }
 
 /* ---- Hooks
@@ -587,7 +588,8 @@ static void return_or_end(struct cta *c, struct warp *w, struct path *p, const s
     simt_end_threads(c, w, p, lanes);
     if (!p->mask)
         simt_end_path(w, p);
-    check_barriers(c);
+    for (int b = 0; b < SIMT_BARRIERS; b++)
+        check_barrier(c, b);
 }
 
 /* The control instruction at which path p stopped. Returns the path to go on with, NULL to choose.
@@ -602,7 +604,7 @@ static struct path *control(struct cta *c, struct warp *w, struct path *p, const
         uint32_t pred;
         memcpy(&pred, w->regs + c->program->slot[i->guard], 4);
         lanes &= i->guard_negated ? ~pred : pred;
-        w->masked_off += (uint64_t)__builtin_popcount(p->mask & ~lanes);
+        w->masked_off += simt_count_lanes(p->mask & ~lanes);
     }
     if (c->variant == CODE_HOOKED && lanes && !i->n_dst) /* a barrier's result comes later */
         simt_call_hook(w, stop->insn, lanes);
@@ -665,7 +667,7 @@ static const struct code *run_path(struct cta *c, struct warp *w, const struct p
 {
     const struct code *start = c->program->entry[c->variant][p->pc];
     w->path_mask = p->mask;
-    w->path_lanes = (uint32_t)__builtin_popcount(p->mask);
+    w->path_lanes = simt_count_lanes(p->mask);
     w->path_reconverge = p->reconverge;
     w->started_at = p->pc;
     w->running = (uint32_t)(p - w->paths);

@@ -173,29 +173,33 @@ ALWAYS_INLINE enum access_shape check_row(const struct warp *w, const struct cod
              last = 31u - (unsigned)__builtin_clz(mask);
     bool full = mask == SIMT_FULL_MASK;
     u64 shift = (u64)more_of(i)->imm - win->base, limit = win->size - bytes;
-    u64 lowest = base[first], origin = lowest - first * bytes;
+    u64 lowest = base[first], span = base[last] - lowest, origin = lowest - first * bytes;
     const wides *at = AT(base), *on = AT(w->lanes64), none = {0};
-    wides row = lane_offsets(bytes) + origin, apart = none, differ = none;
+    wides differ = none;
     *start = 0;
     if (win->size < bytes)
         return ACCESS_BAD;
-    for (int k = 0; k < PARTS; k++, row += PART * bytes) {
-        apart |= full ? at[k] ^ row : (at[k] ^ row) & on[k];
-        differ |= full ? at[k] ^ lowest : (at[k] ^ lowest) & on[k];
+    if (span == 0) { /* the ends tell which of the two it can be */
+        for (int k = 0; k < PARTS; k++)
+            differ |= full ? at[k] ^ lowest : (at[k] ^ lowest) & on[k];
+        *start = lowest + shift;
+        return any_bit(differ)                    ? ACCESS_ANY
+               : is_outside(*start, limit, bytes) ? ACCESS_BAD
+                                                  : ACCESS_EQUAL;
     }
-    if (!any_bit(apart)) {
-        *start = origin + shift;
-        if (is_outside(lowest + shift, limit, bytes) ||
-            is_outside(*start + last * bytes, limit, bytes))
-            return ACCESS_BAD;
-        /* The whole row must be mapped to be copied at once. */
-        bool whole = !((*start | (win->size - SIMT_LANES * bytes - *start)) >> 63);
-        return full || whole ? ACCESS_ROW : ACCESS_ANY;
-    }
-    *start = lowest + shift;
-    return any_bit(differ)                    ? ACCESS_ANY
-           : is_outside(*start, limit, bytes) ? ACCESS_BAD
-                                              : ACCESS_EQUAL;
+    if (span != (last - first) * bytes)
+        return ACCESS_ANY;
+    wides row = lane_offsets(bytes) + origin;
+    for (int k = 0; k < PARTS; k++, row += PART * bytes)
+        differ |= full ? at[k] ^ row : (at[k] ^ row) & on[k];
+    if (any_bit(differ))
+        return ACCESS_ANY;
+    *start = origin + shift;
+    if (is_outside(lowest + shift, limit, bytes) || is_outside(*start + last * bytes, limit, bytes))
+        return ACCESS_BAD;
+    /* The whole row must be mapped to be copied at once. */
+    bool whole = !((*start | (win->size - SIMT_LANES * bytes - *start)) >> 63);
+    return full || whole ? ACCESS_ROW : ACCESS_ANY;
 }
 
 /* What is neither: w->address of all lanes. */
@@ -290,8 +294,16 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
     if (__builtin_expect(shape == ACCESS_BAD, 0))                                                  \
         return find_trap(w, i, base, mask, true) ? store_slow(w, i, r, mask) : NULL;               \
     uint8_t *data = (win).data;                                                                    \
+    const T *from = AT(r + i->a);                                                                  \
     if (shape == ACCESS_ROW && i->n == 1 && mask == SIMT_FULL_MASK) {                              \
-        memcpy(data + start, r + i->a, SIMT_LANES * sizeof(T));                                    \
+        memcpy(data + start, from, SIMT_LANES * sizeof(T));                                        \
+    } else if (shape == ACCESS_ROW && i->n == 1) {                                                 \
+        const T *on = AT(sizeof(T) == 8 ? (const void *)w->lanes64 : (const void *)w->lanes32);    \
+        T *to = (T *)(data + start);                                                               \
+        LANES if (on[l]) to[l] = from[l];                                                          \
+    } else if (shape == ACCESS_PARTS && i->n == 1) {                                               \
+        for (int l = 0; l < SIMT_LANES; l += PART)                                                 \
+            memcpy(data + w->address[l], from + l, PART * sizeof(T));                              \
     } else {                                                                                       \
         for (uint32_t m = mask; m; m &= m - 1) {                                                   \
             int l = __builtin_ctz(m);                                                              \
@@ -309,7 +321,14 @@ ALWAYS_INLINE enum access_shape check_access(struct warp *w, const struct code *
 ALWAYS_INLINE void mark_all(struct warp *w, enum access_shape shape, u64 start, uint32_t mask,
                             u64 bytes)
 {
-    if (shape == ACCESS_ANY || shape == ACCESS_PARTS) {
+    if (shape == ACCESS_PARTS) { /* at most SIMT_CHUNK bytes each */
+        for (int l = 0; l < SIMT_LANES; l += PART) {
+            mark_written(w, w->address[l]);
+            mark_written(w, w->address[l + PART - 1]);
+        }
+        return;
+    }
+    if (shape == ACCESS_ANY) {
         for (uint32_t m = mask; m; m &= m - 1)
             mark_written(w, w->address[__builtin_ctz(m)]);
         return;
@@ -642,31 +661,34 @@ STEP(step_load_indexed)
     const wides *at = AT(base), *on = AT(w->lanes64);
     const words *number = AT(index), *on32 = AT(w->lanes32);
     wides differ = {0};
-    words equal = {0}, apart = {0};
-    words row = *(const words *)word_lanes + (index[first] - (u32)first);
+    words apart = {0};
+    const u32 op = i->x ? PTX_MUL_WIDE_U32 : PTX_MUL_WIDE_S32;
+    bool equal = index[first] == index[last];
+    if (!equal && index[last] - index[first] != (u32)(last - first)) /* the ends tell */
+        return SIMT_ROWS[op](w, i, r, mask);
+    u32 origin32 = equal ? index[first] : index[first] - (u32)first;
+    words row = (equal ? (words){0} : *(const words *)word_lanes) + origin32;
+    const u32 next = equal ? 0 : 2 * PART;
     for (int k = 0; k < PARTS; k++)
         differ |= full ? at[k] ^ base[first] : (at[k] ^ base[first]) & on[k];
-    for (int k = 0; k < PARTS / 2; k++, row += 2 * PART) {
+    for (int k = 0; k < PARTS / 2; k++, row += next)
         apart |= full ? number[k] ^ row : (number[k] ^ row) & on32[k];
-        equal |= full ? number[k] ^ index[first] : (number[k] ^ index[first]) & on32[k];
-    }
     s64 low = i->x ? (s64)index[first] : (s64)(s32)index[first];
     s64 high = i->x ? (s64)index[last] : (s64)(s32)index[last];
     u64 shift = base[first] + (u64)more_of(load)->imm - win->base, limit = win->size - 4;
     u64 start = shift + (u64)low * 4, end = shift + (u64)high * 4, origin = start - (u64)first * 4;
     u32 *to = AT(r + load->d);
-    if (any_bit(differ) || win->size < 128 || is_outside(start, limit, 4) ||
-        is_outside(end, limit, 4))
-        return SIMT_ROWS[i->x ? PTX_MUL_WIDE_U32 : PTX_MUL_WIDE_S32](w, i, r, mask);
-    if (!any_bit((wides)apart) && high - low == last - first &&
-        !((origin | (win->size - 128 - origin)) >> 63)) {
+    if (any_bit(differ) || any_bit((wides)apart) || win->size < 128 ||
+        is_outside(start, limit, 4) || is_outside(end, limit, 4))
+        return SIMT_ROWS[op](w, i, r, mask);
+    if (!equal && high - low == last - first && !((origin | (win->size - 128 - origin)) >> 63)) {
         const u32 *from = (const u32 *)(win->data + origin);
         PUT_LANES(u32, from[l])
-    } else if (!any_bit((wides)equal)) {
+    } else if (equal) {
         u32 v = *(const u32 *)(win->data + start);
         PUT_LANES(u32, v)
     } else {
-        return SIMT_ROWS[i->x ? PTX_MUL_WIDE_U32 : PTX_MUL_WIDE_S32](w, i, r, mask);
+        return SIMT_ROWS[op](w, i, r, mask);
     }
     i = load;
     NEXT_WIDE;
