@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -243,52 +242,69 @@ static void bench_workers(struct bench *b, const char *impl_name, const char *ti
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------ */
-/* Most memory of a process that makes the program's buffers and simulates it once, beside their size. */
-static void bench_memory(void)
+/* Most memory that this process had, in MiB. Not of getrusage: that has what came before exec, too. */
+static double most_memory(void)
 {
-    int pipe_ends[2];
-    struct rusage usage;
-    uint64_t buffers = 0;
-    if (pipe(pipe_ends) != 0)
-        return;
+    char line[256];
+    double kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtod(line + 6, NULL);
+    if (f)
+        fclose(f);
+    return kib / 1024;
+}
+
+/* Makes buffers and simulates a kernel that copies one to the other; prints how large they are and how much
+ * memory it took at most. In a process of its own: what else the bench has would count, too. */
+static int copy_once(void)
+{
+    static const char text[] =
+        ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 x, .param .u64 y) {\n"
+        ".reg .b32 %r<9>; .reg .b64 %d<9>;\nld.param.u64 %d1, [x]; ld.param.u64 %d2, [y];\n"
+        "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r1, %r1, 256, %r2;\n"
+        "mad.wide.u32 %d1, %r1, 4, %d1; mad.wide.u32 %d2, %r1, 4, %d2; ld.global.u32 %r3, [%d1];\n"
+        "st.global.u32 [%d2], %r3; ret; }\n";
+    const uint64_t bytes = 256u << 20;
+    uint64_t at[2];
+    struct simt_mem *m = simt_mem_new(NULL);
+    struct arena a = {0};
+    struct ptx_module *module;
+    struct simt *s = simt_new();
+    struct simt_launch l = {.grid = {(uint32_t)(bytes / 1024), 1, 1},
+                            .block = {256, 1, 1},
+                            .params = (const uint8_t *)at};
+    struct simt_result r;
+    if (ptx_parse(&module, &a, (struct text){"copy", text, sizeof text - 1}, NULL) != OK ||
+        simt_mem_alloc(m, bytes, &at[0], NULL) != OK ||
+        simt_mem_alloc(m, bytes, &at[1], NULL) != OK)
+        return 1;
+    memset(simt_mem_data(m), 1, bytes);
+    l.kernel = ptx_kernel_at(module, 0);
+    simt_run(s, m, &l, 0, simt_n_ctas(&l), NULL, &r);
+    if (r.trap.kind != TRAP_NONE)
+        return 1;
+    const double size = (double)(2 * bytes >> 20);
+    printf("peak memory: %.0f MiB for %.0f MiB of buffers (at most %.0f wanted)\n", most_memory(),
+           size, 2 * size + 64);
+    simt_free(s);
+    simt_mem_free(m);
+    arena_fini(&a);
+    return 0;
+}
+
+static void bench_memory(char *const self)
+{
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        struct simt_mem *m = simt_mem_new(NULL);
-        struct arena a = {0};
-        struct ptx_module *module;
-        struct simt *s = simt_new();
-        static const char text[] =
-            ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 x, .param .u64 y) "
-            "{\n"
-            ".reg .b32 %r<9>; .reg .b64 %d<9>;\nld.param.u64 %d1, [x]; ld.param.u64 %d2, [y];\n"
-            "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r1, %r1, 256, %r2;\n"
-            "mad.wide.u32 %d1, %r1, 4, %d1; mad.wide.u32 %d2, %r1, 4, %d2; ld.global.u32 %r3, "
-            "[%d1];\n"
-            "st.global.u32 [%d2], %r3; ret; }\n";
-        uint64_t bytes = 256u << 20, at[2];
-        struct simt_launch l = {.grid = {(uint32_t)(bytes / 1024), 1, 1},
-                                .block = {256, 1, 1},
-                                .params = (const uint8_t *)at};
-        struct simt_result r;
-        if (ptx_parse(&module, &a, (struct text){"copy", text, sizeof text - 1}, NULL) != OK ||
-            simt_mem_alloc(m, bytes, &at[0], NULL) != OK ||
-            simt_mem_alloc(m, bytes, &at[1], NULL) != OK)
-            _exit(1);
-        memset(simt_mem_data(m), 1, bytes);
-        l.kernel = ptx_kernel_at(module, 0);
-        simt_run(s, m, &l, 0, simt_n_ctas(&l), NULL, &r);
-        buffers = 2 * bytes;
-        _exit(write(pipe_ends[1], &buffers, sizeof buffers) != sizeof buffers);
+        execl("/proc/self/exe", self, "--memory", (char *)NULL);
+        _exit(1);
     }
-    close(pipe_ends[1]);
-    bool ok = child > 0 && read(pipe_ends[0], &buffers, sizeof buffers) == sizeof buffers;
-    close(pipe_ends[0]);
-    if (child > 0 && wait4(child, NULL, 0, &usage) == child && ok) {
-        double most = (double)usage.ru_maxrss / 1024, size = (double)buffers / (1 << 20);
-        printf("peak memory: %.0f MiB for %.0f MiB of buffers (at most %.0f wanted)\n", most, size,
-               2 * size + 64);
-    }
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        exit(1);
 }
 
 /* PTX text a second, on text of a few megabytes: the embedded kernels again and again. */
@@ -318,6 +334,8 @@ int main(int argc, char **argv)
     struct bench b = {.turns = argc > 1 ? atoi(argv[1]) : 5};
     struct diag d = {0};
     cpu_set_t one, all;
+    if (argc > 1 && strcmp(argv[1], "--memory") == 0)
+        return copy_once();
     CPU_ZERO(&one);
     sched_getaffinity(0, sizeof all, &all);
     CPU_SET((size_t)sched_getcpu(), &one);
@@ -343,7 +361,7 @@ int main(int argc, char **argv)
         print_head(&b);
         bench_implementations(&b);
         bench_loading();
-        bench_memory();
+        bench_memory(argv[0]);
         sched_setaffinity(0, sizeof all, &all);
         bench_workers(&b, "implicit-gemm", "64x64x8");
         bench_workers(&b, "implicit-gemm", "32x32x8");
