@@ -204,8 +204,8 @@ static int take(struct store *s, const char *path, struct spans part, uint64_t *
                        s->path);
     if (rc == OK && all) /* heeded only between transactions */
         rc = sql_exec(s, "PRAGMA foreign_keys = OFF", "cannot write", d);
-    if (rc == OK)
-        rc = store_begin(s, d);
+    if (rc == OK) /* IMMEDIATE would lock the part as well */
+        rc = sql_exec(s, "BEGIN; UPDATE campaign SET planned = planned", "cannot write", d);
     if (rc == OK)
         rc = all ? take_all(s, part, n, d) : take_missing(s, path, mine, part, n, d);
     if (rc == OK)
@@ -235,9 +235,10 @@ int store_absorb(struct store *s, const char *path, uint64_t *n, struct diag *d)
     if (rc == OK)
         rc = widen_plan(s, from->campaign, d);
     store_close(from, NULL);
-    /* other stores come and go only between transactions */
+    /* Other stores come and go only between transactions. SQLite copies whole records only from a file that it may
+     * write; one with a log it would tidy up. */
     if (rc == OK && (rc = leave_transaction(s, d)) == OK &&
-        (rc = store_attach(s, path, "part", false, d)) == OK) {
+        (rc = store_attach(s, path, "part", !store_has_log(path), d)) == OK) {
         rc = take(s, path, part, n, d);
         s->count += *n;
         sqlite3_exec(s->db, "DETACH part", NULL, NULL, NULL);

@@ -96,6 +96,7 @@ int store_replace(const char *tmp, const char *path, struct diag *d);
 int store_begin(struct store *s, struct diag *d);
 /* A row was added: count it and commit if the last commit is long ago. */
 int row_added(struct store *s, struct diag *d);
+bool store_has_log(const char *path);
 /* Make the store at path, which must be a store, readable as schema `name`. Not in a transaction, whose
  * beginning would wait for another writer of it if it were writable. */
 int store_attach(struct store *s, const char *path, const char *name, bool writable,

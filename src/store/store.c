@@ -88,7 +88,7 @@ static int open_db(struct store **out, const char *path, int flags, struct diag 
     return OK;
 }
 
-static bool has_log(const char *path)
+bool store_has_log(const char *path)
 {
     char log[4096];
     return snprintf(log, sizeof log, "%s-wal", path) < (int)sizeof log && access(log, F_OK) == 0;
@@ -116,7 +116,7 @@ static void sync_folder(const char *path)
 
 int store_replace(const char *tmp, const char *path, struct diag *d)
 {
-    if (has_log(path))
+    if (store_has_log(path))
         return diag_fail(d, ERR_IO, file_loc(path), "another process has this store open");
     sync_folder(path); /* that the log or journal of the old file is gone must be known before */
     if (sync_path(tmp) != 0 || rename(tmp, path) != 0)
@@ -281,7 +281,7 @@ static int check_header(const char *path, off_t *size, uint32_t *of_version, str
     page = page == 1 ? 65536 : page;
     /* with a log beside it the file may lag behind its header: SQLite mends that */
     if (page < 512 ||
-        (!has_log(path) && (uint64_t)st.st_size < (uint64_t)page * big_endian(h + 28)))
+        (!store_has_log(path) && (uint64_t)st.st_size < (uint64_t)page * big_endian(h + 28)))
         return diag_fail(d, ERR_INPUT, at,
                          "damaged: the file is shorter than its header says; "
                          "it was left as it is");
