@@ -116,6 +116,9 @@ function range(e, format = percent, key = "value", unit = 1) {
 const share = e => e ? range(e, percent, "share") : {show: "none", sort: 0};
 
 /* ---- Tables: sortable by their heads, copied as tab-separated text ---------------------------------- */
+/* A long_name_of_a_class, which may go on in a second line after each word. */
+const breakable = name => name.split(/(?<=_)/).flatMap((word, i) => i ? [el("wbr"), word] : [word]);
+
 function table(caption, heads, rows, {first = () => false, sortable = true} = {}) {
   const body = el("tbody");
   const ths = heads.map((h, column) => {
@@ -127,7 +130,10 @@ function table(caption, heads, rows, {first = () => false, sortable = true} = {}
     const td = el(column === 0 ? "th" : "td", {class: (c.left ? "text" : "") + (c.wrap ? " wrap" : "") +
       (c.part === undefined ? "" : " shade"), style: c.part === undefined ? null : `--part:${(70 * c.part).toFixed(0)}%`,
       scope: column === 0 ? "row" : null, "data-value": c.sort});
-    td.append(...(Array.isArray(c.show) ? c.show : [c.show]));
+    if (column === 0 && typeof c.show === "string" && c.show.includes("_"))
+      td.append(...breakable(c.show));
+    else
+      td.append(...(Array.isArray(c.show) ? c.show : [c.show]));
     return td;
   }));
   const lines = rows.map(line);
