@@ -14,7 +14,8 @@
 
 enum {
     SLOTS = 32,
-    SPREAD = 8 /* of a value's elements, one in so many: 2, 4, 8 tried on MobileNet; it served VGG and LeNet-5, too */
+    SPREAD =
+        8 /* of a value's elements, one in so many: 2, 4, 8 tried on MobileNet; it served VGG and LeNet-5, too */
 };
 static const size_t SLOT_BYTES = (size_t)256 << 20; /* of all lists that may live at once */
 
