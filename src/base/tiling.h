@@ -4,6 +4,7 @@
 #define BASE_TILING_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* One axis of the implementation's own coordinates. A thread computes `thread` of its coordinates, runs of
  * `step` neighbours within `reach`; a thread group `tile` neighbours, the last group perhaps fewer. */
@@ -26,6 +27,35 @@ struct tiling {
     struct tiling_axis axis[TILING_AXES];
     size_t unit_h, unit_w;
     size_t h, w;
+};
+
+/* How far what a value goes into extends along an axis, first to last coordinate, in terms of the tiling: one
+ * coordinate, less than a thread's, a thread's, up to REACH_COUNTED more, a tile's at most, more. */
+enum {
+    REACH_NONE,
+    REACH_ONE,
+    REACH_PART,
+    REACH_THREAD,
+    REACH_COUNTED = 6,
+    REACH_TILE = REACH_THREAD + REACH_COUNTED + 1,
+    REACH_MORE,
+    N_REACHES
+};
+static inline uint8_t tiling_reach(const struct tiling_axis *x, size_t extent)
+{
+    if (extent <= 1)
+        return extent ? REACH_ONE : REACH_NONE;
+    if (extent <= x->reach)
+        return extent < x->reach ? REACH_PART : REACH_THREAD;
+    if (extent - x->reach <= REACH_COUNTED)
+        return (uint8_t)(REACH_THREAD + extent - x->reach);
+    return extent <= x->tile ? REACH_TILE : REACH_MORE;
+}
+
+/* So many live sites whose values extend so far along each axis. */
+struct tiling_influence {
+    uint8_t reach[TILING_AXES];
+    uint64_t live;
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "campaign/influence.h"
 #include "simt/mem.h"
 #include "simt/priv.h"
 
@@ -14,6 +15,7 @@ static const uint64_t MOST_BYTES = (uint64_t)1 << 30; /* of the memories kept */
 /* One warp instruction. at: its lanes' words, ascending, SHARED or not; WILD is not followed. */
 struct issued {
     uint32_t insn, active, lanes, at; /* active: of the path; lanes: not predicated off */
+    uint32_t zero[2];                 /* of a product: lanes in which a factor is zero */
     uint16_t warp;
     bool memory;
 };
@@ -22,7 +24,10 @@ struct issued {
 struct region {
     bool known; /* they meet */
     uint32_t n, *regs;
+    uint32_t slot,
+        next; /* of known ones: a number; the next branch whose ways meet there, NO_BRANCH: none */
 };
+enum { NO_BRANCH = UINT32_MAX };
 
 struct pass {
     const struct ptx_kernel *kernel;
@@ -33,15 +38,17 @@ struct pass {
     struct issued *events;
     uint32_t *words;
     size_t registers_room;
-    uint32_t *live;        /* [warp * n_regs + register]: lanes */
-    uint32_t *useful;      /* [warp]: lanes that store something live later on */
-    uint32_t *recent;      /* [warp * 32 + lane]: the last event that mattered to it */
-    uint32_t *met;         /* [warp * n_insns + insn]: the last event there */
-    struct region *region; /* [insn] */
-    uint64_t *shared;      /* words, a bit each */
+    uint32_t *live;            /* [warp * n_regs + register]: lanes */
+    uint32_t *useful;          /* [warp]: lanes that store something live later on */
+    uint32_t *recent;          /* [warp * 32 + lane]: the last event that mattered to it */
+    uint32_t *met;             /* [warp * n_insns + insn]: the last event there */
+    struct region *region;     /* [insn] */
+    uint32_t n_regions, *meet; /* [insn]: the first branch whose ways meet there */
+    uint64_t *shared;          /* words, a bit each */
     uint64_t *after, *read,
         *written; /* of global memory: live after the launch; read here; written */
     size_t shared_words, global_words;
+    struct influence influence;
 };
 
 static void *grown(void *old, size_t n, size_t *room, size_t size)
@@ -88,6 +95,25 @@ static uint32_t word_of(const struct warp *w, const struct ptx_insn *i, uint64_t
     return (uint32_t)(at / 4) | (shared ? SHARED : 0);
 }
 
+static bool is_product(const struct ptx_insn *i)
+{
+    return i->op == PTX_MUL_F32 || i->op == PTX_FMA_F32 || i->op == PTX_MAD_F32;
+}
+
+/* Lanes in which an f32 operand is zero. */
+static uint32_t zeros(const struct warp *w, const struct program *code, const struct ptx_operand *o)
+{
+    uint32_t bits[SIMT_LANES], zero = 0;
+    if (o->kind == PTX_IMM)
+        return o->value << 33 == 0 ? UINT32_MAX : 0;
+    if (o->kind != PTX_REG)
+        return 0;
+    memcpy(bits, w->regs + code->slot[o->index], sizeof bits);
+    for (uint32_t l = 0; l < SIMT_LANES; l++)
+        zero |= (uint32_t)(bits[l] << 1 == 0) << l;
+    return zero;
+}
+
 static void watch(void *ctx, struct warp *w, uint32_t insn)
 {
     struct pass *p = ctx;
@@ -104,6 +130,8 @@ static void watch(void *ctx, struct warp *w, uint32_t insn)
         memcpy(&pred, w->regs + code->slot[i->guard], sizeof pred);
         e.lanes &= i->guard_negated ? ~pred : pred;
     }
+    for (int k = 0; k < 2 && is_product(i); k++)
+        e.zero[k] = zeros(w, code, &i->src[k]);
     if (e.memory) {
         const struct simt_reg base = {code->base_bits[insn], w->regs + code->base_slot[insn]};
         p->words = grown(p->words, p->n_words + SIMT_LANES, &p->words_room, sizeof *p->words);
@@ -123,9 +151,26 @@ static bool word_is_live(const struct pass *p, uint32_t word)
                          : has(p->after, word) || has(p->read, word);
 }
 
-static void make_word_live(struct pass *p, uint32_t word)
+static struct box *box_of(struct influence *x, uint32_t word)
+{
+    return word & SHARED ? &x->shared[word & ~SHARED] : &x->read[word];
+}
+
+static void make_word_live(struct pass *p, uint32_t word, const struct boxes *b, uint32_t lane)
 {
     put(word & SHARED ? p->shared : p->read, word & ~SHARED);
+    if (p->influence.output)
+        box_join_lane(box_of(&p->influence, word), b, lane);
+}
+
+/* Add what a live word goes into. */
+static void join_word(struct pass *p, struct boxes *to, uint32_t lane, uint32_t word)
+{
+    if (!p->influence.output)
+        return;
+    lane_join_box(to, lane, box_of(&p->influence, word));
+    if (!(word & SHARED))
+        lane_join_box(to, lane, &p->influence.after[word]);
 }
 
 static void overwrite_word(struct pass *p, uint32_t word)
@@ -133,6 +178,8 @@ static void overwrite_word(struct pass *p, uint32_t word)
     take(word & SHARED ? p->shared : p->read, word & ~SHARED);
     if (!(word & SHARED))
         put(p->written, word);
+    if (p->influence.output)
+        box_clear(box_of(&p->influence, word));
 }
 
 /* The words of element k, counted from the access's first. */
@@ -145,8 +192,10 @@ static struct span element(const struct ptx_insn *i, int k)
     return (struct span){at / 4, (at + bytes + 3) / 4};
 }
 
-/* Lanes in which the store of element k leaves something live; it is then not needed from before. */
-static uint32_t stored(struct pass *p, const struct issued *e, const struct ptx_insn *i, int k)
+/* Lanes in which the store of element k leaves something live, which *into is then made; it is then not needed from
+ * before. */
+static uint32_t stored(struct pass *p, const struct issued *e, const struct ptx_insn *i, int k,
+                       struct boxes *into)
 {
     const struct span of = element(i, k);
     const bool whole = i->mem_bits >= 32;
@@ -154,7 +203,10 @@ static uint32_t stored(struct pass *p, const struct issued *e, const struct ptx_
     for (uint32_t m = e->lanes; m; m &= m - 1, at++) {
         bool any = p->words[at] == WILD;
         for (uint32_t x = of.first; p->words[at] != WILD && x < of.end; x++)
-            any |= word_is_live(p, p->words[at] + x);
+            if (word_is_live(p, p->words[at] + x)) {
+                join_word(p, into, (uint32_t)__builtin_ctz(m), p->words[at] + x);
+                any = true;
+            }
         live |= any ? m & -m : 0;
     }
     at = e->at;
@@ -164,101 +216,174 @@ static uint32_t stored(struct pass *p, const struct issued *e, const struct ptx_
     return live;
 }
 
-/* What lanes load as element k is needed. */
+/* What lanes load as element k is needed, for what is in b. */
 static void loaded(struct pass *p, const struct issued *e, const struct ptx_insn *i, int k,
-                   uint32_t lanes)
+                   uint32_t lanes, const struct boxes *b)
 {
     const struct span of = element(i, k);
     uint32_t at = e->at;
     for (uint32_t m = e->lanes; m; m &= m - 1, at++)
         for (uint32_t x = of.first; (m & -m & lanes) && p->words[at] != WILD && x < of.end; x++)
-            make_word_live(p, p->words[at] + x);
+            make_word_live(p, p->words[at] + x, b, (uint32_t)__builtin_ctz(m));
 }
 
 /* ---- Instructions ------------------------------------------------------------------------------------ */
 
-static void need(uint32_t *live, const struct ptx_operand *o, uint32_t lanes)
+/* A warp's registers while it is walked back. */
+struct state {
+    uint32_t *live;
+    struct boxes *influence; /* NULL: not kept */
+    struct boxes *stored;
+};
+
+static void need_register(const struct state *s, int32_t reg, uint32_t lanes, const struct boxes *b)
 {
-    if (o->kind == PTX_REG)
-        live[o->index] |= lanes;
+    s->live[reg] |= lanes;
+    if (s->influence)
+        boxes_join(&s->influence[reg], b, lanes);
 }
 
-/* Lanes in which some result is live. Those of all results are counted; before it, none is. */
+static void need(const struct state *s, const struct ptx_operand *o, uint32_t lanes,
+                 const struct boxes *b)
+{
+    if (o->kind == PTX_REG)
+        need_register(s, (int32_t)o->index, lanes, b);
+}
+
+/* Lanes in which some result is live, and in *into what they go into. Those of all results are counted; before it,
+ * none is. */
 static uint32_t results(struct pass *p, const struct issued *e, const struct ptx_insn *i,
-                        uint32_t *live)
+                        const struct state *s, struct boxes *into)
 {
     uint32_t any = 0;
+    const bool counts = !p->addresses && p->space->targets[e->insn];
     for (int k = 0; k < i->n_dst; k++) {
-        const uint32_t lanes = i->dst[k] >= 0 ? live[i->dst[k]] & e->lanes : 0;
+        const uint32_t lanes = i->dst[k] >= 0 ? s->live[i->dst[k]] & e->lanes : 0;
+        const struct boxes *own = s->influence && lanes ? &s->influence[i->dst[k]] : into;
         any |= lanes;
-        if (!p->addresses && p->space->targets[e->insn])
+        if (counts)
             p->count[e->insn].live += (uint32_t)__builtin_popcount(lanes);
+        if (counts && s->influence)
+            influence_count(&p->influence, e->insn, own, lanes);
         if (i->op == PTX_LD && e->memory)
-            loaded(p, e, i, k, lanes);
+            loaded(p, e, i, k, lanes, own);
+        if (s->influence && lanes)
+            boxes_join(into, own, lanes);
     }
     for (int k = 0; k < i->n_dst; k++)
-        if (i->dst[k] >= 0)
-            live[i->dst[k]] &= ~e->lanes;
+        if (i->dst[k] >= 0) {
+            s->live[i->dst[k]] &= ~e->lanes;
+            if (s->influence)
+                boxes_clear(&s->influence[i->dst[k]], e->lanes);
+        }
     return any;
 }
 
-/* Lanes in which a store, or a change in memory, leaves something live. */
+/* Lanes in which a store, or a change in memory, leaves something live, and in *into what that goes into. */
 static uint32_t effects(struct pass *p, const struct issued *e, const struct ptx_insn *i,
-                        uint32_t *live)
+                        const struct state *s, struct boxes *into)
 {
     uint32_t any = 0;
     for (int k = 0; k < i->n_src; k++) {
-        const uint32_t lanes = i->op == PTX_ST && e->memory ? stored(p, e, i, k) : e->lanes;
-        need(live, &i->src[k], lanes);
+        struct boxes own;
+        if (s->influence)
+            boxes_clear(&own, UINT32_MAX);
+        const uint32_t lanes = i->op == PTX_ST && e->memory ? stored(p, e, i, k, &own) : e->lanes;
+        need(s, &i->src[k], lanes, &own);
+        if (s->influence)
+            boxes_join(into, &own, lanes);
         any |= lanes;
     }
     if (i->op != PTX_ST)
-        loaded(p, e, i, 0, e->lanes);
+        loaded(p, e, i, 0, e->lanes, into);
+    if (s->influence)
+        boxes_join(s->stored, into, any);
     p->useful[e->warp] |= any;
     return any;
 }
 
-/* Lanes to which it matters which way they go: those with something live on the way that they took, and those
- * to which what is written on either way is live where the ways meet. */
-static uint32_t branched(const struct pass *p, const struct issued *e, const struct ptx_insn *i,
-                         const uint32_t *live)
+static struct boxes *after_region(struct pass *p, const struct issued *e, const struct region *r)
+{
+    return &p->influence.met[(size_t)e->warp * p->n_regions + r->slot];
+}
+
+/* Where ways meet: what all that was written on them goes into. */
+static void ways_met(struct pass *p, const struct issued *e, const struct state *s)
+{
+    for (uint32_t b = p->meet[e->insn]; b != NO_BRANCH; b = p->region[b].next) {
+        const struct region *r = &p->region[b];
+        struct boxes *to = after_region(p, e, r);
+        boxes_clear(to, e->active);
+        for (uint32_t k = 0; k < r->n; k++)
+            boxes_join(to, &s->influence[r->regs[k]], s->live[r->regs[k]] & e->active);
+    }
+}
+
+/* Lanes to which it matters which way they go: those with something live on the way that they took. *into: what that
+ * goes into where the ways meet, or, if it is in memory, all that they store later on. */
+static uint32_t branched(struct pass *p, const struct issued *e, const struct ptx_insn *i,
+                         const struct state *s, struct boxes *into)
 {
     const struct region *r = &p->region[e->insn];
     const uint32_t *recent = p->recent + (size_t)e->warp * SIMT_LANES;
-    if (!r->known)
-        return e->active & p->useful[e->warp];
-    const uint32_t end = p->met[(size_t)e->warp * p->kernel->n_insns + i->reconverge];
     uint32_t lanes = 0;
-    for (uint32_t k = 0; k < r->n; k++)
-        lanes |= live[r->regs[k]];
+    if (r->known) {
+        const uint32_t end = p->met[(size_t)e->warp * p->kernel->n_insns + i->reconverge];
+        for (uint32_t l = 0; l < SIMT_LANES; l++)
+            lanes |= (uint32_t)(recent[l] < end) << l;
+    } else {
+        lanes = p->useful[e->warp];
+    }
+    lanes &= e->active;
+    if (!s->influence)
+        return lanes;
+    uint32_t by_memory = lanes;
+    if (r->known)
+        boxes_join(into, after_region(p, e, r), lanes);
     for (uint32_t l = 0; l < SIMT_LANES; l++)
-        lanes |= (uint32_t)(recent[l] < end) << l;
-    return e->active & lanes;
+        by_memory &= ~((uint32_t)(into->side[0][l] != BOX_EMPTY) << l);
+    boxes_join(into, s->stored, by_memory);
+    return lanes;
 }
 
 static void step_back(struct pass *p, const struct issued *e)
 {
     const uint32_t number = (uint32_t)(e - p->events);
     const struct ptx_insn *i = &p->kernel->insns[e->insn];
-    uint32_t *live = p->live + (size_t)e->warp * p->kernel->n_regs;
-    uint32_t needed = results(p, e, i, live);
-    if (is_memory(i) && i->op != PTX_LD)
-        needed = effects(p, e, i, live);
-    else if (i->op == PTX_BRA)
-        needed = branched(p, e, i, live);
-    else if (i->op != PTX_LD && !ptx_is_lanewise(i)) /* control, other lanes' values, a carry */
+    struct influence *x = p->influence.output ? &p->influence : NULL;
+    const struct state s = {.live = p->live + (size_t)e->warp * p->kernel->n_regs,
+                            .influence =
+                                x ? x->registers + (size_t)e->warp * p->kernel->n_regs : NULL,
+                            .stored = x ? x->stored + e->warp : NULL};
+    struct boxes into;
+    if (x)
+        boxes_clear(&into, UINT32_MAX);
+    uint32_t needed = results(p, e, i, &s, &into);
+    if (is_memory(i) && i->op != PTX_LD) {
+        needed = effects(p, e, i, &s, &into);
+    } else if (i->op == PTX_BRA) {
+        needed = branched(p, e, i, &s, &into);
+    } else if (i->op != PTX_LD && !ptx_is_lanewise(i)) { /* control, other lanes' values, a carry */
         needed = e->active & p->useful[e->warp];
+        if (x)
+            boxes_join(&into, s.stored, needed);
+    }
     for (int k = 0; k < i->n_src && !is_memory(i); k++)
-        need(live, &i->src[k], needed);
-    need(live, &i->base, needed);
+        need(&s, &i->src[k], k < 2 ? needed & ~e->zero[1 - k] : needed, &into);
+    need(&s, &i->base, needed, &into);
     if (i->guard >= 0)
-        live[i->guard] |= needed;
+        need_register(&s, i->guard, needed, &into);
     for (uint32_t l = 0, *recent = p->recent + (size_t)e->warp * SIMT_LANES; l < SIMT_LANES; l++)
         recent[l] = needed >> l & 1 ? number : recent[l];
     p->met[(size_t)e->warp * p->kernel->n_insns + e->insn] = number;
+    if (x)
+        ways_met(p, e, &s);
     p->count[e->insn].sites += (uint64_t)__builtin_popcount(e->lanes) * p->space->targets[e->insn];
-    if (p->addresses && p->space->targets[e->insn])
+    if (p->addresses && p->space->targets[e->insn]) {
         p->count[e->insn].live += (uint32_t)__builtin_popcount(needed & e->lanes);
+        if (x)
+            influence_count(x, e->insn, &into, needed & e->lanes);
+    }
 }
 
 /* Add what is written from instruction `at` on until the ways meet. */
@@ -281,9 +406,12 @@ static void add_way(struct region *r, const struct ptx_kernel *k, uint32_t at, u
     }
 }
 
-static struct region *find_regions(struct arena *a, const struct ptx_kernel *k)
+static void find_regions(struct pass *p, struct arena *a, const struct ptx_kernel *k)
 {
-    struct region *r = arena_array(a, k->n_insns, sizeof *r);
+    struct region *r = p->region = arena_array(a, k->n_insns, sizeof *r);
+    p->n_regions = 0;
+    p->meet = arena_array(a, k->n_insns, sizeof *p->meet);
+    memset(p->meet, 255, k->n_insns * sizeof *p->meet);
     for (uint32_t b = 0; b < k->n_insns; b++) {
         const struct ptx_insn *i = &k->insns[b];
         if (i->op != PTX_BRA || i->guard < 0 || i->reconverge == PTX_NOWHERE)
@@ -292,15 +420,32 @@ static struct region *find_regions(struct arena *a, const struct ptx_kernel *k)
         bool *been = arena_array(&scratch, k->n_insns, sizeof *been);
         bool *in = arena_array(&scratch, k->n_regs, sizeof *in);
         r[b].known = true;
+        r[b].slot = p->n_regions++;
+        r[b].next = p->meet[i->reconverge];
+        p->meet[i->reconverge] = b;
         r[b].regs = arena_array(a, k->n_regs, sizeof *r[b].regs);
         add_way(&r[b], k, i->target, i->reconverge, been, in);
         add_way(&r[b], k, b + 1, i->reconverge, been, in);
         arena_fini(&scratch);
     }
-    return r;
 }
 
-static int walk_launch(struct pass *p, struct simt *s, struct simt_mem *m,
+/* After a launch has been walked back: what memory goes into before it. */
+static void settle_influence(struct pass *p)
+{
+    struct influence *x = &p->influence;
+    for (uint32_t i = 0; i < p->global_words; i++) {
+        if (has(p->written, i))
+            box_clear(&x->after[i]);
+        for (int s = 0; s < BOX_SIDES; s++)
+            if (x->read[i].side[s] < x->after[i].side[s])
+                x->after[i].side[s] = x->read[i].side[s];
+        box_clear(&x->read[i]);
+    }
+}
+
+/* a: of what was counted. */
+static int walk_launch(struct pass *p, struct arena *a, struct simt *s, struct simt_mem *m,
                        const struct simt_launch *l, struct diag *d)
 {
     const struct simt_hook hook = {.ctx = p, .watch = watch};
@@ -312,9 +457,11 @@ static int walk_launch(struct pass *p, struct simt *s, struct simt_mem *m,
     int rc = OK;
     p->live = grown(p->live, n_live + warps, &p->registers_room, sizeof *p->live);
     p->useful = p->live + n_live;
-    p->region = find_regions(&scratch, p->kernel);
+    find_regions(p, &scratch, p->kernel);
     p->recent = arena_array(&scratch, warps * SIMT_LANES, sizeof *p->recent);
     p->met = arena_array(&scratch, warps * p->kernel->n_insns, sizeof *p->met);
+    if (p->influence.output)
+        influence_launch(&p->influence, &scratch, p->kernel->n_insns, p->shared_words);
     for (uint64_t cta = 0; cta < simt_n_ctas(l); cta++) {
         struct simt_result r;
         p->n_events = p->n_words = 0;
@@ -325,8 +472,15 @@ static int walk_launch(struct pass *p, struct simt *s, struct simt_mem *m,
         memset(p->recent, 255, warps * SIMT_LANES * sizeof *p->recent);
         memset(p->met, 255, warps * p->kernel->n_insns * sizeof *p->met);
         memset(p->shared, 0, (p->shared_words / 64 + 1) * sizeof *p->shared);
+        if (p->influence.output)
+            influence_cta(&p->influence, warps, p->kernel->n_regs, p->n_regions, p->shared_words);
         for (size_t e = p->n_events; e-- > 0;)
             step_back(p, &p->events[e]);
+    }
+    if (p->influence.output) {
+        for (uint32_t i = 0; i < p->kernel->n_insns; i++)
+            influence_result(&p->influence, &p->count[i], a, i);
+        settle_influence(p);
     }
     for (size_t i = 0; rc == OK && i <= p->global_words / 64; i++) {
         p->after[i] = (p->after[i] & ~p->written[i]) | p->read[i];
@@ -359,11 +513,13 @@ static void mark_outputs(struct pass *p, const struct simt_program *program, uin
         const struct simt_buffer *b = &program->buffers[i];
         for (uint64_t at = 0; b->compared && at < b->bytes; at += 4)
             put(p->after, (uint32_t)((b->address - base + at) / 4));
+        if (b->compared && p->influence.output)
+            influence_mark(&p->influence, (size_t)(b->address - base) / 4, (size_t)b->bytes / 4);
     }
 }
 
 int campaign_live(struct live_count ***out, struct arena *a, const struct simt_program *program,
-                  const struct fault_kind *kind, struct diag *d)
+                  const struct fault_kind *kind, const struct live_output *output, struct diag *d)
 {
     struct simt_mem *before[MOST_LAUNCHES + 1] = {0};
     struct arena scratch = {0};
@@ -377,6 +533,7 @@ int campaign_live(struct live_count ***out, struct arena *a, const struct simt_p
     p.after = arena_array(&scratch, p.global_words / 64 + 1, sizeof *p.after);
     p.read = arena_array(&scratch, p.global_words / 64 + 1, sizeof *p.read);
     p.written = arena_array(&scratch, p.global_words / 64 + 1, sizeof *p.written);
+    influence_init(&p.influence, &scratch, output, p.global_words);
     mark_outputs(&p, program, simt_mem_view(program->mem).base);
     before[0] = simt_mem_clone(program->mem);
     for (size_t l = 0; l + 1 < program->n_launches; l++) {
@@ -395,13 +552,14 @@ int campaign_live(struct live_count ***out, struct arena *a, const struct simt_p
         p.count = (*out)[l] = arena_array(a, ptx_n_insns(p.kernel), sizeof *p.count);
         p.shared_words = (ptx_shared_bytes(p.kernel) + launch->dynamic_shared) / 4 + 4;
         p.shared = arena_array(&scratch, p.shared_words / 64 + 1, sizeof *p.shared);
-        rc = walk_launch(&p, s, before[l], launch, d);
+        rc = walk_launch(&p, a, s, before[l], launch, d);
     }
     for (size_t l = 0; l < program->n_launches; l++)
         simt_mem_free(before[l]);
     free(p.events);
     free(p.words);
     free(p.live);
+    free(p.influence.registers);
     arena_fini(&scratch);
     simt_free(s);
     return rc;

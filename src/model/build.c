@@ -10,7 +10,7 @@
 static const double RARE_SHARE = 0.01; /* of all tensors */
 enum { RARE_COUNT = 5 };
 /* Footprints kept of each pattern, and the runs that one may have. */
-enum { SAMPLE = 1000, MAX_RUNS = 4096 };
+enum { SAMPLE = 2000, MAX_RUNS = 4096 };
 
 struct raw_category {
     uint64_t count;
@@ -47,6 +47,8 @@ struct model_builder {
     size_t n_patterns;
     bool has_origin;
     struct model_origin origin;
+    size_t strata_room;
+    uint64_t *errors; /* by stratum */
     struct raw_entry entry[N_PATTERNS];
 };
 
@@ -82,10 +84,11 @@ void model_builder_free(struct model_builder *b)
             footprint_free(&b->entry[i].native.footprints[k]);
         free(b->entry[i].native.footprints);
     }
+    free(b->errors);
     free(b);
 }
 
-static void *grown(void *array, size_t n, size_t *room, size_t size)
+void *model_grown(void *array, size_t n, size_t *room, size_t size)
 {
     if (n < *room)
         return array;
@@ -118,7 +121,7 @@ static void add_category(struct raw_entry *e, const struct characterisation *c)
         return;
     }
     e->categories =
-        grown(e->categories, e->n_categories, &e->room_categories, sizeof *e->categories);
+        model_grown(e->categories, e->n_categories, &e->room_categories, sizeof *e->categories);
     struct raw_category *x = &e->categories[e->n_categories++];
     *x = (struct raw_category){.count = 1, .n_keys = c->n_keys, .n_stats = c->n_stats};
     memcpy(x->keys, c->keys, sizeof x->keys);
@@ -139,7 +142,7 @@ static void add_domain(struct raw_entry *e, const struct characterisation *c)
             memcmp(e->domains[i].share, d.share, sizeof d.share) == 0)
             x = &e->domains[i];
     if (!x) {
-        e->domains = grown(e->domains, e->n_domains, &e->room_domains, sizeof *e->domains);
+        e->domains = model_grown(e->domains, e->n_domains, &e->room_domains, sizeof *e->domains);
         x = &e->domains[e->n_domains++];
         *x = d;
     }
@@ -234,6 +237,19 @@ static void add_footprint(struct model_builder *b, struct native *n,
         f->value_count[v] = v == VALUE_SAME ? 0 : c->value_count[v];
 }
 
+static void count_stratum(struct model_builder *b, size_t stratum)
+{
+    const size_t room = b->strata_room;
+    if (stratum == MODEL_NO_STRATUM)
+        return;
+    if (stratum >= room) {
+        b->strata_room = 2 * stratum + 64;
+        b->errors = must(reallocarray(b->errors, b->strata_room, sizeof *b->errors));
+        memset(b->errors + room, 0, (b->strata_room - room) * sizeof *b->errors);
+    }
+    b->errors[stratum]++;
+}
+
 void model_add_error(struct model_builder *b, const struct characterisation *c, const size_t dim[4],
                      const struct difference *diffs, size_t n, size_t stratum)
 {
@@ -253,6 +269,7 @@ void model_add_error(struct model_builder *b, const struct characterisation *c, 
     add_category(e, c);
     add_domain(e, c);
     e->native.count++;
+    count_stratum(b, stratum);
     add_sizes(&e->native.in_range, &c->in_range);
     add_sizes(&e->native.out_of_range, &c->out_of_range);
     for (int i = 0; i < 32; i++)
@@ -274,7 +291,8 @@ void model_set_origin(struct model_builder *b, const struct model_origin *o)
     b->origin = *o;
 }
 
-static struct model_origin origin_copy(struct arena *a, const struct model_origin *from)
+static struct model_origin origin_copy(struct arena *a, const struct model_origin *from,
+                                       const uint64_t *errors, size_t n_errors)
 {
     struct model_origin o = *from;
     struct model_stratum *strata = arena_array(a, o.n_strata, sizeof *strata);
@@ -287,6 +305,12 @@ static struct model_origin origin_copy(struct arena *a, const struct model_origi
         strata[i].launch = arena_strdup(a, strata[i].launch);
         strata[i].kernel = arena_strdup(a, strata[i].kernel ? strata[i].kernel : "");
         strata[i].mnemonic = arena_strdup(a, strata[i].mnemonic);
+        struct tiling_influence *influences =
+            arena_array(a, strata[i].n_influences, sizeof *influences);
+        for (size_t k = 0; k < strata[i].n_influences; k++)
+            influences[k] = from->strata[i].influences[k];
+        strata[i].influences = influences;
+        strata[i].errors = i < n_errors ? errors[i] : 0;
     }
     o.strata = strata;
     return o;
@@ -470,7 +494,7 @@ int model_build(struct model **out, struct arena *a, const struct model_builder 
         memcpy(m->chw, b->chw, sizeof m->chw);
     m->has_origin = b->has_origin;
     if (b->has_origin)
-        m->origin = origin_copy(a, &b->origin);
+        m->origin = origin_copy(a, &b->origin, b->errors, b->strata_room);
     m->rejected = 1 - (double)m->n_tensors / (double)b->n;
     *out = m;
     return OK;

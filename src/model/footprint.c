@@ -5,6 +5,8 @@
 
 #include "model/priv.h"
 
+static const uint64_t MOST_SITES = (uint64_t)1 << 53;
+
 static void put_runs(struct canvas *to, const struct footprint *f)
 {
     to->n = 0;
@@ -181,4 +183,40 @@ int model_exponents_parse(struct exponents *out, struct arena *a, const char *te
         if (*p != ',')
             return -1;
     }
+}
+
+char *model_influences_text(struct arena *a, const struct tiling_influence *list, size_t n)
+{
+    char *text = arena_strdup(a, "");
+    for (size_t i = 0; i < n; i++) /* a handful */
+        text = arena_printf(a, "%s%s%d.%d.%d*%llu", text, i ? "," : "", list[i].reach[0],
+                            list[i].reach[1], list[i].reach[2], (unsigned long long)list[i].live);
+    return text;
+}
+
+int model_influences_parse(struct tiling_influence **out, size_t *n, struct arena *a,
+                           const char *text)
+{
+    size_t most = 1;
+    for (const char *p = text; *p; p++)
+        most += *p == ',';
+    struct tiling_influence *list = *out = arena_array(a, most, sizeof *list);
+    for (const char *p = text; *p; p++) {
+        uint32_t reach;
+        for (int i = 0; i < TILING_AXES; i++) {
+            if (number(&reach, &p, N_REACHES) != 0 || *p++ != (i + 1 < TILING_AXES ? '.' : '*'))
+                return -1;
+            list[*n].reach[i] = (uint8_t)reach;
+        }
+        const char *start = p;
+        uint64_t count = 0;
+        for (; *p >= '0' && *p <= '9' && count < MOST_SITES; p++)
+            count = 10 * count + (uint64_t)(*p - '0');
+        if (p == start || (*p && *p != ',') || count > MOST_SITES)
+            return -1;
+        list[(*n)++].live = count;
+        if (*p == 0)
+            return 0;
+    }
+    return *text ? -1 : 0;
 }

@@ -179,6 +179,7 @@ static json_t *tiling_json(const struct tiling *t)
 /* Where the errors come from. */
 static json_t *origin_json(const struct model_origin *o)
 {
+    struct arena a = {0};
     json_t *strata = json_array();
     for (size_t i = 0; i < o->n_strata; i++) {
         const struct model_stratum *s = &o->strata[i];
@@ -189,8 +190,15 @@ static json_t *origin_json(const struct model_origin *o)
                                  count(s->injections), "sdc", count(s->sdc), "due", count(s->due));
         if (o->live)
             json_object_set_new(item, "live", count(s->live));
+        if (s->errors)
+            json_object_set_new(item, "errors", count(s->errors));
+        if (s->n_influences)
+            json_object_set_new(
+                item, "influence",
+                json_string(model_influences_text(&a, s->influences, s->n_influences)));
         json_array_append_new(strata, item);
     }
+    arena_fini(&a);
     json_t *to = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "implementation",
                            o->impl, "problem", o->shape, "tile", o->tile, "fault", o->fault, "seed",
                            json_sprintf("%llu", (unsigned long long)o->seed), "population",
@@ -609,6 +617,15 @@ static int read_stratum(struct model_stratum *s, const struct reader *r, const j
     if (rc == OK && json_object_get(v, "live"))
         rc = read_count(&s->live, r, json_object_get(v, "live"),
                         "_sievert: a stratum has no valid 'live'");
+    if (rc == OK && json_object_get(v, "errors"))
+        rc = read_count(&s->errors, r, json_object_get(v, "errors"),
+                        "_sievert: a stratum has no valid 'errors'");
+    const char *influence = json_string_value(json_object_get(v, "influence"));
+    struct tiling_influence *list = NULL;
+    if (rc == OK && influence &&
+        model_influences_parse(&list, &s->n_influences, r->a, influence) != 0)
+        return bad(r, "_sievert: a stratum's 'influence' is not reaches with counts");
+    s->influences = list;
     return rc;
 }
 

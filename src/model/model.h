@@ -36,7 +36,10 @@ struct model_stratum {
     int shared; /* by which axes' thread groups what it makes is read: bits of base/tiling.h */
     uint64_t population; /* fault sites */
     uint64_t live;       /* those whose value goes on to the output; if the origin knows */
+    size_t n_influences; /* and how far their influence extends; 0: not known */
+    const struct tiling_influence *influences;
     uint64_t injections, sdc, due;
+    uint64_t errors; /* of the model's; counted when it is built */
 };
 /* The campaign that a model comes from. Strings and arrays must live as long as what is built. */
 struct model_origin {

@@ -90,6 +90,9 @@ struct model {
     struct transfer *transfer; /* to another shape, NULL: not asked for */
 };
 
+/* Room for one more than n. */
+void *model_grown(void *array, size_t n, size_t *room, size_t size);
+
 /* An integer of [0, n) with these weights; their sum must not be zero. */
 size_t model_weighted(struct rng *r, const uint64_t *weight, size_t n);
 
@@ -159,5 +162,9 @@ int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *t
 /* Exponents as text, "exponent*count,...", and back. */
 char *model_exponents_text(struct arena *a, const struct exponents *e);
 int model_exponents_parse(struct exponents *out, struct arena *a, const char *text);
+/* Influences as text, "reach.reach.reach*sites,...", and back; *n from 0. */
+char *model_influences_text(struct arena *a, const struct tiling_influence *list, size_t n);
+int model_influences_parse(struct tiling_influence **out, size_t *n, struct arena *a,
+                           const char *text);
 
 #endif

@@ -1,12 +1,12 @@
 /* Measured errors put into a tensor of another shape through the implementation's own tiling. On each axis
  * an error is a thread's (it moves to another thread), a tile's (it fills another tile as it filled its own)
- * or everything's. How often each kind of error occurs there follows from how many sites each struck
- * instruction has there, and from the share of threads that have something to compute. */
+ * or everything's. How often: weigh.c. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "characterise/geometry.h"
 #include "model/priv.h"
+#include "model/transfer.h"
 
 enum { ATTEMPTS = 1000, TRIES = 100, LARGEST = 1 << 26 /* elements of the measured tensor */ };
 
@@ -15,7 +15,9 @@ struct moved {
     enum pattern pattern;
     const struct footprint *f;
     struct geometry at;
-    bool image;   /* an error of the input, around a pixel: rows and columns whatever the tiling */
+    bool image; /* an error of the input, around a pixel: rows and columns whatever the tiling */
+    uint8_t reach
+        [TILING_AXES]; /* how far it extends now, where the measured shape had no room; else REACH_NONE */
     double until; /* sum of the weights up to it */
 };
 
@@ -26,115 +28,6 @@ struct transfer {
     size_t n;
     struct moved *list;
 };
-
-static size_t tiles_of(const struct tiling_axis *x) { return (x->size + x->tile - 1) / x->tile; }
-
-/* ---- How often --------------------------------------------------------------------------------------- */
-
-/* Names of launches that do the same part of the work: "fft-input", and "fft-input-rows" on larger maps. */
-static bool same_role(const char *a, const char *b)
-{
-    const size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
-    return strncmp(a, b, n) == 0 && (a[n] == 0 || a[n] == '-') && (b[n] == 0 || b[n] == '-');
-}
-
-/* "ld.shared" of "ld.shared.v4.f32": other tiles load other vectors. */
-static bool same_operation(const char *a, const char *b)
-{
-    for (int dots = 0; *a == *b && *a; a++, b++)
-        if (*a == '.' && ++dots == 2)
-            return true;
-    return *a == *b;
-}
-
-/* In which instructions of another shape's kernels a stratum is found again: the best likeness that finds any. */
-enum likeness {
-    SAME_INSTRUCTION,
-    SAME_KIND,
-    SAME_LINE,
-    SAME_OPERATION,
-    SAME_LAUNCH,
-    SAME_ROLE,
-    N_LIKENESSES
-};
-
-static bool alike(const struct model_stratum *a, const struct model_stratum *b, enum likeness l)
-{
-    if (l == SAME_ROLE)
-        return same_role(a->launch, b->launch);
-    if (strcmp(a->launch, b->launch) != 0)
-        return false;
-    switch (l) {
-    case SAME_INSTRUCTION:
-        return *a->kernel && strcmp(a->kernel, b->kernel) == 0 && a->insn == b->insn;
-    case SAME_KIND:
-        return a->line == b->line && strcmp(a->mnemonic, b->mnemonic) == 0;
-    case SAME_LINE:
-        return a->line == b->line;
-    case SAME_OPERATION:
-        return same_operation(a->mnemonic, b->mnemonic);
-    default:
-        return true;
-    }
-}
-
-/* Sites of a list that are like s; live: only those whose value goes on to the output. */
-static double sites_of(const struct model_stratum *s, const struct model_stratum *list, size_t n,
-                       enum likeness l, bool live)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        if (alike(s, &list[i], l))
-            sum += (double)(live ? list[i].live : list[i].population);
-    return sum;
-}
-
-/* Sites on the target for each site measured, for a stratum. */
-static double growth(const struct model *m, size_t stratum, const struct model_target *t)
-{
-    const struct model_origin *o = &m->origin;
-    const struct model_stratum *s = &o->strata[stratum];
-    for (int l = 0; l < N_LIKENESSES; l++) {
-        const enum likeness like = (enum likeness)l;
-        const double before = sites_of(s, o->strata, o->n_strata, like, false);
-        const double after = sites_of(s, t->strata, t->n_strata, like, false);
-        const double live = sites_of(s, o->strata, o->n_strata, like, true);
-        if (before > 0 && after > 0)
-            return o->live && t->live && live > 0
-                       ? sites_of(s, t->strata, t->n_strata, like, true) / live
-                       : after / before;
-    }
-    return 1;
-}
-
-/* The last tile of several may have no more coordinates than a thread computes: an error all over it may be of
- * either kind, and is left out. */
-static bool ends_short(const struct tiling_axis *x)
-{
-    const size_t before = (tiles_of(x) - 1) * x->tile;
-    return before > 0 && x->size - before < x->tile && x->size - before <= x->thread;
-}
-
-/* Of the places where such an error could have been, the part that the measured shape has; live: of those that
- * compute something. 0: it is left out. */
-static double room(const struct geometry *g, const struct tiling *t, bool live)
-{
-    double share = 1;
-    for (int i = 0; i < g->n_axes; i++) {
-        const struct tiling_axis *x = &t->axis[i];
-        const size_t tiles = tiles_of(x), last = (tiles - 1) * x->tile;
-        if (g->axis[i].level == LEVEL_THREAD && ends_short(x) && g->axis[i].first >= last &&
-            g->axis[i].distinct == x->size - last)
-            return 0;
-        const bool could_be_left_out = ends_short(x) && g->axis[i].distinct == x->size - last;
-        if (g->axis[i].level == LEVEL_THREAD || g->axis[i].level == LEVEL_SOME)
-            share *= (double)(could_be_left_out ? last : x->size) /
-                     (double)(live ? x->size : tiles * x->tile);
-        if (g->axis[i].level == LEVEL_TILE && ends_short(x))
-            share *= (double)(tiles - 1) / (double)tiles;
-    }
-    return share;
-}
 
 static void unpack(uint32_t *index, const struct footprint *f, size_t hw)
 {
@@ -154,10 +47,69 @@ static struct tiling image_of_units(const struct tiling *t)
     return x;
 }
 
+/* A footprint before it is known how often it is drawn. */
+static struct moved measured_at(const struct transfer *x, struct arena *a, const struct outlook *o,
+                                enum pattern pattern, const struct footprint *f)
+{
+    const int shared = outlook_shared(o, f);
+    struct moved m = {.pattern = pattern, .f = f, .image = shared == TILING_SHARED_BY_CHANNELS};
+    const struct tiling *from = m.image ? &x->from_image : &x->from;
+    uint32_t *index = arena_array(a, footprint_cells(f), sizeof *index);
+    unpack(index, f, x->from.h * x->from.w);
+    characterise_geometry(&m.at, a, index, footprint_cells(f), from, shared);
+    return m;
+}
+
+/* All footprints as they are on the target, and how often each is to be drawn. */
+static void weigh(struct transfer *x, struct arena *a, const struct model *m,
+                  const struct model_target *t)
+{
+    struct arena one = {0}; /* of one footprint */
+    struct outlook *outlook = outlook_new(m, t);
+    struct moved *list = NULL;
+    size_t n = 0, room = 0;
+    double sum = 0;
+    for (int again = 0; again < 2; again++) { /* what all say together, then what it says of each */
+        for (int p = 0; p < N_PATTERNS; p++)
+            for (size_t i = 0; i < m->native[p].n; i++) {
+                const struct native *of = &m->native[p];
+                const double stands_for = (double)of->count / (double)of->n;
+                arena_reset(&one);
+                struct moved moved =
+                    measured_at(x, &one, outlook, (enum pattern)p, &of->footprints[i]);
+                const struct geometry *at = moved.image ? NULL : &moved.at;
+                if (!again) {
+                    outlook_see(outlook, moved.f, at, stands_for);
+                    continue;
+                }
+                struct prospect prospect[MOST_PROSPECTS];
+                const size_t n_prospects = outlook_of(prospect, outlook, moved.f, at);
+                const double share =
+                    room_for(&moved.at, moved.image ? &x->from_image : &x->from, x->live);
+                for (size_t k = 0; k < n_prospects && share > 0; k++) {
+                    if (prospect[k].weight <= 0)
+                        continue;
+                    memcpy(moved.reach, prospect[k].reach, sizeof moved.reach);
+                    moved.until = sum += stands_for * prospect[k].weight / share;
+                    list = model_grown(list, n, &room, sizeof *list);
+                    list[n++] = moved;
+                }
+            }
+        if (!again)
+            outlook_seen(outlook);
+    }
+    x->list = arena_array(a, n, sizeof *x->list);
+    if (n)
+        memcpy(x->list, list, n * sizeof *list);
+    x->n = sum > 0 ? n : 0;
+    outlook_free(outlook);
+    free(list);
+    arena_fini(&one);
+}
+
 int model_retarget(struct model *m, struct arena *a, const struct model_target *t)
 {
     const bool known = m->origin.tiling.n_axes > 0 && t->tiling.n_axes == m->origin.tiling.n_axes;
-    struct arena scratch = {0}, one = {0}; /* of one footprint */
     size_t n = 0, hw = m->chw[1] * m->chw[2];
     m->transfer = NULL;
     if (!known || m->chw[0] * hw > LARGEST)
@@ -172,35 +124,12 @@ int model_retarget(struct model *m, struct arena *a, const struct model_target *
     x->from_image = image_of_units(&x->from);
     x->to_image = image_of_units(&x->to);
     x->live = m->origin.live && t->live;
-    x->list = arena_array(a, n, sizeof *x->list);
-    uint32_t *index = arena_array(&scratch, m->chw[0] * hw, sizeof *index);
-    double *grown = arena_array(&scratch, m->origin.n_strata + 1, sizeof *grown), sum = 0;
-    for (size_t i = 0; i < m->origin.n_strata; i++)
-        grown[i] = m->origin.strata[i].sdc ? growth(m, i, t) : 0;
-    for (int p = 0; p < N_PATTERNS; p++)
-        for (size_t i = 0; i < m->native[p].n; i++) {
-            const struct native *of = &m->native[p];
-            const struct footprint *f = &of->footprints[i];
-            const bool stated = f->stratum < m->origin.n_strata;
-            struct moved *moved = &x->list[x->n++];
-            const int shared = stated ? m->origin.strata[f->stratum].shared : 0;
-            *moved = (struct moved){
-                .pattern = (enum pattern)p, .f = f, .image = shared == TILING_SHARED_BY_CHANNELS};
-            const struct tiling *from = moved->image ? &x->from_image : &x->from;
-            unpack(index, f, hw);
-            arena_reset(&one);
-            characterise_geometry(&moved->at, &one, index, footprint_cells(f), from, shared);
-            const double share = room(&moved->at, from, x->live);
-            sum += share > 0 ? (double)of->count / (double)of->n *
-                                   (stated ? grown[f->stratum] : 1) / share
-                             : 0;
-            moved->until = sum;
-        }
-    arena_fini(&one);
-    arena_fini(&scratch);
-    m->transfer = sum > 0 ? x : NULL;
-    return sum > 0 ? OK : ERR_UNSUPPORTED;
+    weigh(x, a, m, t);
+    m->transfer = x->n > 0 ? x : NULL;
+    return x->n > 0 ? OK : ERR_UNSUPPORTED;
 }
+
+static size_t tiles_of(const struct tiling_axis *x) { return (x->size + x->tile - 1) / x->tile; }
 
 /* ---- Where ------------------------------------------------------------------------------------------- */
 
@@ -299,12 +228,47 @@ static void another_thread(struct image *out, struct rng *r, const struct geomet
         another_place(out, r, g, from, to);
 }
 
+/* From `first` on, n coordinates `of_thread` or side by side, all that the axis has room for: each shows one that was
+ * struck. */
+static void fill(struct image *out, const struct geometry_axis *g, const struct tiling_axis *to,
+                 size_t first, size_t n, bool thread)
+{
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = first + (thread ? of_thread(to, i) : i);
+        if (at < to->size)
+            add(out, at, g->first + i % g->extent);
+    }
+}
+
+static void fill_somewhere(struct image *out, struct rng *r, const struct geometry_axis *g,
+                           const struct tiling_axis *to, size_t n)
+{
+    fill(out, g, to, n < to->size ? (size_t)rng_below(r, to->size - n + 1) : 0, n, false);
+}
+
+/* What the measured shape had no room for, at its full extent. */
+static void stretch(struct image *out, struct rng *r, const struct geometry_axis *g,
+                    const struct tiling_axis *to, uint8_t reach)
+{
+    enum { MOST = 64 };
+    for (int i = 0; i < MOST && out->n == 0 && reach <= REACH_THREAD; i++)
+        fill(out, g, to, any_thread(r, to), to->thread, true);
+    if (reach == REACH_TILE)
+        fill(out, g, to, (size_t)rng_below(r, tiles_of(to)) * to->tile, to->tile, false);
+    else if (reach > REACH_THREAD && reach < REACH_TILE)
+        fill_somewhere(out, r, g, to, to->reach + reach - REACH_THREAD);
+    else if (out->n == 0)
+        fill(out, g, to, 0, to->size, false);
+}
+
 static struct image image_of(struct canvas *c, const struct geometry_axis *g,
                              const struct tiling_axis *from, const struct tiling_axis *to,
-                             bool live)
+                             uint8_t reach, bool live)
 {
-    struct image x = {0, arena_array(c->a, to->size + to->thread + g->extent, sizeof *x.list)};
-    if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME) {
+    struct image x = {0, arena_array(c->a, to->size + to->tile + g->extent, sizeof *x.list)};
+    if (reach != REACH_NONE) {
+        stretch(&x, c->r, g, to, reach);
+    } else if (g->level == LEVEL_THREAD || g->level == LEVEL_SOME) {
         another_thread(&x, c->r, g, from, to, live);
     } else if (live && is_local(g, from)) {
         another_place(&x, c->r, g, from, to);
@@ -396,7 +360,8 @@ static void place(struct canvas *c, const struct transfer *x, const struct moved
     for (size_t i = 0; i < n; i++)
         hit[index[i]] = true;
     for (int i = 0; i < from->n_axes; i++)
-        on[i] = image_of(c, &moved->at.axis[i], &from->axis[i], &to->axis[i], x->live);
+        on[i] =
+            image_of(c, &moved->at.axis[i], &from->axis[i], &to->axis[i], moved->reach[i], x->live);
     project(c, from, to, on, hit);
 }
 

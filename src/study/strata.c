@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "campaign/campaign.h"
 #include "campaign/live.h"
 #include "study/study.h"
@@ -67,18 +68,40 @@ static void make_room(struct study_strata *s, struct arena *a, const struct simt
         s->of[i] = MODEL_NO_STRATUM;
 }
 
+/* More live sites of the same stratum: launches of one name share theirs. */
+static void add_influences(struct model_stratum *s, struct arena *a, const struct live_count *c)
+{
+    struct tiling_influence *all = arena_array(a, s->n_influences + c->n_influences, sizeof *all);
+    size_t n = s->n_influences;
+    for (size_t i = 0; i < n; i++)
+        all[i] = s->influences[i];
+    for (size_t i = 0, k; i < c->n_influences; i++) {
+        for (k = 0; k < n; k++)
+            if (memcmp(all[k].reach, c->influences[i].reach, sizeof all[k].reach) == 0)
+                break;
+        if (k == n)
+            all[n++] = (struct tiling_influence){0};
+        memcpy(all[k].reach, c->influences[i].reach, sizeof all[k].reach);
+        all[k].live += c->influences[i].live;
+    }
+    s->influences = all;
+    s->n_influences = n;
+}
+
 /* Results and addresses: every instruction by itself, with its sites and those that are live. */
 static int count_live(struct study_strata *out, struct arena *a, const struct conv_program *p,
                       const struct fault_kind *kind, struct diag *d)
 {
     struct live_count **count;
-    int rc = campaign_live(&count, a, &p->sim, kind, d);
+    const struct live_output output = {&out->tiling, p->problem.layout == LAYOUT_NHWC};
+    int rc = campaign_live(&count, a, &p->sim, kind, out->tiling.n_axes ? &output : NULL, d);
     for (size_t l = 0; l < p->sim.n_launches && rc == OK; l++)
         for (size_t i = 0; i < ptx_n_insns(p->sim.launches[l].kernel); i++)
             if (count[l][i].sites) {
                 struct model_stratum *s = stratum_for(out, a, p, l, i);
                 s->population += count[l][i].sites;
                 s->live += count[l][i].live;
+                add_influences(s, a, &count[l][i]);
             }
     return rc;
 }
@@ -130,8 +153,18 @@ static int count_launches(struct study_strata *out, struct arena *a, const struc
 struct subject {
     struct conv_problem problem;
     const char *impl, *tile, *fault, *population;
-    const float *input, *filter;
 };
+
+/* Numbers without a zero: which sites are live is then the shape's, and the same for models and targets. */
+static const float *numbers(struct arena *a, uint64_t n, uint64_t stream)
+{
+    float *x = arena_array(a, (size_t)n, sizeof *x);
+    struct rng r;
+    rng_init(&r, 1, stream);
+    for (uint64_t i = 0; i < n; i++)
+        x[i] = (float)(1 + rng_unit(&r));
+    return x;
+}
 
 static int strata_of(struct study_strata *out, struct arena *a, const struct subject *c,
                      struct diag *d)
@@ -143,8 +176,15 @@ static int strata_of(struct study_strata *out, struct arena *a, const struct sub
     int rc = conv_find(&impl, c->impl, d);
     if (rc == OK)
         rc = fault_kind_parse(&kind, arena_strdup(a, c->fault), d);
+    const struct conv_problem *q = &c->problem;
+    const uint64_t in = (uint64_t)q->n * (uint64_t)q->c * (uint64_t)q->h * (uint64_t)q->w;
+    const uint64_t filter =
+        (uint64_t)q->k * (uint64_t)(q->c / q->groups) * (uint64_t)q->r * (uint64_t)q->s;
+    struct arena scratch = {0};
     if (rc == OK)
-        rc = conv_prepare(&program, a, &c->problem, impl, c->tile, c->input, c->filter, d);
+        rc = conv_prepare(&program, a, q, impl, c->tile, numbers(&scratch, in, 0),
+                          numbers(&scratch, filter, 1), d);
+    arena_fini(&scratch);
     if (rc != OK)
         return rc;
     kind.population = strcmp(c->population, "ptx") == 0 ? POPULATION_PTX : POPULATION_MACHINE;
@@ -164,12 +204,8 @@ static int strata_of(struct study_strata *out, struct arena *a, const struct sub
 int study_strata(struct study_strata *out, struct arena *a, const struct store_campaign *c,
                  struct diag *d)
 {
-    struct subject s = {.impl = c->impl,
-                        .tile = c->tile,
-                        .fault = c->fault,
-                        .population = c->population_kind,
-                        .input = c->input,
-                        .filter = c->filter};
+    struct subject s = {
+        .impl = c->impl, .tile = c->tile, .fault = c->fault, .population = c->population_kind};
     *out = (struct study_strata){0};
     if (!*c->impl) /* a user's kernel: no coordinates are known */
         return OK;
@@ -247,9 +283,6 @@ int study_carry(struct model *m, struct arena *a, const size_t chw[3],
     if (fits && *o->fault && in <= LARGEST && filter <= LARGEST && out <= LARGEST) {
         s.impl = o->impl;
         s.fault = o->fault;
-        s.input =
-            arena_array(a, (size_t)in, sizeof *s.input); /* zeros: sites do not depend on it */
-        s.filter = arena_array(a, (size_t)filter, sizeof *s.filter);
         if (strata_of(&strata, a, &s, &none) == OK) {
             retarget(m, a, &strata);
             return OK;
