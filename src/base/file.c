@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@ static int fail(struct diag *d, const char *path, const char *what)
     return diag_fail(d, ERR_IO, (struct loc){.file = path}, "%s: %s", what, strerror(errno));
 }
 
-int file_read(struct text *out, struct arena *a, const char *path, size_t max_bytes, struct diag *d)
+static int read_some(struct text *out, struct arena *a, const char *path, size_t max_bytes,
+                     bool whole, struct diag *d)
 {
     int rc = OK;
     FILE *f = fopen(path, "rb");
@@ -24,13 +26,13 @@ int file_read(struct text *out, struct arena *a, const char *path, size_t max_by
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "not a regular file");
         goto out;
     }
-    if ((unsigned long long)st.st_size > max_bytes) {
+    if (whole && (unsigned long long)st.st_size > max_bytes) {
         rc = diag_fail(d, ERR_INPUT, (struct loc){.file = path},
                        "%lld bytes: larger than the %zu bytes accepted here", (long long)st.st_size,
                        max_bytes);
         goto out;
     }
-    size_t size = (size_t)st.st_size;
+    size_t size = (unsigned long long)st.st_size > max_bytes ? max_bytes : (size_t)st.st_size;
     char *p = arena_alloc(a, size + 1);
     size_t got = fread(p, 1, size, f);
     if (got != size) {
@@ -45,6 +47,22 @@ out:
     return rc;
 }
 
+int file_read(struct text *out, struct arena *a, const char *path, size_t max_bytes, struct diag *d)
+{
+    return read_some(out, a, path, max_bytes, true, d);
+}
+
+int file_read_start(struct text *out, struct arena *a, const char *path, size_t max_bytes,
+                    struct diag *d)
+{
+    return read_some(out, a, path, max_bytes, false, d);
+}
+
+struct bytes {
+    const char *p;
+    size_t len;
+};
+
 static int write_all(int fd, const char *p, size_t len)
 {
     while (len > 0) {
@@ -56,32 +74,42 @@ static int write_all(int fd, const char *p, size_t len)
         p += n;
         len -= (size_t)n;
     }
+    return 0;
+}
+
+static int write_both(int fd, const struct bytes part[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (write_all(fd, part[i].p, part[i].len) != 0)
+            return -1;
     return fsync(fd);
 }
 
 /* A device or a pipe (/dev/stdout): there is nothing to replace. */
-static int write_through(const char *path, const void *bytes, size_t len, struct diag *d)
+static int write_through(const char *path, const struct bytes part[2], struct diag *d)
 {
     int rc = OK, fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || (write_all(fd, bytes, len) != 0 && errno != EINVAL && errno != EROFS))
+    if (fd < 0 || (write_both(fd, part) != 0 && errno != EINVAL && errno != EROFS))
         rc = fail(d, path, "cannot write"); /* what cannot be synced says EINVAL or EROFS */
     if (fd >= 0)
         close(fd);
     return rc;
 }
 
-int file_write(const char *path, const void *bytes, size_t len, struct diag *d)
+int file_write_two(const char *path, const void *head, size_t head_len, const void *bytes,
+                   size_t len, struct diag *d)
 {
+    const struct bytes part[2] = {{head, head_len}, {bytes, len}};
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return write_through(path, bytes, len, d);
+        return write_through(path, part, d);
     char tmp[4096];
     if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof tmp)
         return diag_fail(d, ERR_INPUT, (struct loc){.file = path}, "name too long");
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return fail(d, path, "cannot create");
-    int bad = write_all(fd, bytes, len) != 0;
+    int bad = write_both(fd, part) != 0;
     if (close(fd) != 0)
         bad = 1;
     if (bad || rename(tmp, path) != 0) {
@@ -90,6 +118,11 @@ int file_write(const char *path, const void *bytes, size_t len, struct diag *d)
         return rc;
     }
     return OK;
+}
+
+int file_write(const char *path, const void *bytes, size_t len, struct diag *d)
+{
+    return file_write_two(path, NULL, 0, bytes, len, d);
 }
 
 int file_mkdirs(const char *path, struct diag *d)

@@ -197,7 +197,7 @@ static int write_file(const char *path, const char *type, int rank, const size_t
         snprintf(dict, sizeof dict, "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }",
                  type[1] == '1' ? "|" : "<", type, shape);
     size_t header = (10 + (size_t)len + 1 + 63) / 64 * 64; /* the data starts at a multiple of 64 */
-    unsigned char *p = arena_alloc(&a, header + bytes);
+    unsigned char *p = arena_alloc(&a, header);
     memcpy(p, MAGIC, sizeof MAGIC);
     p[6] = 1;
     p[8] = (unsigned char)(header - 10);
@@ -205,8 +205,7 @@ static int write_file(const char *path, const char *type, int rank, const size_t
     memset(p + 10, ' ', header - 10);
     memcpy(p + 10, dict, (size_t)len);
     p[header - 1] = '\n';
-    memcpy(p + header, data, bytes);
-    int rc = file_write(path, p, header + bytes, d);
+    int rc = file_write_two(path, p, header, data, bytes, d);
     arena_fini(&a);
     return rc;
 }
@@ -271,13 +270,24 @@ int npy_read_words(struct npy_words *out, struct arena *a, const char *path, str
     for (int i = 0; i < h.rank; i++)
         if (__builtin_mul_overflow(n, h.dim[i], &n))
             return diag_fail(d, ERR_INPUT, at, "shape overflows");
-    if (!npy_new_words(out, a, type, n) || n * element_bytes(type) > t.len - start)
+    size_t bytes, words;
+    if (__builtin_mul_overflow(n, element_bytes(type), &bytes) || n == 0 || bytes > t.len - start)
         return diag_fail(d, ERR_INPUT, at,
                          "truncated or empty: %zu elements expected, %zu bytes there", n,
                          t.len - start);
-    out->rank = h.rank;
+    *out = (struct npy_words){.rank = h.rank};
+    memcpy(out->type, type, sizeof type);
     memcpy(out->dim, h.dim, sizeof h.dim);
-    memcpy(out->words.data, t.ptr + start, n * element_bytes(type));
+    words = (bytes + 3) / 4;
+    if (start % 64 == 0 && bytes % 4 == 0) { /* the file's own copy in a serves */
+        out->words = (struct tensor){
+            .rank = 1, .dim = {words}, .data = (float *)(uintptr_t)(const void *)(t.ptr + start)};
+        return OK;
+    }
+    out->words = tensor_new(a, 1, &words);
+    if (!out->words.data)
+        return diag_fail(d, ERR_INPUT, at, "%zu elements are too many", n);
+    memcpy(out->words.data, t.ptr + start, bytes);
     return OK;
 }
 
@@ -296,7 +306,8 @@ char npy_kind(const char *path)
     const char *dict, *descr = NULL;
     size_t start;
     char type[4] = {0};
-    if (file_read(&t, &a, path, MAX_BYTES, NULL) == OK &&
+    const size_t header_bytes = 1 << 20; /* beyond is no header that anything writes */
+    if (file_read_start(&t, &a, path, header_bytes, NULL) == OK &&
         read_header(t, &a, &dict, &start, NULL) == OK)
         descr = find_key(dict, "descr");
     char kind = element_type(descr, type) ? type[0] : 0;

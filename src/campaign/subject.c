@@ -27,6 +27,8 @@ struct campaign_subject campaign_of_conv(struct arena *a, const struct conv_prog
 struct campaign_subject campaign_of_user(struct arena *a, const struct user_program *p)
 {
     const struct simt_launch *l = p->sim.launches;
+    size_t n_data;
+    const float *data = user_data(p, a, &n_data);
     return (struct campaign_subject){.sim = &p->sim,
                                      .impl = ptx_kernel_name(p->kernel),
                                      .shape = arena_printf(a, "%u,%u,%u x %u,%u,%u", l->grid[0],
@@ -38,8 +40,8 @@ struct campaign_subject campaign_of_user(struct arena *a, const struct user_prog
                                      .arguments = p->arguments,
                                      .kernels_hash = p->hash,
                                      .dim = {p->dim[0], p->dim[1], p->dim[2], p->dim[3]},
-                                     .input_floats = p->n_data,
-                                     .input = p->data};
+                                     .input_floats = n_data,
+                                     .input = data};
 }
 
 static int rebuild_conv(struct conv_program *out, struct arena *a, const struct store_campaign *c,

@@ -222,15 +222,19 @@ static void print_text(struct cli *cli, const json_t *doc)
     print_rows(cli, json_object_get(profile, "lines"), line, 5);
 }
 
+/* From where they are: they may be large. */
 static int write_buffers(struct cli *cli, const struct user_program *p)
 {
     for (size_t i = 0; i < p->n_buffers; i++) {
         const struct user_buffer *b = &p->buffers[i];
+        struct npy_words words = b->other ? *b->other : (struct npy_words){0};
         struct tensor t = b->tensor;
         if (!b->output)
             continue;
-        simt_mem_read(p->sim.mem, b->address, t.data, tensor_elems(&t) * sizeof(float));
-        int rc = b->other ? npy_write_words(b->output, b->other, &cli->diag)
+        t.data = (float *)(void *)(simt_mem_data(p->sim.mem) +
+                                   (b->address - simt_mem_view(p->sim.mem).base));
+        words.words.data = t.data;
+        int rc = b->other ? npy_write_words(b->output, &words, &cli->diag)
                           : npy_write(b->output, &t, &cli->diag);
         if (rc != OK)
             return rc;

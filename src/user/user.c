@@ -10,7 +10,7 @@
 
 struct job {
     struct user_program *p;
-    struct arena *a;
+    struct arena *a, *scratch; /* scratch: of one buffer at a time, until it is in memory */
     struct diag *d;
     const struct user_args *args;
     const struct user_saved *saved; /* NULL: buffers come from files */
@@ -67,9 +67,9 @@ static int take_saved(struct job *j, struct user_buffer *b, const struct user_di
             n = SIZE_MAX;
     if (dims->rank < 1 || n > j->saved->n_data - j->n_taken)
         return bad_argument(j, b->name, "damaged store: fewer values than this buffer has");
-    b->tensor = tensor_new(j->a, dims->rank, dims->dim);
-    if (n)
-        memcpy(b->tensor.data, j->saved->data + j->n_taken, n * sizeof(float));
+    b->tensor = (struct tensor){.rank = dims->rank,
+                                .data = (float *)(uintptr_t)j->saved->data + j->n_taken};
+    memcpy(b->tensor.dim, dims->dim, (size_t)dims->rank * sizeof *dims->dim);
     j->n_taken += n;
     return OK;
 }
@@ -78,7 +78,7 @@ static int take_saved(struct job *j, struct user_buffer *b, const struct user_di
 static int read_others(struct job *j, struct user_buffer *b, const char *path)
 {
     b->other = ARENA_NEW(j->a, struct npy_words);
-    int rc = npy_read_words(b->other, j->a, path, j->d);
+    int rc = npy_read_words(b->other, j->scratch, path, j->d);
     b->tensor = b->other->words;
     return rc;
 }
@@ -92,7 +92,7 @@ static int read_file(struct job *j, size_t index, struct user_buffer *b)
         return read_others(j, b, b->name + 4);
     char kind = npy_kind(b->name);
     return kind && kind != 'f' ? read_others(j, b, b->name)
-                               : npy_read(&b->tensor, j->a, b->name, j->d);
+                               : npy_read(&b->tensor, j->scratch, b->name, j->d);
 }
 
 /* One element of a type, from its text; false if that is no such number. */
@@ -141,7 +141,7 @@ static int make_buffer(struct job *j, struct user_buffer *b)
     bool good = n > 0 && n <= 1ull << 32 && !*end && end != part[0] && n_parts >= 1 + fill &&
                 known && n_parts <= 2 + fill && (!fill || element_of(part[1], type, &v));
     struct npy_words *w = ARENA_NEW(j->a, struct npy_words);
-    if (!good || !npy_new_words(w, j->a, type, (size_t)n))
+    if (!good || !npy_new_words(w, j->scratch, type, (size_t)n))
         return bad_argument(
             j, b->name,
             "expected zeros:N or fill:N:X with N from 1 to 2^32, and perhaps :TYPE like :i32");
@@ -173,6 +173,10 @@ static int put_buffer(struct job *j, size_t index, const char *text)
     if ((rc = simt_mem_alloc(j->p->sim.mem, bytes, &b->address, j->d)) != OK)
         return rc;
     simt_mem_write(j->p->sim.mem, b->address, b->tensor.data, bytes);
+    arena_fini(j->scratch);
+    b->tensor.data = NULL;
+    if (b->other)
+        b->other->words.data = NULL;
     return put(j, index, text, &b->address, sizeof b->address);
 }
 
@@ -238,20 +242,20 @@ static void describe_buffers(struct job *j)
         p->dim[4 - t->rank + k] = t->dim[k];
 }
 
-static void keep_data(struct job *j)
+const float *user_data(const struct user_program *p, struct arena *a, size_t *n)
 {
-    struct user_program *p = j->p;
     size_t at = 0;
+    *n = 0;
     for (size_t i = 0; i < p->n_buffers; i++)
-        p->n_data += p->buffers[i].from_file ? tensor_elems(&p->buffers[i].tensor) : 0;
-    float *data = arena_array(j->a, p->n_data + 1, sizeof *data);
+        *n += p->buffers[i].from_file ? tensor_elems(&p->buffers[i].tensor) : 0;
+    float *data = arena_array(a, *n + 1, sizeof *data);
     for (size_t i = 0; i < p->n_buffers; i++)
         if (p->buffers[i].from_file) {
-            size_t n = tensor_elems(&p->buffers[i].tensor);
-            memcpy(data + at, p->buffers[i].tensor.data, n * sizeof *data);
-            at += n;
+            size_t elems = tensor_elems(&p->buffers[i].tensor);
+            simt_mem_read(p->sim.mem, p->buffers[i].address, data + at, elems * sizeof *data);
+            at += elems;
         }
-    p->data = data;
+    return data;
 }
 
 /* ---- The program -------------------------------------------------------------------------------- */
@@ -296,12 +300,14 @@ static uint64_t fnv(const char *text, size_t n)
 static int prepare(struct user_program *out, struct arena *a, struct text ptx,
                    const struct user_args *args, const struct user_saved *saved, struct diag *d)
 {
-    struct job j = {.p = out, .a = a, .d = d, .args = args, .saved = saved};
+    struct arena scratch = {0};
+    struct job j = {.p = out, .a = a, .scratch = &scratch, .d = d, .args = args, .saved = saved};
     *out = (struct user_program){.ptx = ptx.ptr, .hash = fnv(ptx.ptr, ptx.len)};
     out->sim.mem = simt_mem_new(NULL);
     int rc = find_kernel(&j, ptx);
     if (rc == OK)
         rc = put_arguments(&j);
+    arena_fini(&scratch);
     if (rc == OK)
         rc = make_launch(&j);
     if (rc != OK) {
@@ -309,7 +315,6 @@ static int prepare(struct user_program *out, struct arena *a, struct text ptx,
         return rc;
     }
     describe_buffers(&j);
-    keep_data(&j);
     out->arguments = user_save(a, ptx.name, args, out);
     return OK;
 }

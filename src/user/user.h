@@ -33,8 +33,7 @@ struct user_buffer {
     const char *output; /* NULL: not marked as an output */
     bool from_file;
     uint64_t address;
-    struct tensor
-        tensor; /* what it holds before the launch; of other numbers than float32: their words */
+    struct tensor tensor; /* its shape; of other numbers than float32, of their words. data: NULL */
     struct npy_words *other; /* what they are, or NULL */
 };
 
@@ -45,17 +44,17 @@ struct user_program {
     struct user_buffer *buffers;
     /* To make it again, see user_restore. */
     const char *ptx, *arguments; /* its text; the rest as JSON */
-    size_t n_data;
-    const float *data; /* what was in files, one after another */
-    uint64_t hash;     /* of the PTX */
-    size_t dim[4];     /* of the output: of several buffers, or more dimensions, one row */
+    uint64_t hash;               /* of the PTX */
+    size_t dim[4]; /* of the output: of several buffers, or more dimensions, one row */
 };
 
 /* The outputs, which an injection's outcome is about, are the buffers marked by =; without any, all of them.
  * Belongs to a, but for its memory: user_program_fini. ERR_INPUT says what does not fit. */
 int user_prepare(struct user_program *out, struct arena *a, struct text ptx,
                  const struct user_args *args, struct diag *d);
-/* The same program from what user_prepare left in ptx, arguments and data. */
+/* What was in files, one after another, in a: of a program that has not run. */
+const float *user_data(const struct user_program *p, struct arena *a, size_t *n);
+/* The same program from what user_prepare left in ptx and arguments, and from its data. */
 int user_restore(struct user_program *out, struct arena *a, const char *ptx, const char *arguments,
                  const float *data, size_t n_data, struct diag *d);
 void user_program_fini(struct user_program *p);
