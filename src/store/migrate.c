@@ -20,6 +20,7 @@
     "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "       \
     "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l"
 #define SAME(table) "SELECT * FROM old." table
+#define SAME_INJECTIONS SAME("injection") " ORDER BY number"
 
 /* What to select, by the version that the file has; NULL: it had no such table. The columns of version 2
  * that version 1 did not know say that nothing is known. */
@@ -52,8 +53,7 @@ static const struct {
       "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, "
       "max_abs_error, "
       "diffs FROM old.injection ORDER BY number",
-      SAME("injection") " ORDER BY number", SAME("injection") " ORDER BY number",
-      SAME("injection") " ORDER BY number"}},
+      SAME_INJECTIONS, SAME_INJECTIONS, SAME_INJECTIONS}},
     {"label", {NULL, OLD_LABEL, OLD_LABEL, OLD_LABEL, SAME("label")}},
     {"simulation", {NULL, OLD_SIMULATION, OLD_SIMULATION, OLD_SIMULATION, SAME("simulation")}},
     {"layer", {NULL, OLD_LAYER, OLD_LAYER, OLD_LAYER, SAME("layer")}},

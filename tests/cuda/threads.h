@@ -246,7 +246,7 @@ KERNEL(integers)
         o[2] = (int)(la >> 1) / 3;
         o[3] = (int)((la >> 1) / lb >> 7) + (int)((la >> 1) % lb);
         o[4] = (int)((u64)la / ((u64)lb | 1));
-        o[5] = sa / sb + (sa * sb >> 5) + (sa % sb) + (short)(sa << 3);
+        o[5] = sa / sb + (sa * sb >> 5) + (sa % sb) + (short)((u32)sa << 3);
         o[6] = ca / cb + ca % cb + (unsigned char)ca / 3;
         o[7] = (int)((u64)((s64)a * b) >> 21);
         o[8] = (int)((unsigned __int128)(u64)la * ub >> 64);
@@ -254,7 +254,7 @@ KERNEL(integers)
         o[10] = __builtin_clz(ua | 1) + __builtin_clzll((u64)la | 1);
         o[11] = (int)(ua << (ub & 31) | ua >> ((0u - ub) & 31));
         o[12] = a < b ? sa < sb : (ua < ub) + 2 * (la < lb);
-        o[13] = (int)(((s64)sa << (ub & 15)) + (ca >> (ua & 7)));
+        o[13] = (int)((s64)((u64)sa << (ub & 15)) + (ca >> (ua & 7)));
         o[14] = (a > 1000 ? 1000 : a < -1000 ? -1000 : a) + (sa > ca ? sa : ca);
         o[15] = (int)swap_bytes(ua) ^ (int)(((u64)swap_bytes(ua) << 32 | swap_bytes(ub)) >> 16);
     }
