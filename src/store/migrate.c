@@ -19,8 +19,7 @@
 #define OLD_LABEL                                                                                  \
     "SELECT number, epsilon, corrupted, channels, pattern, (SELECT n.id FROM main.domain n "       \
     "JOIN old.domain o ON o.classes = n.classes WHERE o.id = l.domain) FROM old.label l"
-#define SAME(table) "SELECT * FROM old." table
-#define SAME_INJECTIONS SAME("injection") " ORDER BY number"
+static const char same[] = "all columns as they are";
 
 /* What to select, by the version that the file has; NULL: it had no such table. The columns of version 2
  * that version 1 did not know say that nothing is known. */
@@ -39,25 +38,23 @@ static const struct {
       "hang_factor, kernels_hash, population, exposure, warp_insns, thread_insns, workspace_bytes, "
       "n, k, p, q, input, filter, golden, '' FROM old.campaign",
       "SELECT *, '' FROM old.campaign", "SELECT *, '' FROM old.campaign"}},
-    {"epsilon", {NULL, SAME("epsilon"), SAME("epsilon"), SAME("epsilon"), SAME("epsilon")}},
-    {"launch", {NULL, SAME("launch"), SAME("launch"), SAME("launch"), SAME("launch")}},
-    {"instruction",
-     {NULL, "SELECT *, '' FROM old.instruction", SAME("instruction"), SAME("instruction"),
-      SAME("instruction")}},
-    {"register", {NULL, NULL, SAME("register"), SAME("register"), SAME("register")}},
-    {"stratum", {NULL, NULL, SAME("stratum"), SAME("stratum"), SAME("stratum")}},
+    {"epsilon", {NULL, same, same, same, same}},
+    {"launch", {NULL, same, same, same, same}},
+    {"instruction", {NULL, "SELECT *, '' FROM old.instruction", same, same, same}},
+    {"register", {NULL, NULL, same, same, same}},
+    {"stratum", {NULL, NULL, same, same, same}},
     {"injection",
      {NULL,
       "SELECT number, launch, insn, cta, nth, warp, lane, lanes, reg, bits, before, after, NULL, "
       "0, outcome, "
       "0, NULL, NULL, NULL, trap, trap_launch, trap_cta, trap_insn, trap_address, n_diffs, "
       "max_abs_error, "
-      "diffs FROM old.injection ORDER BY number",
-      SAME_INJECTIONS, SAME_INJECTIONS, SAME_INJECTIONS}},
-    {"label", {NULL, OLD_LABEL, OLD_LABEL, OLD_LABEL, SAME("label")}},
-    {"simulation", {NULL, OLD_SIMULATION, OLD_SIMULATION, OLD_SIMULATION, SAME("simulation")}},
-    {"layer", {NULL, OLD_LAYER, OLD_LAYER, OLD_LAYER, SAME("layer")}},
-    {"trial", {NULL, OLD_TRIAL, OLD_TRIAL, OLD_TRIAL, SAME("trial")}},
+      "diffs FROM old.injection",
+      same, same, same}},
+    {"label", {NULL, OLD_LABEL, OLD_LABEL, OLD_LABEL, same}},
+    {"simulation", {NULL, OLD_SIMULATION, OLD_SIMULATION, OLD_SIMULATION, same}},
+    {"layer", {NULL, OLD_LAYER, OLD_LAYER, OLD_LAYER, same}},
+    {"trial", {NULL, OLD_TRIAL, OLD_TRIAL, OLD_TRIAL, same}},
 };
 
 struct old {
@@ -65,16 +62,24 @@ struct old {
     uint32_t version;
 };
 
+static int copy_table(struct store *s, const char *table, const char *select, struct diag *d)
+{
+    char *sql = select == same
+                    ? sqlite3_mprintf("INSERT INTO main.%s SELECT * FROM old.%s", table, table)
+                    : sqlite3_mprintf("INSERT INTO main.%s %s", table, select);
+    int rc = sql ? sql_exec(s, sql, "cannot convert", d)
+                 : diag_fail(d, ERR_NOMEM, DIAG_NOWHERE, "out of memory");
+    sqlite3_free(sql);
+    return rc;
+}
+
 static int copy_tables(struct store *s, uint32_t version, struct diag *d)
 {
     int rc = OK;
     for (size_t i = 0; rc == OK && i < sizeof steps / sizeof *steps; i++) {
         const char *select = steps[i].from[version];
-        char *sql =
-            select ? sqlite3_mprintf("INSERT INTO main.%s %s", steps[i].table, select) : NULL;
-        if (sql)
-            rc = sql_exec(s, sql, "cannot convert", d);
-        sqlite3_free(sql);
+        if (select)
+            rc = copy_table(s, steps[i].table, select, d);
     }
     return rc;
 }

@@ -2,6 +2,7 @@
 # slurm.sh SIEVERT SCRIPT: examples/campaign.slurm as Slurm would run it, an array and with MPI, by the variables that
 # Slurm sets: both make the file of one process.
 set -u
+export ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 # Open MPI keeps memory until it ends
 SIEVERT=$(realpath "$1") script=$(realpath "$2")
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work" || exit 1
 failed=0
