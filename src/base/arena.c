@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, BLOCK_BYTES = 64 * 1024 };
+enum { ALIGN = 64, FIRST_BLOCK = 64 * 1024, MOST_BLOCK = 1024 * 1024 };
 
 struct arena_block {
     struct arena_block *next;
@@ -49,13 +49,21 @@ void arena_reset(struct arena *a)
     kept->used = 0;
 }
 
+/* Each is twice the last: of large arenas few blocks, which malloc takes from the system and gives back to it. */
+static size_t next_block(const struct arena *a)
+{
+    size_t twice = a->head ? 2 * a->head->size : FIRST_BLOCK;
+    return twice < FIRST_BLOCK ? FIRST_BLOCK : twice > MOST_BLOCK ? MOST_BLOCK : twice;
+}
+
 void *arena_alloc(struct arena *a, size_t bytes)
 {
     size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;
     struct arena_block *b = a->head;
     if (!b || b->size - b->used < need) {
-        b = block_new(need > BLOCK_BYTES ? need : BLOCK_BYTES);
-        if (need > BLOCK_BYTES && a->head) { /* keep filling the current block afterwards */
+        size_t usual = next_block(a);
+        b = block_new(need > usual ? need : usual);
+        if (need > usual && a->head) { /* keep filling the current block afterwards */
             b->next = a->head->next;
             a->head->next = b;
         } else {

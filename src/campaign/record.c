@@ -123,7 +123,8 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
     }
     if (result->outcome != OUTCOME_SDC)
         return;
-    const struct difference *values = differences(a, r, result);
+    struct arena scratch = {0};
+    const struct difference *values = differences(&scratch, r, result);
     struct store_diff *diffs = arena_array(a, result->n_diffs, sizeof *diffs);
     for (size_t i = 0; i < result->n_diffs; i++) {
         diffs[i].index = (uint32_t)values[i].index;
@@ -133,4 +134,5 @@ void record(struct store_injection *out, struct arena *a, const struct recorder 
     out->diffs = diffs;
     out->max_abs_error = max_abs_error(values, result->n_diffs);
     label_sdc(out, a, r, values);
+    arena_fini(&scratch);
 }

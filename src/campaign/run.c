@@ -12,12 +12,12 @@
 #include "campaign/team.h"
 #include "stats/stats.h"
 
-enum { SLOTS_PER_JOB = 3 };
+enum { SLOTS_PER_JOB = 2 };
 
 struct batch {
     uint64_t first, n;
     struct store_injection *rows;
-    struct fault *faults; /* of one part of the sample after another, */
+    struct fault *faults; /* while it runs: of one part of the sample after another, */
     uint64_t *row_of;     /* each with its row */
     uint32_t *stratum;
     struct arena arena;
@@ -159,12 +159,13 @@ struct engines {
 
 static void run_batch(struct campaign *c, struct engines *e, struct batch *b)
 {
-    struct fault *drawn = arena_array(&b->arena, b->n, sizeof *drawn);
-    size_t *part = arena_array(&b->arena, b->n, sizeof *part);
+    struct arena scratch = {0};
+    struct fault *drawn = arena_array(&scratch, b->n, sizeof *drawn);
+    size_t *part = arena_array(&scratch, b->n, sizeof *part);
     b->rows = arena_array(&b->arena, b->n, sizeof *b->rows);
-    b->faults = arena_array(&b->arena, b->n, sizeof *b->faults);
-    b->row_of = arena_array(&b->arena, b->n, sizeof *b->row_of);
-    b->stratum = arena_array(&b->arena, b->n, sizeof *b->stratum);
+    b->faults = arena_array(&scratch, b->n, sizeof *b->faults);
+    b->row_of = arena_array(&scratch, b->n, sizeof *b->row_of);
+    b->stratum = arena_array(&scratch, b->n, sizeof *b->stratum);
     for (uint64_t i = 0; i < b->n; i++)
         drawn[i] =
             sample_fault(c->sample, c->options->seed, b->first + i, &b->stratum[i], &part[i]);
@@ -179,6 +180,7 @@ static void run_batch(struct campaign *c, struct engines *e, struct batch *b)
         experiment_run_all(e->experiment[p], b->faults + first, at - first, keep,
                            &(struct in_batch){c, b, first, e->tracer[p]});
     }
+    arena_fini(&scratch); /* the rows may wait to be written */
 }
 
 static void *work(void *ctx)

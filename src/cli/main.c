@@ -1,4 +1,5 @@
 /* Finds the command and prints what went wrong. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,8 @@ static int report_failure(const struct cli *cli, int status)
 int main(int argc, char **argv)
 {
     int words;
+    mallopt(M_MMAP_THRESHOLD,
+            256 * 1024); /* or it grows, and large blocks tear holes into the heap */
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;
