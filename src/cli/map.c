@@ -29,10 +29,12 @@ static void print_part(struct cli *cli, const json_t *rows, const char *what, co
     table_init(&t, &cli->arena, 6,
                (const char *const[]){"kernel", title, "injections", "masked", "SDC", "DUE"});
     json_array_foreach (rows, i, row) {
-        const json_t *name = json_object_get(row, what);
+        const json_t *name = json_object_get(row, what), *ptx = json_object_get(row, "ptx_line");
         table_cell(&t, "%s", json_string_value(json_object_get(row, "kernel")));
         if (json_is_string(name))
             table_cell(&t, "%s", json_string_value(name));
+        else if (ptx)
+            table_cell(&t, "PTX %lld", (long long)json_integer_value(ptx));
         else
             table_cell(&t, "%lld", (long long)json_integer_value(name));
         table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(row, "n")));

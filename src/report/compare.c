@@ -14,36 +14,53 @@ struct side {
     struct estimate e[N_MEASURES]; /* of SDCs */
 };
 
-/* Every bit of every site alike: a strike on a site of b bits stands for b of them. A ratio estimator; its variance
- * by linearisation, steadied as everywhere. */
+/* Every bit of every site alike: a strike on a site of b bits stands for b of them. */
 struct bits {
-    double weight, hit, sum2_weight, n;
-    double hit2, cross; /* sums of w^2 y and of w^2 */
+    struct ratio_sums *of; /* by stratum; without strata one */
+    uint64_t m;            /* injections of a cluster, or 1 */
+    uint64_t cluster;      /* the one being read, and its sums */
+    double hit, weight;
 };
+
+static void end_unit(struct bits *b, size_t stratum)
+{
+    if (b->weight > 0)
+        stats_ratio_add(&b->of[stratum], b->hit, b->weight);
+    b->hit = b->weight = 0;
+}
 
 static int see(void *ctx, const struct store_injection *i)
 {
     struct bits *b = ctx;
-    double w = (double)i->bits, y = i->outcome == OUTCOME_SDC;
+    double w = (double)i->bits;
+    if (i->number / b->m != b->cluster)
+        end_unit(b, 0);
+    b->cluster = i->number / b->m;
     b->weight += w;
-    b->hit += w * y;
-    b->sum2_weight += w * w;
-    b->hit2 += w * w * y;
-    b->n++;
+    b->hit += i->outcome == OUTCOME_SDC ? w : 0;
+    if (b->m == 1)
+        end_unit(b, i->stratum);
     return OK;
 }
 
-static struct estimate per_bit(const struct bits *b, double confidence)
+static int per_bit(struct estimate *out, const struct tally *t, double confidence, struct arena *a,
+                   struct diag *d)
 {
-    double r = b->hit / b->weight, mean = b->weight / b->n;
-    /* sum of (w (y - r))^2 = sum w^2 y (1 - 2 r) + r^2 sum w^2; one success and one failure more of mean weight */
-    double steady = (b->hit + mean) / (b->weight + 2 * mean);
-    double squares = (b->hit2 + mean * mean) * (1 - 2 * steady) +
-                     steady * steady * (b->sum2_weight + 2 * mean * mean);
-    double n = steady * (1 - steady) * b->weight * b->weight / squares;
-    struct estimate e = estimate_share(r * n, n, confidence);
-    e.variance = squares / (b->weight * b->weight);
-    return e;
+    const struct store_campaign *c = t->campaign;
+    const size_t n = c->n_strata ? c->n_strata : 1;
+    struct bits bits = {.of = arena_array(a, n, sizeof *bits.of), .m = tally_cluster(t)};
+    if (store_is_exhaustive(c)) {
+        *out = estimate_exact((double)t->outcome[OUTCOME_SDC] / (double)t->n);
+        return OK;
+    }
+    for (size_t h = 0; h < n; h++)
+        bits.of[h].weight = c->n_strata ? (double)c->strata[h].population : 1;
+    int rc = store_each(t->store, false, see, &bits, d);
+    if (rc != OK)
+        return rc;
+    end_unit(&bits, 0);
+    *out = estimate_ratio(bits.of, n, (double)bits.m, confidence);
+    return OK;
 }
 
 static struct estimate scaled(struct estimate e, double by)
@@ -55,18 +72,13 @@ static struct estimate scaled(struct estimate e, double by)
 static int read_side(struct side *s, const char *path, double confidence, struct arena *a,
                      struct diag *d)
 {
-    struct bits bits = {0};
     int rc = tally_read(&s->t, &(struct report_cell){.campaign = path}, confidence, a, d);
     if (rc != OK)
         return rc;
     const struct store_campaign *c = s->t.campaign;
-    bool plain = !c->n_strata && !strstr(c->fault, ":cluster=");
     s->e[0] = s->t.share[OUTCOME_SDC];
-    s->e[1] = store_is_exhaustive(c)
-                  ? estimate_exact((double)s->t.outcome[OUTCOME_SDC] / (double)s->t.n)
-                  : s->e[0];
-    if (plain && (rc = store_each(s->t.store, false, see, &bits, d)) == OK)
-        s->e[1] = per_bit(&bits, confidence);
+    if ((rc = per_bit(&s->e[1], &s->t, confidence, a, d)) != OK)
+        return rc;
     s->e[2] = scaled(s->e[0], (double)c->population);
     return rc;
 }

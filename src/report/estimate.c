@@ -52,6 +52,15 @@ struct estimate estimate_stratified(const struct stratum *s, size_t n, double co
     return e;
 }
 
+struct estimate estimate_ratio(const struct ratio_sums *s, size_t n, double trials,
+                               double confidence)
+{
+    struct cluster_mean m = stats_ratio(s, n, trials);
+    struct estimate e = with_interval(m.mean, m.n_effective, confidence);
+    e.variance = m.variance_of_mean;
+    return e;
+}
+
 /* The delta method's variance a^2 b(1-b)/n_b + b^2 a(1-a)/n_a, turned into the sample size that a
  * plain proportion ab would need for it; dividing by ab first keeps that finite when ab is 0. */
 struct estimate estimate_product(double k_a, double n_a, double k_b, double n_b, double confidence)

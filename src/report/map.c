@@ -6,7 +6,7 @@
 
 struct place {
     uint32_t launch;
-    int line; /* of the source, or -1: a register */
+    int line; /* of the source, or of the PTX and negative; of a register 0 */
     const char *reg;
     uint64_t n, outcome[N_OUTCOMES];
 };
@@ -53,6 +53,9 @@ static void count(struct map *m, struct places *p, uint32_t launch, int line, co
     x->outcome[outcome] += n;
 }
 
+/* Without line information in the PTX, its own lines; where most instructions have it, the others are of line 0. */
+static int line_of(int source_line, int ptx_line) { return source_line ? source_line : -ptx_line; }
+
 static int see(void *ctx, const struct store_injection *i)
 {
     struct map *m = ctx;
@@ -60,9 +63,9 @@ static int see(void *ctx, const struct store_injection *i)
         return ERR_INPUT;
     m->n++;
     m->fate[i->fate]++;
-    count(m, &m->lines, i->launch, i->source_line, NULL, i->outcome, 1);
+    count(m, &m->lines, i->launch, line_of(i->source_line, i->ptx_line), NULL, i->outcome, 1);
     if (i->reg_name)
-        count(m, &m->registers, i->launch, -1, i->reg_name, i->outcome, 1);
+        count(m, &m->registers, i->launch, 0, i->reg_name, i->outcome, 1);
     return OK;
 }
 
@@ -72,8 +75,24 @@ static int see_sum(void *ctx, const struct store_tally *t)
     struct map *m = ctx;
     m->n += t->n;
     m->fate[t->fate] += t->n;
-    count(m, &m->lines, t->launch, t->source_line, NULL, t->outcome, t->n);
+    count(m, &m->lines, t->launch, line_of(t->source_line, t->ptx_line), NULL, t->outcome, t->n);
     return OK;
+}
+
+static void lines_of_sources(struct map *m)
+{
+    struct places *p = &m->lines;
+    size_t n = p->n;
+    bool *has = arena_array(&m->a, m->campaign->n_launches, sizeof *has);
+    struct place *old = p->v;
+    for (size_t i = 0; i < n; i++)
+        has[old[i].launch] |= old[i].line > 0;
+    *p = (struct places){0};
+    for (size_t i = 0; i < n; i++)
+        for (int o = 0; o < N_OUTCOMES; o++)
+            if (old[i].outcome[o])
+                count(m, p, old[i].launch, has[old[i].launch] && old[i].line < 0 ? 0 : old[i].line,
+                      NULL, (enum outcome)o, old[i].outcome[o]);
 }
 
 static int by_harm(const void *a, const void *b)
@@ -103,7 +122,8 @@ static json_t *rows(const struct map *m, struct places *p, double confidence)
         if (x->reg)
             json_object_set_new(row, "register", json_text(x->reg));
         else
-            json_object_set_new(row, "line", json_integer(x->line));
+            json_object_set_new(row, x->line < 0 ? "ptx_line" : "line",
+                                json_integer(x->line < 0 ? -x->line : x->line));
         for (int o = 0; o < N_OUTCOMES; o++)
             json_object_set_new(row, vocab_word(&vocab_outcomes, o),
                                 json_share(x->outcome[o], x->n, confidence));
@@ -139,9 +159,11 @@ int report_map(json_t **out, const char *store, double confidence, struct diag *
     } else if (rc == OK) {
         rc = store_each(s, false, see, &m, d);
     }
-    if (rc == OK)
+    if (rc == OK) {
+        lines_of_sources(&m);
         *out = json_pack("{s:o, s:o, s:o}", "lines", rows(&m, &m.lines, confidence), "registers",
                          rows(&m, &m.registers, confidence), "fates", fates(&m, confidence));
+    }
     store_close(s, NULL);
     arena_fini(&m.a);
     return rc;

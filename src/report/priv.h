@@ -27,6 +27,10 @@ struct estimate estimate_clustered(double sum, double sum2, uint64_t n, double s
 /* Over strata, each sampled on its own. */
 struct stratum;
 struct estimate estimate_stratified(const struct stratum *s, size_t n, double confidence);
+/* Of bits, over strata or one; see stats_ratio. */
+struct ratio_sums;
+struct estimate estimate_ratio(const struct ratio_sums *s, size_t n, double trials,
+                               double confidence);
 /* P(A and B) from independent estimates: k_a of n_a, and k_b of n_b of B given A. */
 struct estimate estimate_product(double k_a, double n_a, double k_b, double n_b, double confidence);
 /* a - b, its interval by MOVER, and in *p the two-sided p-value that they are equal. */
@@ -106,6 +110,8 @@ struct tally {
 /* Read everything that a cell names. The strings live as long as t. */
 /* Fills in share and stratum, from the counts and, unless sampling was plain, the rows. */
 int tally_population(struct tally *t, double confidence, struct arena *a, struct diag *d);
+/* Injections that strike one CTA together, or 1. */
+uint64_t tally_cluster(const struct tally *t);
 int tally_read(struct tally *t, const struct report_cell *cell, double confidence, struct arena *a,
                struct diag *d);
 void tally_fini(struct tally *t);

@@ -12,6 +12,12 @@ static uint64_t number_after(const char *fault, const char *words)
     return at ? strtoull(at + strlen(words), NULL, 10) : 0;
 }
 
+uint64_t tally_cluster(const struct tally *t)
+{
+    uint64_t m = number_after(t->campaign->fault, ":cluster=");
+    return m ? m : 1;
+}
+
 /* Of a campaign that strikes no fault twice, how many there are; 0: it may. */
 static uint64_t distinct_faults(const struct tally *t)
 {
@@ -86,7 +92,7 @@ static void exhaustive(struct tally *t)
 
 int tally_population(struct tally *t, double confidence, struct arena *a, struct diag *d)
 {
-    struct gathering g = {.t = t, .m = number_after(t->campaign->fault, ":cluster=")};
+    struct gathering g = {.t = t, .m = tally_cluster(t)};
     uint64_t of = distinct_faults(t);
     for (int o = 0; o < N_OUTCOMES; o++)
         t->share[o] = of ? estimate_distinct(t->outcome[o], t->n, of, confidence)
@@ -95,7 +101,7 @@ int tally_population(struct tally *t, double confidence, struct arena *a, struct
         exhaustive(t);
     else if (t->campaign->n_strata)
         stratified(t, confidence, a);
-    if (t->campaign->n_strata || g.m == 0)
+    if (t->campaign->n_strata || g.m == 1)
         return OK;
     int rc = store_each(t->store, false, see, &g, d);
     if (rc != OK)

@@ -29,6 +29,49 @@ struct cluster_mean stats_stratified(const struct stratum *s, size_t n)
     return (struct cluster_mean){mean, variance, steady * (1 - steady) / variance};
 }
 
+void stats_ratio_add(struct ratio_sums *s, double a, double b)
+{
+    s->n++;
+    s->a += a;
+    s->b += b;
+    s->aa += a * a;
+    s->ab += a * b;
+    s->bb += b * b;
+}
+
+struct cluster_mean stats_ratio(const struct ratio_sums *s, size_t n, double trials)
+{
+    double a = 0, b = 0, units = 0, variance = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i].n <= 0)
+            continue;
+        a += s[i].weight * s[i].a / s[i].n;
+        b += s[i].weight * s[i].b / s[i].n;
+        units += s[i].n * trials;
+    }
+    if (!(b > 0))
+        return (struct cluster_mean){NAN, INFINITY, 0};
+    /* Steadied as the others: by a success and a failure, of clusters in one like those that have any; strata each by a
+     * draw that is as likely to be one as all. */
+    double ratio = a / b, steady = (ratio * units + 1) / (units + 2);
+    for (size_t i = 0; i < n; i++) {
+        if (s[i].n <= 0)
+            continue;
+        double one = s[i].b / s[i].n / trials; /* b of one draw */
+        double squares = s[i].aa - 2 * steady * s[i].ab + steady * steady * s[i].bb;
+        double mean = 0, like = trials > 1 ? (s[i].aa + one * one) / (s[i].a + one) : one;
+        double more = n > 1 ? 1 : 2 / trials;
+        if (n > 1)
+            mean = (s[i].a - steady * s[i].b) / (s[i].n + more);
+        squares += n > 1 ? one * one * steady * (1 - steady)
+                         : one * (like * (1 - steady) * (1 - steady) + one * steady * steady);
+        double of = squares / (s[i].n + more) - mean * mean;
+        variance += s[i].weight * s[i].weight * of / s[i].n;
+    }
+    variance /= b * b;
+    return (struct cluster_mean){ratio, variance, steady * (1 - steady) / variance};
+}
+
 /* log of the mixture likelihood ratio: Beta(1/2, 1/2) against p. */
 static double log_wealth(double k, double n, double p)
 {

@@ -44,6 +44,16 @@ struct stratum {
 };
 struct cluster_mean stats_stratified(const struct stratum *s, size_t n);
 
+/* Sum of a over sum of b in the population, as of bits that failed over bits that were exposed, where each unit drawn has
+ * its a and b, 0 <= a <= b: a ratio estimator, its variance by linearisation. Of each stratum its weight, how many
+ * units were drawn, and their sums; of a sample that is not stratified one stratum. trials: draws in a unit, 1 but for
+ * clusters. The effective size is that of stats_stratified. */
+struct ratio_sums {
+    double weight, n, a, b, aa, ab, bb;
+};
+void stats_ratio_add(struct ratio_sums *s, double a, double b);
+struct cluster_mean stats_ratio(const struct ratio_sums *s, size_t n, double trials);
+
 /* An interval that may be looked at after every draw: that it ever misses the true proportion has at most the
  * probability 1 - confidence (Robbins 1970: the mixture of likelihood ratios over Jeffreys' prior is a martingale,
  * and Ville's inequality bounds it). So sampling may stop when it is narrow enough. */

@@ -20,6 +20,7 @@ struct truth {
     const struct golden *g;
     uint8_t *bits, *outcome;
     double share[N_OUTCOMES];
+    double of_bits[N_OUTCOMES]; /* where every bit counts alike, not every site */
 };
 
 static void keep_bits(void *ctx, size_t i, const struct experiment_result *r)
@@ -58,15 +59,22 @@ static void find_truth(struct truth *t, const struct simt_program *p, const stru
         experiment_run_all(e, f, sites * WIDEST, keep_outcome, &(struct keeping){t, first});
     }
     for (uint64_t u = 0; u < n; u++)
-        for (int b = 0; b < t->bits[u]; b++)
+        for (int b = 0; b < t->bits[u]; b++) {
             t->share[t->outcome[u * WIDEST + (uint64_t)b]] += 1.0 / t->bits[u] / (double)n;
+            t->of_bits[t->outcome[u * WIDEST + (uint64_t)b]] += 1 / (double)golden_exposure(g);
+        }
     experiment_free(e);
     free(f);
 }
 
+static uint64_t site_of(const struct truth *t, const struct fault *f)
+{
+    return t->g->sites_before[t->g->first[f->launch] + (size_t)f->cta] + f->nth;
+}
+
 static enum outcome look_up(const struct truth *t, const struct fault *f)
 {
-    uint64_t u = t->g->sites_before[t->g->first[f->launch] + (size_t)f->cta] + f->nth;
+    uint64_t u = site_of(t, f);
     return (enum outcome)t->outcome[u * WIDEST + f->draw[0] % t->bits[u]];
 }
 
@@ -96,22 +104,49 @@ static void judge(struct design *d)
     print_message("  (%.0f injections)\n", (double)d->n / (double)campaigns);
 }
 
+/* Bits of the sites struck, and those that came out as each outcome, of a stratum or all. */
+struct exposed {
+    struct ratio_sums of[N_OUTCOMES];
+};
+
+static void expose(struct exposed *x, const double hit[N_OUTCOMES], double bits)
+{
+    for (int o = 0; o < N_OUTCOMES; o++)
+        stats_ratio_add(&x->of[o], hit[o], bits);
+}
+
 static struct interval of_mean(struct cluster_mean m)
 {
     return stats_wilson(m.mean * m.n_effective, m.n_effective, 0.95);
 }
 
+static void judge_bits(struct design *d, const struct exposed *x, size_t n, double trials,
+                       const struct truth *t)
+{
+    for (int o = 0; o < N_OUTCOMES; o++) {
+        struct ratio_sums s[64];
+        for (size_t i = 0; i < n; i++)
+            s[i] = x[i].of[o];
+        d->hits[o] += contains(of_mean(stats_ratio(s, n, trials)), t->of_bits[o]);
+    }
+}
+
 static void plain(const struct truth *t, struct design *wilson, struct design *exact,
-                  struct design *together)
+                  struct design *together, struct design *bits)
 {
     for (uint64_t seed = 1; seed <= campaigns; seed++) {
         uint64_t k[N_OUTCOMES] = {0};
         struct interval joint[N_OUTCOMES];
         bool all = true;
+        struct exposed x = {.of = {{.weight = 1}, {.weight = 1}, {.weight = 1}}};
         for (uint64_t i = 0; i < INJECTIONS; i++) {
             struct fault f = campaign_fault(t->g, seed, i);
+            double hit[N_OUTCOMES] = {0}, w = t->bits[site_of(t, &f)];
+            hit[look_up(t, &f)] = w;
             k[look_up(t, &f)]++;
+            expose(&x, hit, w);
         }
+        judge_bits(bits, &x, 1, 1, t);
         stats_goodman(joint, k, N_OUTCOMES, 0.95);
         for (int o = 0; o < N_OUTCOMES; o++) {
             wilson->hits[o] += contains(stats_wilson((double)k[o], INJECTIONS, 0.95), t->share[o]);
@@ -120,7 +155,7 @@ static void plain(const struct truth *t, struct design *wilson, struct design *e
         }
         together->all += all;
     }
-    wilson->n = exact->n = together->n = campaigns * INJECTIONS;
+    wilson->n = exact->n = together->n = bits->n = campaigns * INJECTIONS;
 }
 
 /* No fault twice, half of all there are: the population is small. */
@@ -170,17 +205,23 @@ static void sequential(const struct truth *t, double margin, struct design *d,
     reported->n = d->n;
 }
 
-static void clustered(const struct truth *t, struct design *d, struct design *naive)
+static void clustered(const struct truth *t, struct design *d, struct design *naive,
+                      struct design *bits)
 {
     for (uint64_t seed = 1; seed <= campaigns; seed++) {
         double sum[N_OUTCOMES] = {0}, sum2[N_OUTCOMES] = {0};
         uint64_t total[N_OUTCOMES] = {0};
+        struct exposed x = {.of = {{.weight = 1}, {.weight = 1}, {.weight = 1}}};
         for (uint64_t c = 0; c < INJECTIONS / CLUSTER; c++) {
             uint64_t k[N_OUTCOMES] = {0};
+            double hit[N_OUTCOMES] = {0}, w = 0;
             for (uint64_t i = 0; i < CLUSTER; i++) {
                 struct fault f = campaign_fault(t->g, seed, c * CLUSTER + i);
                 k[look_up(t, &f)]++;
+                hit[look_up(t, &f)] += t->bits[site_of(t, &f)];
+                w += t->bits[site_of(t, &f)];
             }
+            expose(&x, hit, w);
             for (int o = 0; o < N_OUTCOMES; o++) {
                 double v = (double)k[o] / CLUSTER;
                 sum[o] += v;
@@ -194,33 +235,39 @@ static void clustered(const struct truth *t, struct design *d, struct design *na
             naive->hits[o] +=
                 contains(stats_wilson((double)total[o], INJECTIONS, 0.95), t->share[o]);
         }
+        judge_bits(bits, &x, 1, CLUSTER, t);
     }
-    d->n = naive->n = campaigns * INJECTIONS;
+    bits->n = d->n = naive->n = campaigns * INJECTIONS;
 }
 
 static void stratified(const struct sample *s, const struct truth *parts, const struct truth *whole,
-                       struct design *d)
+                       struct design *d, struct design *bits)
 {
     const struct store_stratum *strata;
     size_t n = sample_strata(s, &strata);
     for (uint64_t seed = 1; seed <= campaigns; seed++) {
         struct stratum x[N_OUTCOMES][64] = {0};
+        struct exposed exposed[64] = {0};
         assert_true(n > 1 && n <= 64);
         for (uint64_t i = 0; i < INJECTIONS; i++) {
             uint32_t h;
             size_t part;
             struct fault f = sample_fault(s, seed, i, &h, &part);
             enum outcome seen = look_up(&parts[part], &f);
+            double hit[N_OUTCOMES] = {0}, w = parts[part].bits[site_of(&parts[part], &f)];
+            hit[seen] = w;
+            expose(&exposed[h], hit, w);
             for (int o = 0; o < N_OUTCOMES; o++) {
-                x[o][h].weight = (double)strata[h].population;
+                x[o][h].weight = exposed[h].of[o].weight = (double)strata[h].population;
                 x[o][h].n++;
                 x[o][h].k += seen == (enum outcome)o;
             }
         }
         for (int o = 0; o < N_OUTCOMES; o++)
             d->hits[o] += contains(of_mean(stats_stratified(x[o], n)), whole->share[o]);
+        judge_bits(bits, exposed, n, 1, whole);
     }
-    d->n = campaigns * INJECTIONS;
+    bits->n = d->n = campaigns * INJECTIONS;
 }
 
 static void intervals_contain_the_truth(void **state)
@@ -272,10 +319,13 @@ static void intervals_contain_the_truth(void **state)
         {.name = "sequential, margin 5 %, Wilson", .least = 0.935, .most = 0.97},
         {.name = "sequential, margin 2 %", .least = 0.95, .most = 1},
         {.name = "sequential, margin 2 %, Wilson", .least = 0.935, .most = 0.965},
+        {.name = "plain, per bit-instant", .least = 0.935, .most = 0.965},
+        {.name = "stratified, per bit-instant", .least = 0.935, .most = 0.965},
+        {.name = "clusters of 8, per bit-instant", .least = 0.935, .most = 0.97},
     };
-    plain(&t, &designs[0], &designs[1], &designs[2]);
-    stratified(s, in_strata, &t, &designs[3]);
-    clustered(&in_clusters, &designs[4], &designs[5]);
+    plain(&t, &designs[0], &designs[1], &designs[2], &designs[12]);
+    stratified(s, in_strata, &t, &designs[3], &designs[13]);
+    clustered(&in_clusters, &designs[4], &designs[5], &designs[14]);
     distinct(&of_few, &designs[6], &designs[7]);
     sequential(&t, 0.05, &designs[8], &designs[9]);
     sequential(&t, 0.02, &designs[10], &designs[11]);

@@ -396,11 +396,49 @@ static void finite_margins(void **state)
         }
     assert_true(stats_finite_margin(500, 500, 0.95, 0.5) <= 0);
     /* n different ones are worth as many draws with replacement as give the same margin */
-    assert_float_equal(stats_worth(500, 1), 1, 1e-12);
-    assert_float_equal(stats_worth(500, 250), 499, 1e-9);
+    assert_true(fabs(stats_worth(500, 1) - 1) <= 1e-12);
+    assert_true(fabs(stats_worth(500, 250) - 499) <= 1e-9);
     assert_true(stats_worth(500, 500) > DBL_MAX);
     double worth = stats_worth(10000, 4899);
     assert_true(worth > 9603 && worth < 9606); /* of 9,604 and 4,899 of 10,000: Leveugle's table */
+}
+
+/* A ratio whose units all weigh 1 is a proportion, of strata and clusters too; whose weights differ, by hand. */
+static void ratios(void **state)
+{
+    (void)state;
+    struct ratio_sums plain = {.weight = 1}, strata[2] = {{.weight = 3}, {.weight = 1}},
+                      clusters = {.weight = 1};
+    for (int i = 0; i < 200; i++) {
+        stats_ratio_add(&plain, i % 10 == 0, 1);
+        stats_ratio_add(&strata[i % 2], i % 10 == 0 || i % 16 == 1, 1);
+    }
+    struct cluster_mean m = stats_ratio(&plain, 1, 1);
+    assert_true(fabs(m.mean - 0.1) <= 1e-12);
+    assert_true(fabs(m.n_effective - 200) <= 1e-9);
+    struct stratum s[2] = {{3, (uint64_t)strata[0].a, 100}, {1, (uint64_t)strata[1].a, 100}};
+    struct cluster_mean same = stats_stratified(s, 2);
+    m = stats_ratio(strata, 2, 1);
+    assert_true(fabs(m.mean - same.mean) <= 1e-12);
+    assert_true(fabs(m.n_effective - same.n_effective) <= 0.03 * same.n_effective);
+    double sum = 0, sum2 = 0;
+    for (int i = 0; i < 50; i++) {
+        double k = i % 7 == 0 ? 5 : i % 3 == 0;
+        stats_ratio_add(&clusters, k, 8);
+        sum += k / 8;
+        sum2 += k / 8 * k / 8;
+    }
+    same = stats_clustered(sum, sum2, 50, 8);
+    m = stats_ratio(&clusters, 1, 8);
+    assert_true(fabs(m.mean - same.mean) <= 1e-12);
+    assert_true(fabs(m.n_effective - same.n_effective) <= 0.01 * same.n_effective);
+    struct ratio_sums wide = {.weight = 1}; /* half of the units are 64 wide and all fail */
+    for (int i = 0; i < 1000; i++)
+        stats_ratio_add(&wide, i % 2 ? 64 : 0, i % 2 ? 64 : 32);
+    m = stats_ratio(&wide, 1, 1);
+    assert_true(fabs(m.mean - 2 / 3.) <= 1e-12);
+    /* d = 64/3 of each: variance (64/3)^2 / 48^2 / 1000 */
+    assert_true(fabs(m.variance_of_mean - 1 / 5062.5) <= 2e-6);
 }
 
 int main(void)
@@ -424,6 +462,7 @@ int main(void)
         cmocka_unit_test(confidence_sequences),
         cmocka_unit_test(simultaneous_intervals),
         cmocka_unit_test(finite_margins),
+        cmocka_unit_test(ratios),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
