@@ -241,7 +241,7 @@ static void bench(struct native *native, const char *name, const char *tile, con
         measure(&p, g, "replay", ENGINE_REPLAY, few, false, t);
         measure(&p, g, "concurrent", ENGINE_CONCURRENT, 3 * few, false, t);
         measure(&p, g, "concurrent", ENGINE_CONCURRENT, many, false, t);
-        measure(&p, g, "concurrent, all bits", ENGINE_CONCURRENT, many / 32, true, t);
+        measure(&p, g, "concurrent, all bits", ENGINE_CONCURRENT, many / 8, true, t);
         measure_threads(&p, g, many);
     }
     if (exhaust)

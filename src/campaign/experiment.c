@@ -230,7 +230,7 @@ static void run_apart(struct experiment *e, const struct round *round, size_t n)
 /* Faults of one CTA: together if the engine can and it pays, else one by one. */
 static void run_round(struct experiment *e, struct round *round, size_t n, size_t position)
 {
-    enum { MOST = 8192, MOST_SITES = 256, LEAST = 2 };
+    enum { MOST = 8192, MOST_SITES = 512, LEAST = 2 };
     size_t launch = golden_launch_of(e->golden, position),
            most = round->all_bits ? MOST_SITES : MOST;
     bool pays = e->engine == ENGINE_CONCURRENT || round->all_bits || n >= LEAST;
