@@ -39,35 +39,46 @@ void stats_ratio_add(struct ratio_sums *s, double a, double b)
     s->bb += b * b;
 }
 
+/* Sum of squares of a - ratio b. */
+static double residual(const struct ratio_sums *s, double ratio)
+{
+    return s->aa - 2 * ratio * s->ab + ratio * ratio * s->bb;
+}
+
+/* Of one stratum: with a success and a failure more, of clusters in one like those that have any. */
+static double residual_variance(const struct ratio_sums *s, double ratio, double trials)
+{
+    double one = s->b / s->n / trials; /* b of a draw */
+    double like = trials > 1 ? (s->aa + one * one) / (s->a + one) : one;
+    double pair = one * (like * (1 - ratio) * (1 - ratio) + one * ratio * ratio);
+    return (residual(s, ratio) + pair) / (s->n + 2 / trials) / s->n;
+}
+
 struct cluster_mean stats_ratio(const struct ratio_sums *s, size_t n, double trials)
 {
-    double a = 0, b = 0, units = 0, variance = 0;
+    double a = 0, b = 0, draws = 0, variance = 0;
     for (size_t i = 0; i < n; i++) {
         if (s[i].n <= 0)
             continue;
         a += s[i].weight * s[i].a / s[i].n;
         b += s[i].weight * s[i].b / s[i].n;
-        units += s[i].n * trials;
+        draws += s[i].n * trials;
     }
     if (!(b > 0))
         return (struct cluster_mean){NAN, INFINITY, 0};
-    /* Steadied as the others: by a success and a failure, of clusters in one like those that have any; strata each by a
-     * draw that is as likely to be one as all. */
-    double ratio = a / b, steady = (ratio * units + 1) / (units + 2);
-    for (size_t i = 0; i < n; i++) {
+    double ratio = a / b, steady = (ratio * draws + 1) / (draws + 2);
+    for (size_t i = 0; i < n && n > 1; i++) {
         if (s[i].n <= 0)
             continue;
-        double one = s[i].b / s[i].n / trials; /* b of one draw */
-        double squares = s[i].aa - 2 * steady * s[i].ab + steady * steady * s[i].bb;
-        double mean = 0, like = trials > 1 ? (s[i].aa + one * one) / (s[i].a + one) : one;
-        double more = n > 1 ? 1 : 2 / trials;
-        if (n > 1)
-            mean = (s[i].a - steady * s[i].b) / (s[i].n + more);
-        squares += n > 1 ? one * one * steady * (1 - steady)
-                         : one * (like * (1 - steady) * (1 - steady) + one * steady * steady);
-        double of = squares / (s[i].n + more) - mean * mean;
-        variance += s[i].weight * s[i].weight * of / s[i].n;
+        double mean = (s[i].a - steady * s[i].b) / s[i].n;
+        double of = residual(&s[i], steady) / s[i].n - mean * mean;
+        variance += s[i].weight * s[i].weight * fmax(0, of) / s[i].n;
     }
+    if (n >
+        1) /* the pair of all strata together: what is rare and wide needs more than shares of draws */
+        variance += b * b * ((1 - steady) * (1 - steady) + steady * steady) / (draws * draws);
+    else
+        variance = s->weight * s->weight * residual_variance(s, steady, trials);
     variance /= b * b;
     return (struct cluster_mean){ratio, variance, steady * (1 - steady) / variance};
 }

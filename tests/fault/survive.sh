@@ -50,6 +50,25 @@ while [ $n -lt $kills ]; do
 done
 check "$n kills in $campaigns campaigns, $continued of them with rows to continue from: the same rows" '[ $wrong = 0 ]'
 
+# ---- the same of an exhaustive campaign, which keeps sums and the sites that they are of
+if [ "$slow" ]; then
+  every_fault=(inject --impl direct --shape 1x6x8x8:4x5x5 --exhaustive -q)
+  began=$(date +%s%N)
+  "$SIEVERT" "${every_fault[@]}" -o eplain.db >/dev/null 2>&1
+  whole=$((($(date +%s%N) - began) / 1000000)) n=0 wrong=0
+  for (( ; n < kills / 10; )); do
+    rm -f e.db*
+    for (( ; ; n++ )); do
+      "$SIEVERT" "${every_fault[@]}" -o e.db >/dev/null 2>&1 & pid=$!
+      wait=$((RANDOM % whole))
+      [ $n -ge $((kills / 10)) ] || { sleep "$((wait / 1000)).$(printf %03d $((wait % 1000)))"; kill -KILL $pid 2>/dev/null; }
+      wait $pid 2>/dev/null && break
+    done
+    cmp -s eplain.db e.db || wrong=$((wrong + 1))
+  done
+  check "$n kills of exhaustive campaigns: the same sums" '[ $wrong = 0 ]'
+fi
+
 # ---- the N-th call that changes a file fails
 SHIM_COUNT=count LD_PRELOAD=$SHIM "$SIEVERT" "${what[@]}" -o c.db >/dev/null 2>&1
 calls=$(cat count)
