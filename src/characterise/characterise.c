@@ -144,7 +144,13 @@ static enum value_class class_of(const struct difference *d, struct value_range 
     return d->faulty >= golden.min && d->faulty <= golden.max ? VALUE_IN_RANGE : VALUE_OUT_OF_RANGE;
 }
 
-static void add_magnitude(struct magnitudes *m, double difference, double per_scale)
+static double per_scale_of(struct value_range golden)
+{
+    const double range = (double)golden.max - (double)golden.min;
+    return range > 0 ? 1 / range : 1;
+}
+
+static int bin_of(double difference, double per_scale)
 {
     double x = fabs(difference) * per_scale;
     uint64_t u;
@@ -152,7 +158,17 @@ static void add_magnitude(struct magnitudes *m, double difference, double per_sc
     int bin =
         (int)(u >> 52 & 2047) - 1023 - CHAR_BIN_0; /* x >= 0: the exponent of a subnormal is far
                                                           * below the first bin anyway */
-    m->bin[bin < 0 ? 0 : bin >= CHAR_BINS ? CHAR_BINS - 1 : bin]++;
+    return bin < 0 ? 0 : bin >= CHAR_BINS ? CHAR_BINS - 1 : bin;
+}
+
+int characterise_exponent(double difference, struct value_range golden)
+{
+    return CHAR_BIN_0 + bin_of(difference, per_scale_of(golden));
+}
+
+static void add_magnitude(struct magnitudes *m, double difference, double per_scale)
+{
+    m->bin[bin_of(difference, per_scale)]++;
     m->positive += difference > 0;
 }
 
@@ -278,9 +294,9 @@ void characterise(struct characterisation *out, const struct difference *diffs, 
     struct scratch s;
     struct cells x = cells_of_shape(dim, o->compat);
     uint64_t first_seen[N_VALUES];
-    double range = (double)golden.max - (double)golden.min, per_scale = range > 0 ? 1 / range : 1;
+    const double per_scale = per_scale_of(golden);
     size_t n_relative = 0;
-    *out = (struct characterisation){.options = *o, .median_log2_rel = NAN};
+    *out = (struct characterisation){.options = *o, .range = golden, .median_log2_rel = NAN};
     memset(first_seen, 255, sizeof first_seen);
     s.used = 0;
     s.rest = (struct arena){0};

@@ -64,6 +64,7 @@ struct magnitudes {
 
 struct characterisation {
     struct char_options options; /* by whose rules, and at which epsilon */
+    struct value_range range;    /* of the golden tensor */
     size_t corrupted;            /* cardinality at this epsilon; 0: nothing else is set */
     size_t channels;             /* distinct (n, c) */
     enum pattern pattern;
@@ -87,6 +88,9 @@ struct characterisation {
  * shares of channels are of C. */
 void characterise(struct characterisation *out, const struct difference *diffs, size_t n,
                   const size_t dim[4], struct value_range golden, const struct char_options *o);
+
+/* The size of a difference as `magnitudes` count it: the exponent of its bin. */
+int characterise_exponent(double difference, struct value_range golden);
 
 /* Whether the difference counts as corruption. */
 bool characterise_counts(const struct difference *d, const struct char_options *o);

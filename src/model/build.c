@@ -10,7 +10,7 @@
 static const double RARE_SHARE = 0.01; /* of all tensors */
 enum { RARE_COUNT = 5 };
 /* Footprints kept of each pattern, and the runs that one may have. */
-enum { SAMPLE = 2000, MAX_RUNS = 4096 };
+enum { SAMPLE = 2000, MAX_RUNS = 4096, MOST_EACH = 64 /* values of which each is kept */ };
 
 struct raw_category {
     uint64_t count;
@@ -71,6 +71,7 @@ static void footprint_free(struct footprint *f)
     free(f->runs);
     free(f->size[0].list);
     free(f->size[1].list);
+    free(f->each);
 }
 
 void model_builder_free(struct model_builder *b)
@@ -209,6 +210,34 @@ static void keep_exponents(struct exponents *e, const struct magnitudes *m)
             e->list[e->n++] = (struct exponent){CHAR_BIN_0 + i, m->bin[i]};
 }
 
+/* What each corrupted value was, or if there are many, evenly spread ones. */
+static void keep_each(struct footprint *f, const struct characterisation *c,
+                      const struct difference *diffs, size_t n_diffs)
+{
+    const size_t most = c->corrupted < MOST_EACH ? c->corrupted : MOST_EACH;
+    size_t n = 0, seen = 0;
+    struct wish *each = f->each = must(calloc(most, sizeof *each));
+    f->scale = (double)c->range.max - (double)c->range.min;
+    for (size_t i = 0; i < n_diffs; i++) {
+        const struct difference *d = &diffs[i];
+        uint32_t golden, faulty;
+        if (!characterise_counts(d, &c->options) || seen++ < n * c->corrupted / most || n == most)
+            continue;
+        const enum value_class class = characterise_value(d, c->range, &c->options);
+        struct wish *w = &each[n++];
+        *w = (struct wish){.class = class, .exponent = UNKNOWN_SIZE};
+        memcpy(&golden, &d->golden, sizeof golden);
+        memcpy(&faulty, &d->faulty, sizeof faulty);
+        if (class == VALUE_FLIP) {
+            w->flipped = (int8_t)(1 + __builtin_ctz(golden ^ faulty));
+        } else if (class == VALUE_IN_RANGE || class == VALUE_OUT_OF_RANGE) {
+            w->exponent = characterise_exponent((double)d->faulty - (double)d->golden, c->range);
+            w->delta = (float)((double)d->faulty - (double)d->golden);
+        }
+    }
+    f->n_each = n;
+}
+
 /* Keep a uniform sample of the pattern's errors (Vitter's algorithm R). */
 static void add_footprint(struct model_builder *b, struct native *n,
                           const struct characterisation *c, const size_t dim[4],
@@ -233,6 +262,7 @@ static void add_footprint(struct model_builder *b, struct native *n,
     memcpy(f->runs, runs, n_runs * sizeof *runs);
     keep_exponents(&f->size[0], &c->in_range);
     keep_exponents(&f->size[1], &c->out_of_range);
+    keep_each(f, c, diffs, n_diffs);
     for (int v = 0; v < N_VALUES; v++)
         f->value_count[v] = v == VALUE_SAME ? 0 : c->value_count[v];
 }
@@ -456,6 +486,8 @@ static struct native native_copy(struct arena *a, const struct native *from, boo
             memcpy(f->size[k].list, from->footprints[i].size[k].list,
                    f->size[k].n * sizeof *f->size[k].list);
         }
+        f->each = arena_array(a, f->n_each, sizeof *f->each);
+        memcpy(f->each, from->footprints[i].each, f->n_each * sizeof *f->each);
     }
     return n;
 }

@@ -148,9 +148,9 @@ static const struct entry *entry_of(const struct model *m, enum pattern p)
     return NULL;
 }
 
-struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
-                             const float *golden, struct value_range range, struct difference *out,
-                             size_t max)
+static struct model_draw draw(const struct model *m, struct rng *r, const size_t chw[3],
+                              const float *golden, struct value_range range, struct difference *out,
+                              size_t max, bool as_fault)
 {
     const size_t dim[4] = {1, chw[0], chw[1], chw[2]};
     size_t elems = chw[0] * chw[1] * chw[2];
@@ -173,7 +173,7 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
     if (f) {
         model_sort_unique(&to);
         is = moved ? characterise_pattern(to.cell, to.n, dim, to.compat) : asked;
-        wish = model_footprint_wishes(&to, f);
+        wish = model_footprint_wishes(&to, f, !moved, as_fault, range);
     } else {
         const struct entry *e = asked < N_PATTERNS ? entry_of(m, asked) : NULL;
         e = e ? e : model_draw_entry(r, m);
@@ -183,8 +183,22 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
     }
     for (size_t i = 0; i < to.n; i++)
         out[i] = (struct difference){to.cell[i], golden ? golden[to.cell[i]] : 0, 0};
-    model_values(r, m, asked, wish, out, to.n, range);
+    model_values(r, m, asked, wish, out, to.n, range, as_fault);
     struct model_draw drawn = {.pattern = is, .n = to.n};
     arena_fini(&a);
     return drawn;
+}
+
+struct model_draw model_draw(const struct model *m, struct rng *r, const size_t chw[3],
+                             const float *golden, struct value_range range, struct difference *out,
+                             size_t max)
+{
+    return draw(m, r, chw, golden, range, out, max, false);
+}
+
+struct model_draw model_strike(const struct model *m, struct rng *r, const size_t chw[3],
+                               const float *golden, struct value_range range,
+                               struct difference *out, size_t max)
+{
+    return draw(m, r, chw, golden, range, out, max, true);
 }

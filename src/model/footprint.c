@@ -1,4 +1,5 @@
 /* Measured errors kept whole: their cells as runs, drawn again in a tensor of the same shape. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static size_t add_wishes(struct wish *wish, size_t room, enum value_class class,
     size_t n = 0, at = 0;
     uint32_t used = 0;
     for (; n < count && n < room; n++) {
-        wish[n] = (struct wish){class, UNKNOWN_SIZE};
+        wish[n] = (struct wish){.class = class, .exponent = UNKNOWN_SIZE};
         if (!size || at == size->n)
             continue;
         wish[n].exponent = size->list[at].exponent;
@@ -73,10 +74,30 @@ static void shuffle(struct wish *wish, size_t n, struct rng *r)
     }
 }
 
-struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f)
+/* Differences measured at another range, for this one: by a power of two, so that what is one unit in the last place
+ * stays one. */
+static void rescale(struct wish *wish, size_t n, double from, struct value_range to)
+{
+    const double width = (double)to.max - (double)to.min;
+    const double factor =
+        from > 0 && width > 0 && isfinite(width / from) ? exp2(round(log2(width / from))) : 1;
+    for (size_t i = 0; i < n; i++)
+        wish[i].delta = (float)((double)wish[i].delta * factor);
+}
+
+struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f, bool own,
+                                    bool sampled, struct value_range range)
 {
     size_t n = 0, had = footprint_cells(f), most = had > to->n ? had : to->n;
     struct wish *wish = arena_array(to->a, most, sizeof *wish);
+    if (f->n_each == had || (sampled && f->n_each > 0)) {
+        for (size_t i = 0; i < most; i++)
+            wish[i] = f->each[f->n_each == had ? i % had : (size_t)rng_below(to->r, f->n_each)];
+        if (!own && f->n_each == had)
+            shuffle(wish, had, to->r);
+        rescale(wish, most, f->scale, range);
+        return wish;
+    }
     for (int v = 0; v < N_VALUES; v++)
         n += add_wishes(wish + n, had - n, (enum value_class)v, f->value_count[v],
                         v == VALUE_IN_RANGE       ? &f->size[0]
@@ -87,6 +108,79 @@ struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f
     for (size_t i = had; i < to->n; i++)
         wish[i] = wish[i - had];
     return wish;
+}
+
+/* A number below limit. */
+static int number(uint32_t *out, const char **p, size_t limit)
+{
+    uint64_t x = 0;
+    const char *start = *p;
+    for (; **p >= '0' && **p <= '9' && x < limit; ++*p)
+        x = 10 * x + (uint64_t)(**p - '0');
+    *out = (uint32_t)x;
+    return *p > start && x < limit ? 0 : -1;
+}
+
+/* A letter for each class, in the order of values.def. */
+static const char class_letters[N_VALUES + 1] = "sazbfio";
+
+static bool has_delta(enum value_class c) { return c == VALUE_IN_RANGE || c == VALUE_OUT_OF_RANGE; }
+
+char *model_each_text(struct arena *a, const struct footprint *f)
+{
+    enum { LONGEST = 10 };
+    char *text = arena_array(a, f->n_each + 1, LONGEST), *to = text;
+    for (size_t i = 0; i < f->n_each; i++) {
+        const struct wish *w = &f->each[i];
+        uint32_t bits;
+        *to++ = class_letters[w->class];
+        memcpy(&bits, &w->delta, sizeof bits);
+        if (w->class == VALUE_FLIP)
+            to += snprintf(to, LONGEST, "%d", w->flipped - 1);
+        else if (has_delta(w->class))
+            to += snprintf(to, LONGEST, "%08x", bits);
+    }
+    return text;
+}
+
+static int hexadecimal(uint32_t *out, const char **p)
+{
+    *out = 0;
+    for (int i = 0; i < 8; i++, ++*p) {
+        const char c = **p;
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return -1;
+        *out = *out << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return 0;
+}
+
+int model_each_parse(struct footprint *f, struct arena *a, const char *text)
+{
+    const struct value_range range = {(float)(-f->scale / 2), (float)(f->scale / 2)};
+    f->each = arena_array(a, strlen(text), sizeof *f->each);
+    for (const char *p = text; *p;) {
+        const char *letter = strchr(class_letters, *p++);
+        uint32_t x;
+        if (!letter)
+            return -1;
+        struct wish *w = &f->each[f->n_each++];
+        *w = (struct wish){.class = (enum value_class)(letter - class_letters),
+                           .exponent = UNKNOWN_SIZE};
+        if (w->class == VALUE_FLIP) {
+            if (number(&x, &p, 32) != 0)
+                return -1;
+            w->flipped = (int8_t)(x + 1);
+        } else if (has_delta(w->class)) {
+            if (hexadecimal(&x, &p) != 0)
+                return -1;
+            memcpy(&w->delta, &x, sizeof w->delta);
+            if (!isfinite(w->delta))
+                return -1;
+            w->exponent = characterise_exponent((double)w->delta, range);
+        }
+    }
+    return f->n_each <= footprint_cells(f) ? 0 : -1;
 }
 
 char *model_runs_text(struct arena *a, const struct run *runs, size_t n)
@@ -107,17 +201,6 @@ char *model_runs_text(struct arena *a, const struct run *runs, size_t n)
     kept = arena_strndup(a, text, bytes);
     free(text);
     return kept;
-}
-
-/* A number below limit. */
-static int number(uint32_t *out, const char **p, size_t limit)
-{
-    uint64_t x = 0;
-    const char *start = *p;
-    for (; **p >= '0' && **p <= '9' && x < limit; ++*p)
-        x = 10 * x + (uint64_t)(**p - '0');
-    *out = (uint32_t)x;
-    return *p > start && x < limit ? 0 : -1;
 }
 
 int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *text,

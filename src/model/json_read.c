@@ -1,4 +1,5 @@
 /* The JSON of the CLASSES tools -> a model: published ones, and ours with what is under "_sievert". Files are hostile. */
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -231,6 +232,10 @@ static int read_footprint(struct footprint *f, const struct reader *r, json_t *v
         if (text && model_exponents_parse(&f->size[k], r->a, text) != 0)
             return bad(r, "_sievert: an error's 'sizes' are not exponents with counts");
     }
+    const char *each = json_string_value(json_object_get(v, "each"));
+    f->scale = json_number_value(json_object_get(v, "scale"));
+    if (each && (!(f->scale >= 0 && f->scale <= 2.0 * FLT_MAX) || model_each_parse(f, r->a, each) != 0))
+        return bad(r, "_sievert: an error's 'each' and 'scale' do not say what its values were");
     return OK;
 }
 

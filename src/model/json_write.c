@@ -140,6 +140,10 @@ static json_t *footprints_json(const struct native *n)
                                     json_string(model_exponents_text(&a, &f->size[k])));
         json_t *o = json_pack("{s:s, s:o, s:o}", "cells", model_runs_text(&a, f->runs, f->n_runs),
                               "values", counts_json(f->value_count), "sizes", sizes);
+        if (f->n_each) {
+            json_object_set_new(o, "each", json_string(model_each_text(&a, f)));
+            json_object_set_new(o, "scale", json_real(f->scale));
+        }
         if (f->stratum != MODEL_NO_STRATUM)
             json_object_set_new(o, "stratum", count(f->stratum));
         json_array_append_new(list, o);

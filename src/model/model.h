@@ -107,6 +107,12 @@ struct model_draw model_draw(const struct model *m, struct rng *r, const size_t 
                              const float *golden, struct value_range range, struct difference *out,
                              size_t max);
 
+/* The same as the fault acts on golden: a difference of measured size is added and may be too small to show, so that a
+ * cell keeps its value, and none is forced into a class. */
+struct model_draw model_strike(const struct model *m, struct rng *r, const size_t chw[3],
+                               const float *golden, struct value_range range,
+                               struct difference *out, size_t max);
+
 /* The same as the generator of the CLASSES tools draws, accidents included; range is what it is given as the
  * value range. Of two value classes it takes the one that comes first in a set of strings, which is an
  * accident of its interpreter: second_first chooses. Cells may keep their value. out has room for C*H*W.

@@ -58,6 +58,16 @@ struct exponents {
     struct exponent *list; /* ascending */
 };
 
+/* What one value is to be. exponent: of its error's size, if it is in or out of range and sizes were
+ * measured, else UNKNOWN_SIZE. */
+enum { UNKNOWN_SIZE = INT32_MIN };
+struct wish {
+    enum value_class class;
+    int exponent;
+    int8_t flipped; /* 1 + the bit; 0: not known */
+    float delta;    /* in or out of range: the difference; 0: not known */
+};
+
 /* One measured error: where it was, how many of its values were of which class, how large they were. */
 struct footprint {
     size_t stratum; /* of the origin's, or MODEL_NO_STRATUM */
@@ -65,6 +75,10 @@ struct footprint {
     struct run *runs;
     uint64_t value_count[N_VALUES];
     struct exponents size[2]; /* of in_range, out_of_range */
+    /* What became of n_each of its values, in the order of its cells: of all, or of so many evenly spread ones. */
+    size_t n_each;
+    struct wish *each;
+    double scale; /* range of the fault-free values that they were measured on */
 };
 
 /* What the CLASSES form has no place for: nothing of it if the model is not ours. */
@@ -129,21 +143,14 @@ void model_sort_unique(struct canvas *c);
  * small for it. */
 bool model_place(struct canvas *to, enum pattern pattern, const struct settings *s);
 
-/* What one value is to be. exponent: of its error's size, if it is in or out of range and sizes were
- * measured, else UNKNOWN_SIZE. */
-enum { UNKNOWN_SIZE = INT32_MIN };
-struct wish {
-    enum value_class class;
-    int exponent;
-};
 /* A class for each of n values of domain d. */
 void model_classes(struct rng *r, struct wish *wish, const struct domain *d, size_t n);
 /* Sizes for n wishes of an error of this pattern, by the counts of all such errors. */
 void model_sizes(struct rng *r, const struct native *n, struct wish *wish, size_t n_wishes);
-/* Give the n differences, whose index and golden are set, faulty values as wished. */
+/* Give the n differences, whose index and golden are set, faulty values as wished. as_fault: as model_strike. */
 void model_values(struct rng *r, const struct model *m, enum pattern pattern,
                   const struct wish *wish, struct difference *diffs, size_t n,
-                  struct value_range range);
+                  struct value_range range, bool as_fault);
 
 /* An error of m's own shape from its footprints. NULL: there are none for a pattern that was drawn,
  * which is given in *pattern. */
@@ -153,8 +160,13 @@ const struct footprint *model_footprint(struct canvas *to, const struct model *m
 const struct footprint *model_transferred(struct canvas *to, const struct model *m,
                                           enum pattern *was);
 size_t footprint_cells(const struct footprint *f);
-/* As many cells of each class and size as the footprint had, in any order. */
-struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f);
+/* As many cells of each class and size as the footprint had: in its order, if these are its cells (own) and it knows what
+ * each was; else in any, and if sampled from those that it knows. Differences are for values of this range. */
+struct wish *model_footprint_wishes(struct canvas *to, const struct footprint *f, bool own,
+                                    bool sampled, struct value_range range);
+/* What values were as text, and back. */
+char *model_each_text(struct arena *a, const struct footprint *f);
+int model_each_parse(struct footprint *f, struct arena *a, const char *text);
 /* Cells as text, "channel:first-last,position;channel:...", and back: -1 if it is not that. */
 char *model_runs_text(struct arena *a, const struct run *runs, size_t n);
 int model_runs_parse(struct run **out, size_t *n, struct arena *a, const char *text,

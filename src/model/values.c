@@ -28,6 +28,7 @@ struct source {
     const struct native *native;
     struct value_range range;
     struct char_options options;
+    bool as_fault;
 };
 
 static bool is_of(const struct source *s, const struct difference *d, enum value_class class)
@@ -43,20 +44,26 @@ static const struct sizes *sizes_of(const struct native *n, enum value_class cla
 /* golden + a difference of about 2^exponent of the range, of the class; the smallest there is where golden is
  * too large to show one of that size. False: no size is known, or none near it fits. */
 static bool measured(const struct source *s, struct difference *d, enum value_class class,
-                     int exponent)
+                     const struct wish *w)
 {
+    const int exponent = w->exponent;
     const struct sizes *z = sizes_of(s->native, class);
     double width = (double)s->range.max - (double)s->range.min, scale = width > 0 ? width : 1;
     if (exponent == UNKNOWN_SIZE || z->n == 0)
         return false;
+    d->faulty = (float)((double)d->golden + (double)w->delta);
+    if (w->delta != 0 && (s->as_fault || is_of(s, d, class)))
+        return true;
     for (int i = 0; i < TRIES; i++) {
         int e = exponent; /* and, if nothing of that size is of the class, others of the pattern */
         if (i >= TRIES / 2)
             e += SPREAD_0 + (int)model_weighted(s->r, z->spread, SPREAD_BINS);
         double size = exp2(e + rng_unit(s->r)) * scale;
-        bool up = rng_below(s->r, z->n) < z->positive;
+        bool up = w->delta != 0 ? w->delta > 0 : rng_below(s->r, z->n) < z->positive;
         for (int sign = 0; sign < 2; sign++, up = !up) {
             d->faulty = (float)((double)d->golden + (up ? size : -size));
+            if (s->as_fault)
+                return true;
             if (d->faulty == d->golden)
                 d->faulty = nextafterf(d->golden, up ? INFINITY : -INFINITY);
             if (is_of(s, d, class) || (i == 0 && is_of(s, d, VALUE_FLIP)))
@@ -66,9 +73,9 @@ static bool measured(const struct source *s, struct difference *d, enum value_cl
     return false;
 }
 
-static bool in_range(const struct source *s, struct difference *d, int exponent)
+static bool in_range(const struct source *s, struct difference *d, const struct wish *w)
 {
-    if (measured(s, d, VALUE_IN_RANGE, exponent))
+    if (measured(s, d, VALUE_IN_RANGE, w))
         return true;
     double lo = s->range.min, hi = s->range.max;
     for (int i = 0; i < TRIES; i++) {
@@ -92,9 +99,9 @@ static float of_rank(int64_t rank)
 }
 
 /* Without measured sizes: any finite float outside the range, each as likely as the next. */
-static bool out_of_range(const struct source *s, struct difference *d, int exponent)
+static bool out_of_range(const struct source *s, struct difference *d, const struct wish *w)
 {
-    if (measured(s, d, VALUE_OUT_OF_RANGE, exponent))
+    if (measured(s, d, VALUE_OUT_OF_RANGE, w))
         return true;
     uint64_t below = (uint64_t)(rank_of(s->range.min) - rank_of(-FLT_MAX));
     uint64_t above = (uint64_t)(rank_of(FLT_MAX) - rank_of(s->range.max));
@@ -110,8 +117,11 @@ static bool out_of_range(const struct source *s, struct difference *d, int expon
     return false;
 }
 
-static bool flip(const struct source *s, struct difference *d)
+static bool flip(const struct source *s, struct difference *d, const struct wish *w)
 {
+    d->faulty = w->flipped ? from_bits(to_bits(d->golden) ^ (uint32_t)1 << (w->flipped - 1)) : 0;
+    if (w->flipped && (s->as_fault || is_of(s, d, VALUE_FLIP)))
+        return true;
     uint64_t n = 0;
     for (int i = 0; i < 32; i++)
         n += s->native->flipped[i];
@@ -129,30 +139,30 @@ static bool flip(const struct source *s, struct difference *d)
     return false;
 }
 
-static bool value_of(const struct source *s, struct difference *d, enum value_class class,
-                     int exponent)
+static bool value_of(const struct source *s, struct difference *d, const struct wish *w)
 {
-    switch (class) {
+    switch (w->class) {
     case VALUE_ZERO:
         d->faulty = 0;
-        return is_of(s, d, VALUE_ZERO);
+        return s->as_fault || is_of(s, d, VALUE_ZERO);
     case VALUE_NAN: /* by the CLASSES rules only infinities are of this class */
         d->faulty = s->options.compat ? (rng_below(s->r, 2) ? INFINITY : -INFINITY) : NAN;
         return true;
     case VALUE_FLIP:
-        return flip(s, d);
+        return flip(s, d, w);
     case VALUE_OUT_OF_RANGE:
-        return out_of_range(s, d, exponent);
+        return out_of_range(s, d, w);
     default:
-        return in_range(s, d, exponent);
+        return in_range(s, d, w);
     }
 }
 
 /* A value as wished; where the fault-free value allows none (zero from zero), of another class. */
 static void set_value(const struct source *s, struct difference *d, const struct wish *w)
 {
-    if (value_of(s, d, w->class, w->exponent) || value_of(s, d, VALUE_IN_RANGE, UNKNOWN_SIZE) ||
-        value_of(s, d, VALUE_OUT_OF_RANGE, UNKNOWN_SIZE))
+    static const struct wish in = {.class = VALUE_IN_RANGE, .exponent = UNKNOWN_SIZE};
+    static const struct wish out = {.class = VALUE_OUT_OF_RANGE, .exponent = UNKNOWN_SIZE};
+    if (value_of(s, d, w) || value_of(s, d, &in) || value_of(s, d, &out))
         return;
     d->faulty = d->golden == 1 ? 2 : 1; /* no range, or an epsilon that nothing reaches */
 }
@@ -219,12 +229,13 @@ void model_sizes(struct rng *r, const struct native *n, struct wish *wish, size_
 
 void model_values(struct rng *r, const struct model *m, enum pattern pattern,
                   const struct wish *wish, struct difference *diffs, size_t n,
-                  struct value_range range)
+                  struct value_range range, bool as_fault)
 {
     struct source s = {.r = r,
                        .m = m,
                        .native = &m->native[pattern],
                        .range = range,
+                       .as_fault = as_fault,
                        .options = {.epsilon = m->epsilon, .compat = m->compat}};
     for (size_t i = 0; i < n; i++)
         set_value(&s, &diffs[i], &wish[i]);

@@ -172,7 +172,7 @@ static struct one_error from_model(const struct model *m, struct rng *r,
 {
     const size_t *chw = layer->chw;
     struct model_draw draw =
-        model_draw(m, r, chw, layer->bare, layer->bare_range, out, chw[0] * chw[1] * chw[2]);
+        model_strike(m, r, chw, layer->bare, layer->bare_range, out, chw[0] * chw[1] * chw[2]);
     for (size_t k = 0; k < draw.n; k++) {
         float now = layer->golden[out[k].index];
         out[k].faulty = changed(now, layer->bare[out[k].index], out[k].faulty);

@@ -377,6 +377,69 @@ static void sizes_are_given_back(void **state)
     arena_fini(&a);
 }
 
+/* Errors that are known exactly act on other values as the faults would: each difference in its cell, with its sign, and
+ * to the last place. On the values that they were measured on they give back the faulty tensors. */
+static void differences_act_on_other_values(void **state)
+{
+    (void)state;
+    enum { ERRORS = 60, CELLS = 5, MOST = 150, ELEMS = 6 * 20 * 20 };
+    const size_t chw[3] = {6, 20, 20}, dim[4] = {1, 6, 20, 20};
+    const struct value_range range = {-4, 4}, near = {-5, 5}, far = {-16, 16};
+    static float golden[ELEMS], other[ELEMS];
+    static struct difference d[ERRORS][MOST], out[ELEMS];
+    const struct char_options o = {.epsilon = 0};
+    struct arena a = {0};
+    struct diag diag = {0};
+    struct rng r;
+    struct model *m;
+    size_t exact = 0, vanished = 0;
+    rng_init(&r, SEED + 20, 0);
+    for (size_t i = 0; i < ELEMS; i++) {
+        golden[i] = (float)(1 + rng_unit(&r) / 2);
+        other[i] = 8 * (float)(1 + rng_unit(&r) / 2);
+    }
+    struct model_builder *b = model_builder_new();
+    for (uint32_t e = 0; e < ERRORS;
+         e++) { /* told apart by their first cell; the last one is large */
+        const uint32_t n = e + 1 < ERRORS ? CELLS : MOST;
+        struct characterisation c;
+        for (uint32_t k = 0; k < n; k++) {
+            const uint32_t at = 10 * e + 3 * k;
+            const float step = k % 2 ? 0x3p-23f : 0.3f; /* units in the last place, and no single bit */
+            d[e][k] = (struct difference){at, golden[at], golden[at] + (e % 2 ? step : -step)};
+        }
+        characterise(&c, d[e], n, dim, range, &o);
+        model_add_error(b, &c, dim, d[e], n, MODEL_NO_STRATUM);
+    }
+    assert_int_equal(model_build(&m, &a, b, &diag), OK);
+    model_builder_free(b);
+    m = load_text(&a, model_json(&a, m));
+    for (int i = 0; i < 2000; i++) {
+        struct model_draw x = model_draw(m, &r, chw, golden, range, out, ELEMS);
+        const struct difference *was = d[out[0].index / 10];
+        if (x.n == CELLS)
+            for (size_t k = 0; k < x.n; k++) {
+                assert_int_equal(out[k].index, was[k].index);
+                exact += out[k].faulty == was[k].faulty;
+            }
+        x = model_strike(m, &r, chw, other, i % 2 ? near : far, out, ELEMS);
+        const size_t e = out[0].index / 10;
+        for (size_t k = 0; k < x.n; k++) {
+            const float delta = (d[e][k].faulty - d[e][k].golden) * (i % 2 ? 1 : 4);
+            const float now = other[out[k].index];
+            vanished += out[k].faulty == now;
+            if (x.n == CELLS)
+                assert_true(out[k].faulty == (float)((double)now + (double)delta));
+            else /* any of its differences, but with their sign */
+                assert_true(e % 2 ? out[k].faulty >= now : out[k].faulty <= now);
+        }
+    }
+    print_message("seed %d: %zu values as measured, %zu differences too small for others\n",
+                  SEED + 20, exact, vanished);
+    assert_true(exact > 9000 && vanished > 500);
+    arena_fini(&a);
+}
+
 static void two_class_domains_are_given_back(void **state)
 {
     (void)state;
@@ -538,6 +601,7 @@ int main(void)
         cmocka_unit_test(building_gives_back_what_was_put_in),
         cmocka_unit_test(native_models_give_back_what_was_measured),
         cmocka_unit_test(sizes_are_given_back),
+        cmocka_unit_test(differences_act_on_other_values),
         cmocka_unit_test(two_class_domains_are_given_back),
         cmocka_unit_test(bad_models_are_refused),
         cmocka_unit_test(damaged_models_do_no_harm),
