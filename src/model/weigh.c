@@ -1,6 +1,7 @@
 /* How often each measured error occurs on another shape: as often as live sites like its stratum's are there. An
  * instruction's values may extend further there (one plane becomes four, or a tile's edge falls inside): sites are told
  * apart by how far, and errors by how far they do. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ static bool likest(struct family *g, const struct model_stratum *s, const struct
 
 /* ---- What it says of an error -------------------------------------------------------------------------- */
 
-enum { ENOUGH = 100 };
+enum { ENOUGH = 100, MOST_GROWTH = 4 };
 enum { N_KINDS = N_REACHES * N_REACHES * N_REACHES };
 
 /* A stratum here. */
@@ -288,22 +289,28 @@ static int unlike(const uint8_t *here, const uint8_t *there, const struct tiling
     return sum;
 }
 
-/* Of the sites that extend so far there, the part for each one here like `same`: they are shared by all here that are
- * least unlike them. 0: `same` is not one of those. */
-static double shared_among(const struct outlook *x, const struct family *g,
-                           const struct tiling_influence *same, const struct tiling_influence *to)
+/* Live sites here that are least unlike those that extend so far there, and how unlike they are. */
+static double likest_sites(int *least, const struct outlook *x, const struct family *g,
+                           const struct tiling_influence *to)
 {
-    const struct tiling *here = &x->m->origin.tiling, *there = &x->t->tiling;
-    const int own = unlike(same->reach, to->reach, here, there);
     double sum = 0;
+    *least = INT_MAX;
     for (size_t i = 0; i < g->here.by_reach.n; i++) {
-        const struct tiling_influence *other = &g->here.by_reach.list[i];
-        const int its = unlike(other->reach, to->reach, here, there);
-        if (its < own)
-            return 0;
-        sum += its == own ? (double)other->live : 0;
+        const struct tiling_influence *one = &g->here.by_reach.list[i];
+        const int its = unlike(one->reach, to->reach, &x->m->origin.tiling, &x->t->tiling);
+        if (its < *least)
+            sum = 0;
+        *least = its < *least ? its : *least;
+        sum += its == *least ? (double)one->live : 0;
     }
-    return (double)to->live / sum;
+    return sum;
+}
+
+/* Sites that extend so far there, for each of n here that stand for them: no more than that so few can. */
+static double sites_for_each(const struct family *g, const struct tiling_influence *to, double n)
+{
+    const double most = MOST_GROWTH * g->there.n / g->here.n, growth = (double)to->live / n;
+    return growth < most ? growth : most;
 }
 
 struct prospects {
@@ -330,13 +337,19 @@ static bool add_by_reach(struct prospects *out, const struct outlook *x, const s
     const struct tiling_influence *same = find(&g->here.by_reach, reach);
     if (!same || same->live == 0 || g->there.by_reach.n == 0)
         return false;
+    double rest = 0; /* of sites there, those that all here stand for */
     for (size_t i = 0; i < g->there.by_reach.n; i++) {
         const struct tiling_influence *to = &g->there.by_reach.list[i];
         uint8_t now[TILING_AXES];
+        int least;
+        const double n = likest_sites(&least, x, g, to), growth = sites_for_each(g, to, n);
         for (int k = 0; k < TILING_AXES; k++)
             now[k] = to->reach[k] > reach[k] ? to->reach[k] : REACH_NONE;
-        add_prospect(out, now, part * shared_among(x, g, same, to));
+        if (unlike(reach, to->reach, &x->m->origin.tiling, &x->t->tiling) == least)
+            add_prospect(out, now, part * growth);
+        rest += (double)to->live - growth * n;
     }
+    out->list[0].weight += part * rest / g->here.n;
     return true;
 }
 
