@@ -43,7 +43,7 @@ static uint32_t index_of(const struct warp *w, const struct plan *p, uint64_t ad
 static void golden_indices(const struct warp *w, const struct plan *p, uint32_t mask,
                            uint32_t index[SIMT_LANES])
 {
-    uint64_t shift = p->offset - window_of(w, p->shared)->base;
+    uint64_t origin = window_of(w, p->shared)->base, shift = p->offset - origin;
     const uint8_t *row = w->regs + p->base.slot;
     if (!p->has_base)
         for (int l = 0; l < SIMT_LANES; l++)
@@ -53,7 +53,10 @@ static void golden_indices(const struct warp *w, const struct plan *p, uint32_t 
             index[l] = (uint32_t)((((const uint64_t *)(const void *)row)[l] + shift) / 4);
     else
         for (int l = 0; l < SIMT_LANES; l++)
-            index[l] = (uint32_t)((((const uint32_t *)(const void *)row)[l] + shift) / 4);
+            index[l] =
+                (uint32_t)((ptx_address(((const uint32_t *)(const void *)row)[l], 32, p->offset) -
+                            origin) /
+                           4);
     if (mask != SIMT_FULL_MASK)
         for (int l = 0, first = __builtin_ctz(mask); l < SIMT_LANES; l++)
             index[l] = mask >> l & 1 ? index[l] : index[first];
@@ -83,7 +86,7 @@ static void differing_addresses(struct concurrent *c, struct warp *w, uint32_t i
         int lane = key_lane(key);
         if (!(mask >> lane & 1) || !is_active(c, machine) || stray_is(c, w, key))
             continue;
-        uint64_t address = entries_get(base, i) + p->offset;
+        uint64_t address = ptx_address(entries_get(base, i), p->base.bits, p->offset);
         enum trap_kind trap = check(w, p, address);
         if (trap == TRAP_NONE) {
             entries_push(out, key, address);

@@ -180,7 +180,9 @@ static void fork_at_address(struct concurrent *c, struct warp *w, uint32_t insn,
                             const struct plan *p, int lane)
 {
     const struct ptx_insn *i = &c->plans->kernel->insns[insn];
-    uint64_t offset, address = p->offset + (p->has_base ? row_get(w->regs, &p->base, lane) : 0);
+    uint64_t offset, address = p->has_base ? ptx_address(row_get(w->regs, &p->base, lane),
+                                                         p->base.bits, p->offset)
+                                           : p->offset;
     address += p->variable ? w->cta->launch->globals : 0;
     unsigned n = i->op == PTX_ST ? i->n_src : i->op == PTX_LD ? i->n_dst : 1;
     const struct words *words = memory_of(c, w, i->space, address, &offset);

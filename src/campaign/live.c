@@ -136,8 +136,9 @@ static void watch(void *ctx, struct warp *w, uint32_t insn)
         const struct simt_reg base = {code->base_bits[insn], w->regs + code->base_slot[insn]};
         p->words = grown(p->words, p->n_words + SIMT_LANES, &p->words_room, sizeof *p->words);
         for (uint32_t m = e.lanes; m; m &= m - 1)
-            p->words[p->n_words++] =
-                word_of(w, i, simt_lane_get(&base, __builtin_ctz(m)) + (uint64_t)i->offset);
+            p->words[p->n_words++] = word_of(w, i,
+                                             ptx_address(simt_lane_get(&base, __builtin_ctz(m)),
+                                                         base.bits, (uint64_t)i->offset));
     }
     p->events = grown(p->events, p->n_events + 1, &p->events_room, sizeof *p->events);
     p->events[p->n_events++] = e;

@@ -95,7 +95,8 @@ static uint32_t find_touches(struct touch out[SIMT_LANES], const struct warp *w,
         return 0;
     for (; lanes; lanes &= lanes - 1) {
         int lane = __builtin_ctz(lanes);
-        if (place(&out[n], w, i, simt_lane_get(&base, lane) + (uint64_t)i->offset))
+        if (place(&out[n], w, i,
+                  ptx_address(simt_lane_get(&base, lane), base.bits, (uint64_t)i->offset)))
             out[n++].lane = (uint8_t)lane;
     }
     return n;

@@ -330,4 +330,10 @@ uint32_t ptx_function_of(const struct ptx_kernel *k, uint32_t insn);
 /* Does the result of each lane depend on that lane's registers alone, and is it all that happens? */
 bool ptx_is_lanewise(const struct ptx_insn *i);
 
+/* Where a memory instruction reaches: in a 32-bit register an address wraps around with its offset. */
+static inline uint64_t ptx_address(uint64_t base, int base_bits, uint64_t offset)
+{
+    return base_bits == 32 ? (uint32_t)(base + offset) : base + offset;
+}
+
 #endif

@@ -241,6 +241,12 @@ static uint32_t lower_base(struct lowering *x, const struct ptx_insn *i)
     return slot;
 }
 
+/* What steps want to know of the address: after lower_base. */
+static uint8_t address_kind(const struct lowering *x, const struct ptx_insn *i)
+{
+    return (uint8_t)(i->space | (x->p->base_bits[x->insn] == 32 ? CODE_NARROW : 0));
+}
+
 static struct code *emit_wide(struct lowering *x, simt_step_fn *fn, struct code_more **more)
 {
     emit(x, fn);
@@ -325,7 +331,7 @@ static void lower_memory(struct lowering *x, const struct ptx_insn *i, bool stor
     c->c = (uint32_t)have;
     c->n = (uint8_t)n;
     c->x = (uint8_t)(i->mem_bits | (i->mem_signed && !store ? 128 : 0));
-    c->y = i->space;
+    c->y = address_kind(x, i);
     more->imm = i->offset;
     more->address = address;
     for (int k = 1; k < n; k++)
@@ -374,7 +380,7 @@ static void lower_atom(struct lowering *x, const struct ptx_insn *i)
     c->c = slot[1];
     c->n = 1;
     c->x = (uint8_t)(i->mem_bits | (i->mem_signed ? 128 : 0));
-    c->y = i->space;
+    c->y = address_kind(x, i);
     more->imm = i->offset;
     more->more[0] = i->what;
 }
@@ -554,7 +560,8 @@ static void lower_copy(struct lowering *x, const struct ptx_insn *i)
         to = place_constant(x, 0, 64);
     else
         to = operand_slot(x, &i->src[0], &bits);
-    if (bits == 32) {
+    bool narrow = bits == 32;
+    if (narrow) {
         emit_convert(x, 64, 32, false, temp(x, 3), to);
         to = temp(x, 3);
     }
@@ -568,7 +575,7 @@ static void lower_copy(struct lowering *x, const struct ptx_insn *i)
     c->c = size;
     c->n = 1;
     c->x = i->mem_bits;
-    c->y = PTX_SPACE_GLOBAL;
+    c->y = narrow ? CODE_NARROW : 0; /* where to */
     more->imm = i->offset;
     more->spare = (uint64_t)(int64_t)(int32_t)i->target;
 }

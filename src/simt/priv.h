@@ -46,6 +46,8 @@ struct code {
     uint8_t x, y;
 };
 
+enum { CODE_NARROW = 128 }; /* in y of memory steps, beside the space: addresses are of 32 bits */
+
 /* The second half of wide steps: memory, vectors. */
 struct code_more {
     int64_t imm;

@@ -204,12 +204,18 @@ static void put_store(struct writer *w)
     if (where == 2 && w->in_function)
         where = 0;
     put_address(w, bases[where], 0, where < 2 ? 4 * OUT_WORDS : where == 2 ? 64 : 16, vec * bytes);
+    char at[32] = "%q12";
+    if (where >= 2 && below(w, 2)) { /* in a 32-bit register: wraps around */
+        unsigned offset = below(w, 2) ? 0x7ffffff0u : 16u * (unsigned)below(w, 5000);
+        put(w, "cvt.u32.u64 %%r11, %%q12; sub.u32 %%r11, %%r11, %u;\n", offset);
+        snprintf(at, sizeof at, "%%r11+%u", offset);
+    }
     put_guard(w);
-    put(w, "st%s%s.b%d [%%q12], ", spaces[where],
+    put(w, "st%s%s.b%d [%s], ", spaces[where],
         vec == 1   ? ""
         : vec == 2 ? ".v2"
                    : ".v4",
-        8 * bytes);
+        8 * bytes, at);
     char name[16];
     for (int k = 0; k < vec; k++)
         put(w, "%s%s", k ? ", " : vec > 1 ? "{" : "", reg_of(w, bytes < 2 ? 16 : 8 * bytes, name));
@@ -842,6 +848,9 @@ static void test_traps(void **state)
         {"st.u64 [%rd1+4], %rd1;", TRAP_MISALIGNED_ADDRESS},
         {"ld.v4.u32 {%r1, %r2, %r3, %r4}, [%rd1+8];", TRAP_MISALIGNED_ADDRESS},
         {"ld.shared.u32 %r1, [box+64];", TRAP_SHARED_OUT_OF_RANGE},
+        {"mov.u32 %r1, -8; ld.shared.u32 %r1, [%r1+4];", TRAP_SHARED_OUT_OF_RANGE},
+        {"mov.u32 %r1, -8; atom.shared.add.u32 %r1, [%r1+72], 1;", TRAP_SHARED_OUT_OF_RANGE},
+        {"mov.u64 %rd2, -8; ld.shared.u32 %r1, [%rd2+0x100000008];", TRAP_SHARED_OUT_OF_RANGE},
         {"atom.shared.add.u32 %r1, [box+64], 1;", TRAP_SHARED_OUT_OF_RANGE},
         {"st.local.u16 [depot+16], %h1;", TRAP_LOCAL_OUT_OF_RANGE},
         {"mov.u64 %rd2, c; cvta.const.u64 %rd2, %rd2; st.u32 [%rd2], %r1;", TRAP_ILLEGAL_ADDRESS},

@@ -202,11 +202,18 @@ static uint8_t *at(struct machine *m, const struct thread *t, int space, uint64_
     return data + address;
 }
 
+static uint64_t address(const struct machine *m, const struct thread *t,
+                        const struct ptx_operand *base, int64_t offset)
+{
+    uint64_t at = get(m, t, base) + (uint64_t)offset;
+    return base->kind == PTX_REG && m->k->regs[base->index].bits == 32 ? at & 0xffffffff : at;
+}
+
 static bool load_or_store(struct machine *m, struct thread *t, const struct ptx_insn *i)
 {
     bool store = i->op == PTX_ST;
     unsigned n = store ? i->n_src : i->n_dst, bytes = i->mem_bits / 8;
-    uint8_t *p = at(m, t, i->space, get(m, t, &i->base) + (uint64_t)i->offset, n * bytes, store);
+    uint8_t *p = at(m, t, i->space, address(m, t, &i->base, i->offset), n * bytes, store);
     uint64_t v[4] = {0};
     if (!p)
         return false;
@@ -262,7 +269,7 @@ static uint64_t combine(const struct ptx_insn *i, uint64_t old, uint64_t b, uint
 static bool atomic(struct machine *m, struct thread *t, const struct ptx_insn *i)
 {
     unsigned bytes = i->mem_bits / 8;
-    uint8_t *p = at(m, t, i->space, get(m, t, &i->base) + (uint64_t)i->offset, bytes, true);
+    uint8_t *p = at(m, t, i->space, address(m, t, &i->base, i->offset), bytes, true);
     uint64_t old = 0;
     if (!p)
         return false;
@@ -280,11 +287,10 @@ static bool copy(struct machine *m, struct thread *t, const struct ptx_insn *i)
     unsigned bytes = i->mem_bits / 8;
     uint64_t n = i->n_src > 1 ? get(m, t, &i->src[1]) : bytes;
     const uint8_t *from =
-        at(m, t, PTX_SPACE_GLOBAL, get(m, t, &i->base) + (uint64_t)i->offset, bytes, false);
-    uint8_t *to =
-        from ? at(m, t, PTX_SPACE_SHARED,
-                  get(m, t, &i->src[0]) + (uint64_t)(int64_t)(int32_t)i->target, bytes, true)
-             : NULL;
+        at(m, t, PTX_SPACE_GLOBAL, address(m, t, &i->base, i->offset), bytes, false);
+    uint8_t *to = from ? at(m, t, PTX_SPACE_SHARED, address(m, t, &i->src[0], (int32_t)i->target),
+                            bytes, true)
+                       : NULL;
     for (unsigned k = 0; to && k < bytes; k++)
         to[k] = k < n ? from[k] : 0;
     return to != NULL;

@@ -220,6 +220,30 @@ static void test_local_and_generic(void **state)
     expect(b, 128, through_local);
 }
 
+static uint32_t through_narrow(uint32_t i) { return 7 * (255 - i) + 4 + i % 2; }
+
+/* An address in a 32-bit register wraps around with its offset, as compilers for newer GPUs expect. */
+static void test_narrow_addresses(void **state)
+{
+    struct bench *b = *state;
+    struct simt_result r = run(
+        b,
+        ".shared .align 16 .b8 box[4096];\n"
+        "mov.u32 %r5, box; shl.b32 %r6, %r4, 4; sub.u32 %r7, %r5, %r6;\n" /* thread t's: 255 - t */
+        "mul.lo.u32 %r8, %r4, 7; st.shared.u32 [%r7+4080], %r8;\n"
+        "st.shared.v2.u32 [%r7+4088], {%r8, %r4};\n"
+        "atom.shared.add.u32 %r9, [%r7+4080], 1; red.shared.add.u32 [%r7+4080], 3;\n"
+        "cp.async.ca.shared.global [%r7+4084], [%rd2], 4;\n"
+        "bar.sync 0; add.u32 %r6, %r5, %r6; add.u32 %r6, %r6, -0x70000000;\n"
+        "ld.shared.u32 %r2, [%r6+0x70000000];\n"
+        "ld.shared.v4.u32 {%r10, %r11, %r12, %r13}, [%r6+0x70000000];\n"
+        "setp.ne.u32 %p1, %r10, %r2; @%p1 trap; setp.ne.u32 %p1, %r11, 0; @%p1 trap;\n"
+        "and.b32 %r13, %r4, 1; add.u32 %r2, %r2, %r13;",
+        1, 256);
+    assert_int_equal(r.trap.kind, TRAP_NONE);
+    expect(b, 256, through_narrow);
+}
+
 static void test_same_with_all_lanes(void **state)
 {
     struct bench *b = *state;
@@ -231,6 +255,7 @@ static void test_same_with_all_lanes(void **state)
         test_divergence(state);
         test_shared_and_barrier(state);
         test_local_and_generic(state);
+        test_narrow_addresses(state);
         test_address_traps(state);
         b->s = was;
         simt_free(own);
@@ -249,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_hang),
         cmocka_unit_test(test_address_traps),
         cmocka_unit_test(test_local_and_generic),
+        cmocka_unit_test(test_narrow_addresses),
         cmocka_unit_test(test_same_with_all_lanes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -70,7 +70,7 @@ STEP(step_atomic)
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bits / 8, l, true);
+        struct place at = locate(w, i->y & ~CODE_NARROW, address_of(i, base[l]), bits / 8, l, true);
         u64 old = 0, b = read_lane(r + i->a, (int)bits, l);
         memcpy(&old, at.data + at.offset, bits / 8);
         u64 v = change(what, old, b, read_lane(r + i->c, (int)bits, l), bits, i->x & 128);
@@ -262,7 +262,8 @@ STEP(step_copy)
     const struct code_more *more = more_of(i);
     for (int l = 0; l < SIMT_LANES; l++) {
         from[l] = ((const u64 *)(r + i->a))[l] + (u64)more->imm;
-        to[l] = ((const u64 *)(r + i->b))[l] + more->spare;
+        to[l] =
+            ptx_address(((const u64 *)(r + i->b))[l], i->y & CODE_NARROW ? 32 : 64, more->spare);
     }
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);

@@ -6,7 +6,13 @@
 #define SHARED_WINDOW SIMT_SHARED_WINDOW
 #define LOCAL_WINDOW SIMT_LOCAL_WINDOW
 
+ALWAYS_INLINE u64 address_of(const struct code *i, u64 base)
+{
+    return ptx_address(base, i->y & CODE_NARROW ? 32 : 64, (u64)more_of(i)->imm);
+}
+
 /* ---- Slow path: any space, any type, one lane at a time -------------------------------------------- */
+/* Also of 32-bit addresses that wrap around, which to the fast ones are far outside. */
 struct place { /* what one lane's address means */
     uint8_t *data;
     uint64_t offset;
@@ -70,8 +76,8 @@ find_trap(struct warp *w, const struct code *i, const u64 *base, uint32_t mask, 
     unsigned bytes = (unsigned)(i->x & 127) / 8 * i->n;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        u64 address = base[l] + (u64)more_of(i)->imm;
-        struct place at = locate(w, i->y, address, bytes, l, write);
+        u64 address = address_of(i, base[l]);
+        struct place at = locate(w, i->y & ~CODE_NARROW, address, bytes, l, write);
         if (at.trap != TRAP_NONE)
             return trap_at(w, i, at.trap, l, address);
     }
@@ -87,7 +93,7 @@ STEP(load_slow)
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l, false);
+        struct place at = locate(w, i->y & ~CODE_NARROW, address_of(i, base[l]), bytes, l, false);
         for (int k = 0; k < i->n; k++) {
             u64 v = 0;
             memcpy(&v, at.data + at.offset + (unsigned)k * size, size);
@@ -107,7 +113,7 @@ STEP(store_slow)
         return NULL;
     for (uint32_t m = mask; m; m &= m - 1) {
         int l = __builtin_ctz(m);
-        struct place at = locate(w, i->y, base[l] + (u64)more_of(i)->imm, bytes, l, true);
+        struct place at = locate(w, i->y & ~CODE_NARROW, address_of(i, base[l]), bytes, l, true);
         for (int k = 0; k < i->n; k++) {
             u64 v = read_lane(element_a(r, i, k), (int)i->c, l);
             memcpy(at.data + at.offset + (unsigned)k * size, &v, size);
