@@ -159,7 +159,7 @@ static struct ptx_insn shifted(struct link *l, const struct ptx_insn *from,
     for (int n = 0; n < i.n_src; n++)
         shift_operand(&i.src[n], f->first_reg);
     shift_operand(&i.base, f->first_reg);
-    i.target += i.target != PTX_NOWHERE ? f->entry : 0;
+    i.target += i.op == PTX_BRA ? f->entry : 0; /* of cp.async it is an offset */
     if (i.n_targets) {
         uint32_t *targets = arena_array(l->p->a, i.n_targets, sizeof *targets);
         for (uint32_t n = 0; n < i.n_targets; n++)

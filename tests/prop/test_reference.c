@@ -434,6 +434,14 @@ static void put_warp_wide(struct writer *w)
         put(w, "activemask.b32 %s;\n", reg_of(w, 32, a));
 }
 
+/* To the thread's own bytes of shared memory. */
+static void put_async(struct writer *w)
+{
+    int bytes = 4 << below(w, 3);
+    put(w, "cp.async.%s.shared.global [%%q27+%d], [%%q20+%d], %d%s;\n", "ca",
+        bytes * below(w, 16 / bytes), 16 * below(w, 9), bytes, below(w, 2) ? ", 4" : "");
+}
+
 /* Own bytes of shared memory become the neighbour's after a barrier. */
 static void put_exchange(struct writer *w)
 {
@@ -458,8 +466,7 @@ static void put_exchange(struct writer *w)
         put(w, "barrier.sync %d;\n", id);
     }
     if (!below(w, 3))
-        put(w, "cp.async.%s.shared.global [%%q27], [%%q20+%d], %d%s;\n", "ca", 16 * below(w, 9),
-            4 << below(w, 3), below(w, 2) ? ", 4" : "");
+        put_async(w);
 }
 
 /* ---- Control ---------------------------------------------------------------------------------------------------- */
@@ -656,6 +663,8 @@ static void put_functions(struct writer *w)
                 put_if(w);
             else if (kind < 3)
                 put_load(w);
+            else if (kind == 3)
+                put_async(w);
             else
                 put_row(w, random_row(w));
         }
