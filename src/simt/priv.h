@@ -154,8 +154,8 @@ struct warp {
     uint32_t go_mask;      /* see GO */
 };
 
-/* GO is a tail call where the compiler makes it one. Sanitizers and -O0 do not, and the stack would overflow: there it
- * returns the step, marked, for simt_enter to call. */
+/* GO is a tail call where the compiler makes it one. With sanitizers, counters of coverage and -O0 it does not, and
+ * the stack would overflow: there it returns the step, marked, for simt_enter to call. */
 #ifdef __has_feature
 #define SIMT_SANITIZED __has_feature(address_sanitizer)
 #elif defined __SANITIZE_ADDRESS__
@@ -163,7 +163,7 @@ struct warp {
 #else
 #define SIMT_SANITIZED 0
 #endif
-#if defined __OPTIMIZE__ && !SIMT_SANITIZED
+#if defined __OPTIMIZE__ && !SIMT_SANITIZED && !defined SIMT_STEPS_RETURN
 #define GO(to) return (to)->fn(w, to, r, mask)
 #else
 #define GO(to) return (void)r, simt_go(w, to, mask)
