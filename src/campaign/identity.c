@@ -94,7 +94,11 @@ int campaign_open_store(struct store **out, const char *path, const struct store
     int rc = old ? store_open(out, path, true, d) : store_create(out, path, s, d);
     if (rc == OK && old)
         rc = store_same_campaign(*out, s, d);
-    return rc == OK ? shards_absorb(*out, path, &came, d) : rc;
+    if (rc == OK)
+        rc = shards_absorb(*out, path, &came, d);
+    if (rc == OK)
+        shards_tidy(path);
+    return rc;
 }
 
 int campaign_jobs(int jobs, const struct team *team)

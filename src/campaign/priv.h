@@ -157,6 +157,8 @@ int campaign_census_store(const char *path, const struct campaign_subject *subje
 const char *shard_name(struct arena *a, const char *store, int rank);
 /* Take what the shards beside the store hold into it, and remove them. n: injections that came. */
 int shards_absorb(struct store *s, const char *store, uint64_t *n, struct diag *d);
+/* While no rank runs: what killed ones left, files never finished and logs without a file, is removed. */
+void shards_tidy(const char *store);
 
 /* An experiment as a row of the store; what it points to is in a. */
 struct recorder {

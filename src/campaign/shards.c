@@ -15,47 +15,55 @@ const char *shard_name(struct arena *a, const char *store, int rank)
     return arena_printf(a, "%s%s%04d", store, INFIX, rank);
 }
 
-struct shards {
+/* A file beside the store: a shard, or (rest: "-wal", ".123.tmp", ...) something of one. */
+struct file {
+    const char *shard, *rest;
+};
+struct files {
     size_t n, room;
-    const char **path;
+    struct file *v;
 };
 
-static void add(struct shards *s, struct arena *a, const char *path)
+static void add(struct files *s, struct arena *a, struct file f)
 {
     if (s->n == s->room) {
         size_t room = s->room ? 2 * s->room : 64;
-        const char **grown = arena_array(a, room, sizeof *grown);
+        struct file *grown = arena_array(a, room, sizeof *grown);
         if (s->n)
-            memcpy(grown, s->path, s->n * sizeof *grown);
-        s->path = grown;
+            memcpy(grown, s->v, s->n * sizeof *grown);
+        s->v = grown;
         s->room = room;
     }
-    s->path[s->n++] = path;
+    s->v[s->n++] = f;
 }
 
 static int by_name(const void *x, const void *y)
 {
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
+    return strcmp(((const struct file *)x)->shard, ((const struct file *)y)->shard);
 }
 
-/* Those beside the store, by rank. */
-static struct shards find(struct arena *a, const char *store)
+/* The shards beside the store, by rank, or what else there is of shards. */
+static struct files find(struct arena *a, const char *store, bool rests)
 {
-    struct shards found = {0};
+    struct files found = {0};
     const char *slash = strrchr(store, '/'), *base = slash ? slash + 1 : store;
     const char *folder = slash ? arena_strndup(a, store, (size_t)(slash - store) + 1) : "";
     const char *prefix = arena_printf(a, "%s%s", base, INFIX);
     DIR *dir = opendir(slash ? folder : ".");
     for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
+            continue;
         const char *rank = e->d_name + strlen(prefix);
-        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && *rank &&
-            strspn(rank, "0123456789") == strlen(rank))
-            add(&found, a, arena_printf(a, "%s%s", folder, e->d_name));
+        size_t digits = strspn(rank, "0123456789"), n = (size_t)(rank - e->d_name) + digits;
+        if (digits && (e->d_name[n] != 0) == rests)
+            add(&found, a,
+                (struct file){arena_printf(a, "%s%.*s", folder, (int)n, e->d_name),
+                              arena_strdup(a, e->d_name + n)});
     }
     if (dir)
         closedir(dir);
     if (found.n)
-        qsort(found.path, found.n, sizeof *found.path, by_name);
+        qsort(found.v, found.n, sizeof *found.v, by_name);
     return found;
 }
 
@@ -69,20 +77,32 @@ static void delete (struct arena *a, const char *path)
 int shards_absorb(struct store *s, const char *store, uint64_t *n, struct diag *d)
 {
     struct arena a = {0};
-    struct shards all = find(&a, store);
+    struct files all = find(&a, store, false);
     int rc = OK;
     *n = 0;
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         uint64_t came;
-        rc = store_absorb(s, all.path[i], &came, d);
+        rc = store_absorb(s, all.v[i].shard, &came, d);
         *n += came;
     }
     if (rc == OK && all.n)
         rc = store_sync(s, d); /* before what they hold is nowhere else */
     for (size_t i = 0; rc == OK && i < all.n; i++)
-        delete (&a, all.path[i]);
+        delete (&a, all.v[i].shard);
     arena_fini(&a);
     return rc;
+}
+
+void shards_tidy(const char *store)
+{
+    struct arena a = {0};
+    struct files all = find(&a, store, true);
+    for (size_t i = 0; i < all.n; i++) {
+        store_sweep(all.v[i].shard);
+        if (access(all.v[i].shard, F_OK) != 0)
+            delete (&a, all.v[i].shard);
+    }
+    arena_fini(&a);
 }
 
 /* ---- Extent ----------------------------------------------------------------------------------- */
@@ -122,12 +142,12 @@ int campaign_extent(struct campaign_extent *out, struct store *s, const char *pa
 {
     struct arena a = {0};
     struct union_of u = {0};
-    struct shards all = find(&a, path);
+    struct files all = find(&a, path, false);
     *out = (struct campaign_extent){.shards = all.n};
     int rc = add_store(&u, out, &a, s, d);
     for (size_t i = 0; rc == OK && i < all.n; i++) {
         struct store *shard = NULL;
-        if (store_open(&shard, all.path[i], false, &(struct diag){0}) ==
+        if (store_open(&shard, all.v[i].shard, false, &(struct diag){0}) ==
             OK) /* it may vanish any time */
             rc = add_store(&u, out, &a, shard, d);
         store_close(shard, NULL);

@@ -312,8 +312,7 @@ int store_begin(struct store *s, struct diag *d)
     return sql_exec(s, "BEGIN IMMEDIATE", "cannot write", d);
 }
 
-/* Half-made files of writers that are no more: path.PID.tmp and its journal. */
-static void sweep(const char *path)
+void store_sweep(const char *path)
 {
     struct arena a = {0};
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -341,7 +340,7 @@ static int become_writer(struct store *s, struct diag *d)
                       "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
                       "cannot write", d);
     if (rc == OK && (rc = store_begin(s, d)) == OK)
-        sweep(s->path);
+        store_sweep(s->path);
     return rc;
 }
 
@@ -555,6 +554,7 @@ int store_close(struct store *s, struct diag *d)
         bool plain = leave_log(s);
         if (rc == OK && plain && complete(s))
             rc = rewrite(s, d);
+        store_sweep(s->path); /* again: who was killed just before took a moment to die */
     }
     store_free(s);
     return rc;

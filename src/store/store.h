@@ -94,6 +94,8 @@ int store_create(struct store **out, const char *path, const struct store_campai
                  struct diag *d);
 /* Open an existing store; ERR_INPUT for a foreign, damaged or newer file, which is left alone. */
 int store_open(struct store **out, const char *path, bool writable, struct diag *d);
+/* Remove half-made files of writers of path that are no more: path.PID.tmp and its journal. */
+void store_sweep(const char *path);
 /* Ends the batch under way. Returns what the last commit returned. */
 int store_close(struct store *s, struct diag *d);
 

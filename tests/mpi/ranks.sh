@@ -10,7 +10,7 @@ check() { if eval "$2"; then echo "ok: $1"; else echo "FAILED: $1"; failed=$((fa
 run=(mpirun --oversubscribe)
 [ "$(id -u)" = 0 ] && run+=(--allow-run-as-root)
 export OMPI_MCA_btl_base_warn_component_unused=0
-n=3000; [ "$slow" ] && n=24000
+n=3000; [ "$slow" ] && n=600000
 what=(inject --impl direct --shape 1x6x14x14:16x5x5 --engine concurrent -n $n -j 1)
 
 "$SIEVERT" "${what[@]}" -q -o alone.db >alone.txt
@@ -27,6 +27,11 @@ check 'and left as it is' 'cmp alone.db two.db'
 "$SIEVERT" "${what[@]}" --tensors 100 -n $((n / 3)) -q -o three.db >/dev/null
 "${run[@]}" -np 3 "$SIEVERT" "${what[@]}" --tensors 100 -q -o three.db >/dev/null 2>&1
 check 'three ranks continue: the same file' 'cmp alone3.db three.db'
+# what killed ranks leave, and a file that is none of ours
+gone=$(bash -c 'echo $$')
+touch "three.db.rank-0001.$gone.tmp" "three.db.rank-0001.$gone.tmp-journal" three.db.rank-0002-shm "three.db.$gone.tmp" three.db.rank-0002.txt
+"$SIEVERT" "${what[@]}" --tensors 100 -q -o three.db >/dev/null
+check 'leftovers are removed' '[ "$(ls three.db?*)" = three.db.rank-0002.txt ] && cmp alone3.db three.db'
 if [ "$slow" ]; then
   pid_of() { pgrep -f "^$SIEVERT .* -o $1\$" | sed -n "$(($2 + 1))p"; }
   started() { for _ in $(seq 100); do [ -e "$1" ] && return; sleep 0.1; done; }
