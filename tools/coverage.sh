@@ -4,7 +4,8 @@
 set -eu
 build=$(realpath "$1")
 cd "$(dirname "$0")/.."
-gcovr --root . --object-directory "$build" --filter src/ --gcov-ignore-parse-errors \
+# gcovr 5.2 asserts that a function of one name is at one line of a file, which isa.def, read several times, is not.
+PYTHONOPTIMIZE=1 gcovr --root . --object-directory "$build" --filter src/ --gcov-ignore-parse-errors \
   --exclude-throw-branches --csv "$build/coverage.csv" --html-details "$build/coverage.html" "$build" >/dev/null
 awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
   $column["line_total"] > 0 {

@@ -124,6 +124,7 @@ PY'
 # ---- folders and files that cannot be written; files that are not ours
 mkdir readonly && cp long.db* readonly/ && cp plain.db readonly/ && chmod a-w readonly readonly/*
 as=(); [ "$(id -u)" != 0 ] || { as=(setpriv --reuid=65534 --clear-groups); chmod a+x "$work"; chmod a+r readonly/*; }
+mkdir -m 777 gcov; as=(env GCOV_PREFIX="$PWD/gcov" "${as[@]}") # where a build that counts lines may write
 if "${as[@]}" test ! -w readonly && "${as[@]}" "$SIEVERT" --version >/dev/null 2>&1; then
   sum=$(cat readonly/* | sha256sum)
   "${as[@]}" "$SIEVERT" "${what[@]}" -o readonly/new.db >/dev/null 2>ro.err
