@@ -296,7 +296,9 @@ static int read_axis(struct tiling_axis *x, const struct reader *r, const json_t
             return bad(r, "_sievert: an axis of 'tiling' has a size that is not a positive number");
         *axis_number(x, i) = (size_t)n;
     }
-    if (!x->name || x->step > x->thread || x->thread > x->tile || x->tile % x->step != 0)
+    const size_t runs = x->step <= x->thread ? x->thread / x->step : 0; /* apart from one another */
+    if (!x->name || runs == 0 || x->thread > x->tile || x->tile % x->step != 0 ||
+        x->reach < runs * x->step)
         return bad(r, "_sievert: an axis of 'tiling' makes no sense");
     return OK;
 }
