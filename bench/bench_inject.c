@@ -223,7 +223,7 @@ static void bench(struct native *native, const char *name, const char *tile, con
     struct arena a = {0};
     struct diag d = {0};
     const struct conv_impl *impl;
-    struct golden *g;
+    struct golden *g = NULL;
     bool exhaust = which == '1' && strchr(only, 'e');
     if (!strchr(only, which) && !exhaust)
         return;

@@ -111,16 +111,24 @@ static json_t *document(struct cli *cli, const struct store_campaign *c,
         vocab_word(&vocab_fates, (int)p->fate), "life", events_json(cli, p));
 }
 
+static void number_cell(struct table *t, bool known, long long n)
+{
+    if (known)
+        table_cell(t, "%lld", n);
+    else
+        table_cell(t, "%s", "");
+}
+
 static void event_row(struct table *t, const struct replayed_event *e)
 {
     bool of_cta = e->event == EVENT_LEFT || e->event == EVENT_OVERWRITTEN;
     bool values = e->event == EVENT_CARRIED || e->event == EVENT_STRUCK;
     table_cell(t, "%u", e->launch);
     table_cell(t, "%llu", (unsigned long long)e->cta);
-    table_cell(t, of_cta ? "" : "%u", e->warp);
+    number_cell(t, !of_cta, e->warp);
     table_cell(t, "%s", vocab_word(&vocab_events, (int)e->event));
-    table_cell(t, of_cta ? "" : "%d", e->ptx_line);
-    table_cell(t, of_cta || !e->source_line ? "" : "%d", e->source_line);
+    number_cell(t, !of_cta, e->ptx_line);
+    number_cell(t, !of_cta && e->source_line, e->source_line);
     table_cell(t, "%s", of_cta ? "" : e->mnemonic);
     if (e->words)
         table_cell(t, "%zu word%s", e->words, e->words == 1 ? "" : "s");

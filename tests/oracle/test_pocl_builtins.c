@@ -163,7 +163,7 @@ struct trial {
 static void load(struct trial *t, const char *name)
 {
     struct text text;
-    struct ptx_module *m;
+    struct ptx_module *m = NULL;
     struct diag d = {0};
     const char *path = arena_printf(&t->a, "%s/tests/opencl-%s.ptx", TEST_BINARY_DIR, name);
     if (file_read(&text, &t->a, path, 1 << 26, &d) != OK || ptx_parse(&m, &t->a, text, &d) != OK)

@@ -77,8 +77,7 @@ static void test_written_by_kernel(void **state)
         "mad.wide.u32 %rd2, %r1, 1000, %rd1; st.global.u8 [%rd2], %r1;",
         "mad.wide.u32 %rd2, %r1, 1024, %rd1; st.u16 [%rd2+1022], %r1;",
         "mad.wide.u32 %rd2, %r1, 1008, %rd1; st.global.v4.u32 [%rd2], {%r1, %r1, %r1, %r1};",
-        "setp.gt.u32 %p1, %r1, 20; mad.wide.u32 %rd2, %r1, 512, %rd1; @%p1 st.global.u32 [%rd2], "
-        "%r1;",
+        "setp.gt.u32 %p1, %r1, 20; mad.wide.u32 %rd2, %r1, 512, %rd1; @%p1 st.u32 [%rd2], %r1;",
     };
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
         struct arena a = {0};

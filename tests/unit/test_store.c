@@ -1076,8 +1076,7 @@ static void a_part_that_does_not_add_up_is_refused(void **state)
         "DELETE FROM injection WHERE number = 120",
         "UPDATE tally SET n = n + 1 WHERE outcome = 0",
         "UPDATE span SET next = next - 1",
-        "PRAGMA foreign_keys = OFF; DELETE FROM instruction WHERE insn = "
-        "(SELECT max(insn) FROM tally)",
+        "PRAGMA foreign_keys=0; DELETE FROM instruction WHERE insn=(SELECT max(insn) FROM tally)",
     };
     struct diag d = {0};
     struct store *s;
