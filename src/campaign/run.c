@@ -61,6 +61,7 @@ static uint64_t adapt(const struct campaign *c, uint64_t n, double seconds)
 {
     double wanted = 4 * golden_seconds(c->golden);
     double scale = (wanted > 0.5 ? wanted : 0.5) / (seconds > 1e-4 ? seconds : 1e-4);
+    scale = scale > 1 ? scale * scale : scale; /* part of the time does not grow with n */
     double next = (double)n * (scale > 4 ? 4 : scale < 0.25 ? 0.25 : scale);
     return next < LEAST_BATCH ? LEAST_BATCH : next > MOST_BATCH ? MOST_BATCH : (uint64_t)next;
 }
@@ -98,7 +99,7 @@ static struct batch *take(struct campaign *c, uint64_t wanted)
         struct store_span *s = &c->todo[c->doing];
         uint64_t left = s->next - s->first, share = share_of(c, wanted);
         b = &c->slots[c->taken++ % c->n_slots];
-        *b = (struct batch){.first = s->first, .n = share < left ? share : left};
+        *b = (struct batch){.first = s->first, .n = left > share + share / 2 ? share : left};
         s->first += b->n;
         c->doing += s->first == s->next;
     }
@@ -199,7 +200,8 @@ static void *work(void *ctx)
     for (struct batch *b; (b = take(c, n));) {
         double began = clock_thread_seconds();
         run_batch(c, &e, b);
-        n = adapt(c, b->n, clock_thread_seconds() - began);
+        const uint64_t next = adapt(c, b->n, clock_thread_seconds() - began);
+        n = next >= b->n && next < n ? n : next; /* it was cut short by the end of a span */
         pthread_mutex_lock(&c->lock);
         b->done = true;
         pthread_cond_broadcast(&c->changed);
@@ -539,7 +541,8 @@ static int run_store(struct campaign *c, const char *path, const struct store_ca
         rc = stop_here(c, d);
     }
     if (rc == OK && c->team) {
-        team_start(c->team, campaign_identity_hash(s), c->todo, c->n_todo);
+        team_start(c->team, campaign_identity_hash(s), c->todo, c->n_todo,
+                   first_batch(c) > 256 ? first_batch(c) : 256);
         c->more_to_come = c->n_todo > 0;
         c->n_todo = 0;
     }

@@ -22,8 +22,8 @@ enum message_kind {
 };
 
 enum { IN_HAND = 2 }; /* leases that a rank has, so that it need not wait for the next */
-static const double LEASE_SECONDS = 4, REPORT_SECONDS = 1, LOST_SECONDS = 20, BYE_SECONDS = 3600;
-static const uint64_t FIRST_LEASE = 256, LEAST_LEASE = 64;
+static const double LEASE_SECONDS = 4, LEAST_SECONDS = 0.5, REPORT_SECONDS = 1, LOST_SECONDS = 20, BYE_SECONDS = 3600;
+static const uint64_t LEAST_LEASE = 64;
 
 struct lease {
     struct store_span span;
@@ -50,7 +50,7 @@ struct team {
     struct member *member;
     size_t n_fresh, fresh;
     struct store_span *todo;           /* not handed out: fresh .. n_fresh */
-    uint64_t left;                     /* injections in it */
+    uint64_t left, first_lease;        /* injections in it; while no rate is known */
     size_t n_leases, room, first_open; /* leases before first_open are done */
     struct lease *lease;
     struct team_stats stats;
@@ -154,13 +154,15 @@ static struct lease *new_lease(struct team *t)
     return &t->lease[t->n_leases++];
 }
 
-/* So much that it takes some seconds; less when little is left, so that all end together. */
+/* So much that it takes some seconds; less when little is left, so that all end together, but not so little that faults
+ * share a run with few others. */
 static uint64_t lease_size(const struct team *t, const struct member *m)
 {
-    double n = m->rate > 0 ? m->rate * LEASE_SECONDS : (double)FIRST_LEASE;
+    double n = m->rate > 0 ? m->rate * LEASE_SECONDS : (double)t->first_lease;
     if (m->last_size && n > 4 * (double)m->last_size)
         n = 4 * (double)m->last_size;
-    double share = (double)t->left / (2 * (double)t->net->size);
+    double share = (double)t->left / (2 * (double)t->net->size), least = m->rate * LEAST_SECONDS;
+    share = share > least ? share : least;
     n = n < share ? n : share;
     return n > (double)LEAST_LEASE ? (uint64_t)n : LEAST_LEASE;
 }
@@ -278,9 +280,11 @@ static void serve(struct team *t)
         }
 }
 
-void team_start(struct team *t, uint64_t identity, const struct store_span *todo, size_t n)
+void team_start(struct team *t, uint64_t identity, const struct store_span *todo, size_t n,
+                uint64_t first_lease)
 {
     t->identity = identity;
+    t->first_lease = first_lease;
     t->todo = calloc(n + 1, sizeof *t->todo);
     if (!t->todo)
         abort();

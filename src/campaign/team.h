@@ -28,8 +28,9 @@ int team_size(const struct team *t);
 /* Ranks on this machine. */
 int team_local(const struct team *t);
 
-/* Rank 0: hand out these. */
-void team_start(struct team *t, uint64_t identity, const struct store_span *todo, size_t n);
+/* Rank 0: hand out these; first_lease at a time to a rank that has not shown how fast it is. */
+void team_start(struct team *t, uint64_t identity, const struct store_span *todo, size_t n,
+                uint64_t first_lease);
 /* Another rank: wait for rank 0. false: there is nothing to do, be it that rank 0 failed. identity: ranks
  * with another one than rank 0 are turned away. */
 bool team_join(struct team *t, uint64_t identity, const volatile bool *stop);

@@ -111,7 +111,7 @@ static void everything_is_done(void **state)
         other[k].leaves = rng_below(&r, 20) == 0;
     clock_t began = clock();
     struct team *t = team_new(&net);
-    team_start(t, 77, todo, 3);
+    team_start(t, 77, todo, 3, 256);
     for (int k = 1; k < RANKS; k++)
         post(k, (struct message){.kind = 1,
                                  .first = k == 5 ? 78 : 77}); /* READY; one is another program */
