@@ -22,7 +22,8 @@ enum message_kind {
 };
 
 enum { IN_HAND = 2 }; /* leases that a rank has, so that it need not wait for the next */
-static const double LEASE_SECONDS = 4, LEAST_SECONDS = 0.5, REPORT_SECONDS = 1, LOST_SECONDS = 20, BYE_SECONDS = 3600;
+static const double LEASE_SECONDS = 4, LEAST_SECONDS = 0.5, REPORT_SECONDS = 1, LOST_SECONDS = 20,
+                    BYE_SECONDS = 3600;
 static const uint64_t LEAST_LEASE = 64;
 
 struct lease {
