@@ -1,7 +1,7 @@
 /* The simulator against PoCL's native code: the same kernel sources, one core, side by side in turn, for
  * every implementation and every tile. What is timed is the kernels alone; of the first columns with the
  * steps for this processor, then with those for AVX2. Figures of one run compare; those of different runs
- * need not. bench_simt [TURNS]; for a profiler TURNS IMPLEMENTATION TILE. */
+ * need not. bench_simt [TURNS]; for a profiler TURNS IMPLEMENTATION TILE; the two workers alone TURNS workers. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -329,6 +329,15 @@ static void bench_loading(void)
     printf("loading PTX: %.1f MB/s\n", rate);
 }
 
+static void bench_two_workers(struct bench *b)
+{
+    if (!b->data[0].in)
+        conv_data_of(&b->data[0], shapes[0], 1);
+    bench_workers(b, "implicit-gemm", "64x64x8");
+    bench_workers(b, "implicit-gemm", "32x32x8");
+    bench_workers(b, "direct", "");
+}
+
 int main(int argc, char **argv)
 {
     struct bench b = {.turns = argc > 1 ? atoi(argv[1]) : 5};
@@ -347,7 +356,10 @@ int main(int argc, char **argv)
     b.s = simt_new();
     b.avx2 =
         simt_new_for(simt_lanes_usable(&simt_lanes_avx2) ? &simt_lanes_avx2 : &simt_lanes_portable);
-    if (argc > 3) {
+    if (argc == 3) {
+        sched_setaffinity(0, sizeof all, &all);
+        bench_two_workers(&b);
+    } else if (argc > 3) {
         if (conv_find(&b.impl, argv[2], &d) != OK) {
             fprintf(stderr, "%s\n", d.msg);
             return 2;
@@ -363,9 +375,7 @@ int main(int argc, char **argv)
         bench_loading();
         bench_memory(argv[0]);
         sched_setaffinity(0, sizeof all, &all);
-        bench_workers(&b, "implicit-gemm", "64x64x8");
-        bench_workers(&b, "implicit-gemm", "32x32x8");
-        bench_workers(&b, "direct", "");
+        bench_two_workers(&b);
     }
     for (int i = 0; i < N_SHAPES; i++)
         conv_data_fini(&b.data[i]);
