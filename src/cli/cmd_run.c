@@ -95,19 +95,18 @@ static void on_access(void *ctx, const struct simt_access *a)
     *(a->store ? &p->global.stored : &p->global.loaded) += bytes;
 }
 
-/* Executions of the instructions in a group; g is N_GROUPS: of those in none. */
+/* Executions of the instructions in a group. */
 static json_t *group_row(const struct ptx_kernel *k, const struct profile *p, int g)
 {
     uint64_t warp = 0, lanes = 0;
     for (size_t i = 0; i < ptx_n_insns(k); i++) {
         uint32_t groups = ptx_insn_info(k, i).groups;
-        if (g < N_GROUPS ? groups >> g & 1 : !groups) {
+        if (g == GROUP_NODEST ? !groups : groups >> g & 1) {
             warp += p->of[i].warp;
             lanes += p->of[i].lanes;
         }
     }
-    return json_pack("{s:s, s:I, s:I}", "group",
-                     g < N_GROUPS ? vocab_word(&vocab_groups, g) : "nodest", "warp_instructions",
+    return json_pack("{s:s, s:I, s:I}", "group", vocab_group_word(g), "warp_instructions",
                      (json_int_t)warp, "thread_instructions", (json_int_t)lanes);
 }
 
@@ -115,7 +114,7 @@ static json_t *group_row(const struct ptx_kernel *k, const struct profile *p, in
 static json_t *group_rows(const struct ptx_kernel *k, const struct profile *p)
 {
     json_t *rows = json_array();
-    for (int g = 0; g <= N_GROUPS; g++)
+    for (int g = 0; g <= GROUP_NODEST; g++)
         json_array_append_new(rows, group_row(k, p, g));
     return rows;
 }

@@ -146,3 +146,8 @@ int vocab_find(const struct vocab *v, const char *word, int *out, struct diag *d
     return diag_fail(d, ERR_INPUT, DIAG_NOWHERE, "unknown %s '%s'%s%s%s (known: %s)", v->what, word,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", list);
 }
+
+const char *vocab_group_word(int group)
+{
+    return group == GROUP_NODEST ? "nodest" : vocab_word(&vocab_groups, group);
+}

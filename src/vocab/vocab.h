@@ -14,7 +14,9 @@ enum group {
 #define X VOCAB_ENUM
 #include "vocab/groups.def"
 #undef X
-    N_GROUPS
+    N_GROUPS,
+    GROUP_NODEST =
+        N_GROUPS /* NVBitFI's word for the rest, "nodest": nothing is written that could be struck */
 };
 /* What a buffer of global memory is to the program. */
 enum role {
@@ -153,6 +155,8 @@ extern const struct vocab vocab_groups, vocab_roles, vocab_wheres, vocab_moments
     vocab_values, vocab_effects, vocab_engines, vocab_layouts, vocab_tasks, vocab_parts,
     vocab_shares;
 
+/* Of GROUP_NODEST, too. */
+const char *vocab_group_word(int group);
 /* The word for value i. */
 const char *vocab_word(const struct vocab *v, int i);
 /* The value of a word; ERR_INPUT with the known words (and the nearest) in d if there is none. */

@@ -35,7 +35,7 @@ static void print_cell(FILE *f, const char *text)
 static const char *group_name(const struct ptx_row *row)
 {
     return row->out == PTX_T_p ? vocab_word(&vocab_groups, GROUP_PR)
-                               : vocab_word(&vocab_groups, (int)row->group);
+                               : vocab_group_word((int)row->group);
 }
 
 static void print_doc(FILE *f)
