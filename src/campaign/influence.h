@@ -32,6 +32,7 @@ static inline void boxes_clear(struct boxes *b, uint32_t lanes)
 {
     for (int s = 0; s < BOX_SIDES; s++)
         for (uint32_t l = 0; l < SIMT_LANES; l++)
+            // cppcheck-suppress uninitvar ; of a new one all lanes are cleared
             b->side[s][l] = lanes >> l & 1 ? BOX_EMPTY : b->side[s][l];
 }
 

@@ -136,9 +136,8 @@ void subject_fini(struct restored *r);
 
 /* ---- identity.c ---- */
 /* What the campaign is; strings in a. Strata are the sample's. */
-struct store_campaign campaign_identity(struct arena *a, const struct campaign_subject *subject,
-                                        const struct campaign_options *options,
-                                        const struct golden *g);
+struct store_campaign campaign_identity(struct arena *a, const struct campaign_subject *x,
+                                        const struct campaign_options *o, const struct golden *g);
 /* Ranks that would compute something else are told by this. */
 uint64_t campaign_identity_hash(const struct store_campaign *s);
 /* Make the store, or open it if it is the same campaign's; its shards are taken in. */

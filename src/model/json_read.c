@@ -234,7 +234,8 @@ static int read_footprint(struct footprint *f, const struct reader *r, json_t *v
     }
     const char *each = json_string_value(json_object_get(v, "each"));
     f->scale = json_number_value(json_object_get(v, "scale"));
-    if (each && (!(f->scale >= 0 && f->scale <= 2.0 * FLT_MAX) || model_each_parse(f, r->a, each) != 0))
+    if (each &&
+        (!(f->scale >= 0 && f->scale <= 2.0 * FLT_MAX) || model_each_parse(f, r->a, each) != 0))
         return bad(r, "_sievert: an error's 'each' and 'scale' do not say what its values were");
     return OK;
 }

@@ -405,7 +405,8 @@ static void differences_act_on_other_values(void **state)
         struct characterisation c;
         for (uint32_t k = 0; k < n; k++) {
             const uint32_t at = 10 * e + 3 * k;
-            const float step = k % 2 ? 0x3p-23f : 0.3f; /* units in the last place, and no single bit */
+            const float step =
+                k % 2 ? 0x3p-23f : 0.3f; /* units in the last place, and no single bit */
             d[e][k] = (struct difference){at, golden[at], golden[at] + (e % 2 ? step : -step)};
         }
         characterise(&c, d[e], n, dim, range, &o);
